@@ -1,0 +1,52 @@
+/** The one error type of Tiffin, with its closed set of codes; transport/http/errors.ts maps each to a status. */
+
+export type ErrorCode =
+  | 'INVALID_INPUT'
+  | 'MALFORMED_JSON'
+  | 'ROUTE_NOT_FOUND'
+  | 'METHOD_NOT_ALLOWED'
+  | 'BODY_TOO_LARGE'
+  | 'UNSUPPORTED_MEDIA_TYPE'
+  | 'ORDER_NOT_FOUND'
+  | 'ORDER_ID_TAKEN'
+  | 'ALREADY_DISPATCHED'
+  | 'ILLEGAL_TRANSITION'
+  | 'VERSION_MISMATCH'
+  | 'IDEMPOTENCY_KEY_REUSED'
+  | 'IDEMPOTENCY_KEY_IN_FLIGHT'
+  | 'DEAD_LETTER_NOT_FOUND'
+  | 'OVERLOADED'
+  | 'UNAVAILABLE'
+  | 'INTERNAL';
+
+/** One fault of an input: `code` names it for programs, `pointer` is the JSON pointer (RFC 6901) to where it stands. */
+export interface Problem {
+  readonly code: string;
+  readonly detail: string;
+  readonly pointer?: string;
+}
+
+export class TiffinError extends Error {
+  readonly code: ErrorCode;
+  readonly problems: readonly Problem[];
+
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { problems?: readonly Problem[]; cause?: unknown } = {},
+  ) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'TiffinError';
+    this.code = code;
+    this.problems = options.problems ?? [];
+  }
+}
+
+/** True for a fault that passes by itself: a dependency is away, a transaction lost a race. Such work is retried for as long as it takes. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof TiffinError && (error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED');
+}
+
+export function unreachable(value: never): never {
+  throw new TypeError(`unexpected value: ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,39 @@
+/** Money as an integer of minor units (cents) with a currency; decimals exist only at the edge. */
+
+export interface Money {
+  /** Minor units, a safe integer ≥ 0. */
+  readonly minor: number;
+  /** ISO 4217 code of a currency with two decimals. */
+  readonly currency: string;
+}
+
+/** The largest amount an order may carry: 9,999,999,999.99, in minor units. */
+export const MAX_MINOR = 999_999_999_999;
+
+const DECIMAL = /^(\d{1,16})(?:\.(\d{1,2})0*)?$/;
+
+/** Reads a decimal as minor units; returns the fault as a sentence where it is none. */
+export function parseDecimal(input: string | number): { minor: number } | { fault: string } {
+  const text = String(input).trim();
+  if (typeof input === 'number' && !Number.isFinite(input)) return { fault: 'must be a number' };
+  if (/^-/.test(text)) return { fault: 'must not be negative' };
+  if (typeof input === 'number' && input * 100 > MAX_MINOR) return { fault: 'must be at most 9999999999.99' };
+  const match = DECIMAL.exec(text);
+  if (!match) {
+    return /^\d+\.\d+$|^\d+(\.\d+)?e-\d+$/.test(text)
+      ? { fault: 'must have at most two decimals' }
+      : { fault: 'must be a decimal number such as 12.50' };
+  }
+  const minor = Number(match[1]) * 100 + Number((match[2] ?? '').padEnd(2, '0'));
+  return minor > MAX_MINOR ? { fault: 'must be at most 9999999999.99' } : { minor };
+}
+
+/** The amount as a JSON number with at most two decimals: 1250 minor units are 12.5. */
+export function toDecimal(minor: number): number {
+  return minor / 100;
+}
+
+/** The amount as NUMERIC text: 1250 minor units are "12.50". */
+export function toDecimalText(minor: number): string {
+  return `${Math.trunc(minor / 100)}.${String(minor % 100).padStart(2, '0')}`;
+}
