@@ -1,0 +1,160 @@
+/** A dispatcher is responsible for sending each order to order.ready at its time, from the due queue. */
+import { isTransient } from '../domain/errors.ts';
+import type { EventOf } from '../domain/events.ts';
+import type { OrderId } from '../domain/order.ts';
+import { backoffMs } from '../domain/retry.ts';
+import { scheduleName, toRfc3339 } from '../domain/schedule.ts';
+import { type DispatchReport, dispatchReport } from './dispatch-report.ts';
+import type { Claim, DueQueue, EventBus, Log, Meter, OrderStore, ScheduleState, Waiting } from './ports.ts';
+
+/** Orders that one pass takes from one shard, at most; keeps the script, and so every Redis call, around a millisecond. */
+const CLAIM_LIMIT = 1_000;
+/** Passes whose orders are claimed and not yet published, at most: when the stream stalls, the backlog stays in Redis. */
+const MAX_UNDER_WAY = 4;
+const SHORTEST_SLEEP_MS = 2;
+
+export interface DispatchDeps {
+  readonly queue: DueQueue;
+  readonly bus: EventBus;
+  readonly orders: OrderStore;
+  readonly log: Log;
+  readonly meter: Meter;
+  /** Derives an event id from a name: the same name, the same id. */
+  readonly eventIdFor: (name: string) => string;
+  /** Called when the queue's data is gone. */
+  readonly onLost: () => void;
+}
+
+export interface Dispatcher {
+  /** One pass over all shards; returns the milliseconds to sleep before the next. */
+  runOnce(): Promise<number>;
+  /** True where something due at this time (epoch ms, by Redis's clock) would be late if the loop slept as planned. */
+  sleepsPast(dueAt: number): boolean;
+  /** Resolves when what was claimed has been published and acknowledged, or has failed. */
+  drain(): Promise<void>;
+  readonly report: DispatchReport;
+}
+
+/** `intervalMs` is the longest sleep, in milliseconds. */
+export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }): Dispatcher {
+  const { queue } = deps;
+  const report = dispatchReport(deps);
+  const underWay = new Set<Promise<void>>();
+  let wakesAt = 0;
+  let failures = 0;
+
+  async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
+    try {
+      const { publish, moved } = await whatToPublish(deps, claim);
+      if (publish.length > 0)
+        await deps.bus.publish(
+          publish.map(({ orderId, dueAt }) => orderReady(deps, orderId, dueAt, claim.now)),
+        );
+      const publishedAt = claim.now + (performance.now() - repliedAt);
+      // First put back, so that what was moved no longer carries the lease and is not removed.
+      await queue.schedule(moved);
+      await queue.acknowledge(shard, claim.lease, [
+        ...claim.due.map(({ orderId }) => orderId),
+        ...claim.again,
+      ]);
+      report.published(publish, publishedAt);
+      failures = 0;
+    } catch (error) {
+      // The leases run out by themselves and the orders become due again.
+      failures += 1;
+      report.failed(claim.due.length + claim.again.length);
+      const level = isTransient(error) ? 'warn' : 'error';
+      if (failures === 1 || level === 'error')
+        deps.log[level](
+          { err: error, orders: claim.due.length },
+          'orders could not be dispatched and are tried again',
+        );
+    }
+  }
+
+  async function pass(): Promise<Claim[]> {
+    const claims = await Promise.all(
+      Array.from({ length: queue.shards }, async (_, shard) => {
+        const claim = await queue.claim(shard, CLAIM_LIMIT);
+        if (claim.due.length + claim.again.length > 0) {
+          report.claimed(claim);
+          const sending = send(claim, shard, performance.now()).finally(() => underWay.delete(sending));
+          underWay.add(sending);
+        }
+        return claim;
+      }),
+    );
+    return claims;
+  }
+
+  return {
+    report,
+    async runOnce() {
+      while (underWay.size >= MAX_UNDER_WAY) await Promise.race(underWay);
+      if (failures > 0) {
+        // One pass at a time, and rarely, until the stream takes orders again.
+        await Promise.all(underWay);
+        if (failures > 0) await delay(backoffMs(failures));
+      }
+      const claims = await pass();
+      const state = worst(claims.map((claim) => claim.state));
+      report.state = state;
+      if (state === 'lost') deps.onLost();
+      if (claims.some((claim) => claim.full)) return 0;
+      const now = Math.max(...claims.map((claim) => claim.now));
+      const nextDueAt = Math.min(...claims.map((claim) => claim.nextDueAt ?? Number.POSITIVE_INFINITY));
+      const sleep = Math.max(SHORTEST_SLEEP_MS, Math.min(options.intervalMs, Math.ceil(nextDueAt - now)));
+      wakesAt = now + sleep;
+      return sleep;
+    },
+    sleepsPast: (dueAt) => dueAt < wakesAt,
+    async drain() {
+      await Promise.all(underWay);
+      await report.flush();
+    },
+  };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function worst(states: readonly ScheduleState[]): ScheduleState {
+  return states.find((state) => state === 'lost') ?? states.find((state) => state === 'paused') ?? 'running';
+}
+
+/**
+ * What was claimed for the first time was due at its score. What was claimed before has lost its due time to the lease,
+ * so Postgres is asked: for what has been processed meanwhile nothing is left to do, and what was moved goes back.
+ */
+async function whatToPublish(
+  { orders }: DispatchDeps,
+  { due, again, now }: Claim,
+): Promise<{ publish: readonly Waiting[]; moved: readonly Waiting[] }> {
+  if (again.length === 0) return { publish: due, moved: [] };
+  const waiting = await orders.stillWaiting(again);
+  return {
+    publish: [...due, ...waiting.filter(({ dueAt }) => dueAt <= now)],
+    moved: waiting.filter(({ dueAt }) => dueAt > now),
+  };
+}
+
+function orderReady(
+  { eventIdFor }: DispatchDeps,
+  orderId: OrderId,
+  dueAt: number,
+  now: number,
+): EventOf<'order.ready'> {
+  const readyAt = toRfc3339(now);
+  return {
+    eventId: eventIdFor(scheduleName(orderId, dueAt)),
+    eventType: 'order.ready',
+    schemaVersion: 1,
+    occurredAt: readyAt,
+    producedAt: readyAt,
+    orderId,
+    correlationId: orderId,
+    producer: 'scheduler-worker',
+    payload: { dueAt: toRfc3339(dueAt), readyAt },
+  };
+}

@@ -1,0 +1,134 @@
+/** Carries orders on once they are ready: to PROCESSING, through what they need, to their end. */
+import { isTransient } from '../domain/errors.ts';
+import { announce, type Event, type EventOf, type EventType } from '../domain/events.ts';
+import { decide, evolve, journey, type Order, type OrderCommand, type OrderId } from '../domain/order.ts';
+import type { Consumer } from './consume.ts';
+import type { Clock, DueQueue, Log, OrderStore, Transaction, Waiting } from './ports.ts';
+
+const PRODUCER = 'processing-service';
+
+export interface ProcessDeps {
+  readonly orders: OrderStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newEventId: () => string;
+}
+
+/**
+ * The order's own logic, run once an order is PROCESSING and outside any transaction; after a crash it may run again for
+ * the same order. What it throws is the reason the order becomes FAILED; UNAVAILABLE is tried again instead.
+ */
+export type OrderLogic = (order: Order) => Promise<void>;
+
+/** Runs of the order's logic at a time. */
+const LOGIC_CONCURRENCY = 32;
+
+/** CREATED → PROCESSING for what the scheduler sent off; a schedule that was replaced meanwhile is refused. */
+export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer<'order.ready', void> {
+  let replaced: Waiting[] = [];
+  return {
+    name: 'processing-service.start',
+    topics: ['order.ready'],
+    types: ['order.ready'],
+    async apply(tx, events) {
+      replaced = [];
+      return decideAll(deps, tx, events, (event, order) => {
+        const dueAt = Date.parse(event.payload.dueAt);
+        if (order.status === 'CREATED' && dueAt !== order.dueAt)
+          replaced.push({ orderId: order.id, dueAt: order.dueAt });
+        return { type: 'start', dueAt };
+      });
+    },
+    async afterwards() {
+      // An order that was moved must be waiting for its new time; what is lost here, reconciling adds.
+      await deps.queue.schedule(replaced, { onlyMissing: true });
+    },
+  };
+}
+
+/** PROCESSING → COMPLETED or FAILED. Fulfilment hangs here: an order that carries more goes to stock, price and payment instead. */
+export function completeConsumer(
+  deps: ProcessDeps,
+  logic?: OrderLogic,
+): Consumer<'order.processing', Map<string, string>> {
+  return {
+    name: 'processing-service.complete',
+    topics: ['raw.order-events'],
+    types: ['order.processing'],
+    perform: async (events) => (logic ? runLogic(deps, logic, events) : new Map()),
+    apply: (tx, events, failures) =>
+      decideAll(deps, tx, events, (event, order) => {
+        const reason = failures.get(event.orderId);
+        if (reason !== undefined) return { type: 'fail', reason };
+        return needsNothing(order) ? { type: 'advance', to: 'COMPLETED', by: 'fact' } : undefined;
+      }),
+  };
+}
+
+function needsNothing(order: Order): boolean {
+  return journey(order)[2] === 'COMPLETED';
+}
+
+/** The reasons of the orders that failed, by order id. */
+async function runLogic(
+  { orders }: ProcessDeps,
+  logic: OrderLogic,
+  events: readonly EventOf<'order.processing'>[],
+): Promise<Map<string, string>> {
+  const failures = new Map<string, string>();
+  const pending = (await orders.find(events.map((event) => event.orderId as OrderId))).values();
+  const worker = async () => {
+    for (const order of pending) {
+      try {
+        await logic(order);
+      } catch (error) {
+        if (isTransient(error)) throw error;
+        failures.set(order.id, error instanceof Error ? error.message : String(error));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: LOGIC_CONCURRENCY }, worker));
+  return failures;
+}
+
+/** Locks the orders of a batch, applies to each the command its event asks for, and returns the events that follow. */
+async function decideAll<T extends EventType>(
+  deps: ProcessDeps,
+  tx: Transaction,
+  events: readonly EventOf<T>[],
+  commandFor: (event: EventOf<T>, order: Order) => OrderCommand | undefined,
+): Promise<Event[]> {
+  const orders = await tx.lockOrders([...new Set(events.map((event) => event.orderId as OrderId))]);
+  const changed = new Map<OrderId, Order>();
+  const announced: Event[] = [];
+  const now = deps.clock.now();
+  for (const event of events) {
+    const id = event.orderId as OrderId;
+    let order = changed.get(id) ?? orders.get(id);
+    if (!order) {
+      deps.log.warn(
+        { order: id, event: event.eventType },
+        'an event of an order that is not known was passed over',
+      );
+      continue;
+    }
+    const command = commandFor(event, order);
+    const decision = command ? decide(command, order, now) : { events: [] };
+    if ('refused' in decision) {
+      deps.log.info(
+        { order: id, event: event.eventType, status: order.status, refused: decision.refused },
+        'an event was refused',
+      );
+      continue;
+    }
+    for (const change of decision.events) {
+      order = evolve(order, change);
+      changed.set(id, order);
+      announced.push(
+        announce(change, order, deps.newEventId(), { producer: PRODUCER, traceparent: event.traceparent }),
+      );
+    }
+  }
+  await tx.saveOrders([...changed.values()]);
+  return announced;
+}

@@ -1,0 +1,63 @@
+/** Reads the event log for one consumer, page by page from its cursor, and has each page handled. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { isTransient } from '../domain/errors.ts';
+import { type EventType, INBOUND_TOPICS, typesOn } from '../domain/events.ts';
+import { backoffMs } from '../domain/retry.ts';
+import type { EventLog, Log, Subscription, Transactions } from './ports.ts';
+
+/** How long a reader sleeps when nothing tells it of new events. */
+const POLL_MS = 1_000;
+/** How soon it looks again when an open transaction holds events back. */
+const HELD_MS = 3;
+const BATCH_SIZE = 1_000;
+
+export interface ReadLogDeps {
+  readonly eventLog: EventLog;
+  readonly transactions: Transactions;
+  readonly log: Log;
+}
+
+/** One round of a reader: reads a page and has it handled; returns how many ms to sleep. Faults are kept by group while they last. */
+export function readLog(
+  { eventLog, transactions, log }: ReadLogDeps,
+  subscription: Subscription,
+  faults = new Map<string, string>(),
+): () => Promise<number> {
+  const { group, topics, types, batchSize = BATCH_SIZE, handle } = subscription;
+  const filter = {
+    types: types.filter((type) => topics.some((topic) => typesOn(topic).includes(type as EventType))),
+    topics: topics.filter(
+      (topic) => !typesOn(topic).length || (INBOUND_TOPICS as readonly string[]).includes(topic),
+    ),
+  };
+  let failures = 0;
+
+  return async () => {
+    try {
+      if (!(await eventLog.lead(group))) return POLL_MS;
+      const page = await eventLog.read(group, filter, batchSize);
+      const moved =
+        page.to.position !== page.from.position || page.to.transactionId !== page.from.transactionId;
+      if (page.deliveries.length > 0) {
+        await handle({
+          deliveries: page.deliveries,
+          settle: (tx) => tx.moveCursor(group, page.from, page.to),
+        });
+      } else if (moved) {
+        await transactions.run((tx) => tx.moveCursor(group, page.from, page.to));
+      }
+      failures = 0;
+      faults.delete(group);
+      if (page.full || page.deliveries.length > 0) return 0;
+      return page.held ? HELD_MS : POLL_MS;
+    } catch (error) {
+      failures += 1;
+      faults.set(group, error instanceof Error ? error.message : String(error));
+      if (!isTransient(error))
+        log.error({ consumer: group, err: error }, 'a batch could not be handled and is tried again');
+      else if (failures === 1) log.warn({ consumer: group, err: error }, 'consuming waits for a dependency');
+      await pause(backoffMs(failures));
+      return 0;
+    }
+  };
+}

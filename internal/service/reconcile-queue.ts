@@ -1,0 +1,90 @@
+/** A reconciler is responsible for adding to the due queue what Postgres knows and Redis does not. */
+import type { Clock, DueQueue, Log, Meter, OrderStore, SchedulerSwitch } from './ports.ts';
+
+/** What is due within the next minute is brought back first, and then dispatching goes on. */
+const FIRST_MS = 60_000;
+/** A round in between looks this far ahead; an order that is due later is looked at by a later round. */
+const AHEAD_MS = 600_000;
+/** A round in between looks back past the last one by this much, for orders whose events were still under way. */
+const OVERLAP_MS = 60_000;
+const ROUND_MS = 60_000;
+
+export interface ReconcileDeps {
+  readonly orders: OrderStore;
+  readonly queue: DueQueue;
+  readonly schedulerSwitch: SchedulerSwitch;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly meter: Meter;
+  /** Told that orders were added, so that the dispatch loop looks for itself. */
+  readonly onAdded: () => void;
+}
+
+export interface Reconciler {
+  /** At first, and when the queue was lost, adds everything that is missing; in between, what is due soon. Returns the milliseconds to sleep. */
+  runOnce(): Promise<number>;
+  /** Says that the queue's data is gone; true where that is news. */
+  lost(): boolean;
+}
+
+export function reconciler(deps: ReconcileDeps): Reconciler {
+  const { clock, log, orders, queue, schedulerSwitch } = deps;
+  let complete = false;
+  /** Until the state is set anew every pass of the dispatcher finds the queue lost; that is not news. */
+  let restoring = true;
+  let checkedUpTo = 0;
+
+  async function addMissing(from: number, to: number): Promise<number> {
+    let added = 0;
+    for await (const page of orders.waiting({ from, to })) {
+      added += await queue.schedule(page, { onlyMissing: true });
+    }
+    if (added > 0) {
+      deps.meter.count('orders_rebuilt', added);
+      deps.onAdded();
+    }
+    return added;
+  }
+
+  async function rebuild(): Promise<void> {
+    const started = clock.now();
+    restoring = true;
+    const dueSoon = await addMissing(0, started + FIRST_MS);
+    complete = true;
+    await queue.setState((await schedulerSwitch.isPaused()) ? 'paused' : 'running');
+    restoring = false;
+    deps.onAdded();
+    const dueSoonMs = clock.now() - started;
+    const later = await addMissing(started + FIRST_MS, Number.POSITIVE_INFINITY);
+    checkedUpTo = started;
+    log.info(
+      { added: dueSoon + later, dueSoon, dueSoonMs, ms: clock.now() - started },
+      'the schedule is complete',
+    );
+  }
+
+  async function reconcile(): Promise<void> {
+    const now = clock.now();
+    const added = await addMissing(checkedUpTo - OVERLAP_MS, now + AHEAD_MS);
+    checkedUpTo = now;
+    if (added > 0) log.warn({ added }, 'orders were missing from the schedule and have been added');
+  }
+
+  return {
+    async runOnce() {
+      if (complete) await reconcile();
+      else
+        await rebuild().catch((error) => {
+          complete = false;
+          throw error;
+        });
+      return complete ? ROUND_MS : 0;
+    },
+    lost() {
+      if (restoring || !complete) return false;
+      log.warn({}, 'the schedule was lost; it is rebuilt from the database');
+      complete = false;
+      return true;
+    },
+  };
+}
