@@ -1,0 +1,283 @@
+/** The event log: appends events, and reads them for each consumer in commit order without skipping any. */
+import pg from 'pg';
+import type { Event } from '../../domain/events.ts';
+import type { Delivery, EventLog, Log, LogBatch } from '../../service/ports.ts';
+import { asTransient, type Queryable, query } from './database.ts';
+
+const CHANNEL = 'tiffin_events';
+/** The first key of this program's advisory locks on consumers. */
+const LEADER_LOCK = 7_337_002;
+const PRUNE_BATCH = 10_000;
+
+// Input: events as a JSON array. An event id that is already there is the same event, announced again.
+const APPEND = {
+  name: 'append-events',
+  text: `
+    INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
+    SELECT r.event_id, r.event_type, r.order_id, r.topic, r.record, r.headers
+    FROM json_to_recordset($1::json) AS r(event_id text, event_type text, order_id text, topic text, record json, headers json)
+    ON CONFLICT (event_id) DO NOTHING`,
+};
+
+/*
+ * Input: consumer, event types, topics, limit. Output: the next rows of the whole log after the consumer's cursor, at
+ * most `limit`, the record only of those asked for. Rows of transactions at or above the oldest one still open are
+ * held back: an open transaction may yet commit rows that sort before them, and a cursor that had passed would skip
+ * those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and Snapshot Information Functions".)
+ */
+const READ = {
+  name: 'read-events',
+  text: `
+    SELECT c.transaction_id AS from_transaction, c.position AS from_position, h.held, e.*
+    FROM consumer_cursors c
+    CROSS JOIN (
+      SELECT EXISTS (SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held
+    ) h
+    LEFT JOIN LATERAL (
+      SELECT transaction_id, position, event_id, event_type, order_id, topic, wanted, CASE WHEN wanted THEN record END AS record,
+        CASE WHEN wanted THEN headers END AS headers
+      FROM (
+        SELECT *, CASE WHEN topic IS NULL THEN event_type = ANY($2::text[]) ELSE topic = ANY($3::text[]) END AS wanted
+        FROM events
+        WHERE (transaction_id, position) > (c.transaction_id, c.position)
+          AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY transaction_id, position
+        LIMIT $4
+      ) page
+    ) e ON true
+    WHERE c.consumer = $1
+    ORDER BY e.transaction_id, e.position`,
+};
+
+const OPEN_CURSOR = {
+  name: 'open-cursor',
+  text: 'INSERT INTO consumer_cursors (consumer) VALUES ($1) ON CONFLICT DO NOTHING',
+};
+
+/** Moves a cursor, provided that nobody else has moved it: input consumer, from, to. */
+export const MOVE_CURSOR = {
+  name: 'move-cursor',
+  text: `UPDATE consumer_cursors SET transaction_id = $4, position = $5, moved_at = now()
+    WHERE consumer = $1 AND transaction_id = $2 AND position = $3`,
+};
+
+// Input: a time, a limit. Deletes what every cursor has passed and is older.
+const PRUNE_EVENTS = {
+  name: 'prune-events',
+  text: `
+    DELETE FROM events WHERE (transaction_id, position) IN (
+      SELECT transaction_id, position FROM events
+      WHERE stored_at < $1 AND (transaction_id, position) <= (
+        SELECT transaction_id, position FROM consumer_cursors ORDER BY transaction_id, position LIMIT 1)
+      ORDER BY transaction_id, position LIMIT $2)`,
+};
+const PRUNE_PROCESSED = {
+  name: 'prune-processed',
+  text: 'DELETE FROM processed_events WHERE processed_at < $1',
+};
+const PRUNE_ANSWERS = { name: 'prune-answers', text: 'DELETE FROM idempotency_keys WHERE created_at < $1' };
+
+interface LogRow {
+  from_transaction: string;
+  from_position: string;
+  held: boolean;
+  transaction_id: string | null;
+  position: string;
+  event_id: string | null;
+  event_type: string;
+  order_id: string;
+  topic: string | null;
+  wanted: boolean;
+  record: unknown;
+  headers: Record<string, string> | null;
+}
+
+export interface LogEntry {
+  readonly event_id?: string;
+  readonly event_type: string;
+  readonly order_id: string;
+  readonly topic?: string;
+  readonly record: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export function toLogEntry(event: Event): LogEntry {
+  return { event_id: event.eventId, event_type: event.eventType, order_id: event.orderId, record: event };
+}
+
+export async function appendEntries(db: Queryable, entries: readonly LogEntry[]): Promise<void> {
+  await query(db, APPEND, [JSON.stringify(entries)]);
+}
+
+export async function appendEvents(db: Queryable, events: readonly Event[]): Promise<void> {
+  await appendEntries(db, events.map(toLogEntry));
+}
+
+export interface PostgresEventLog extends EventLog {
+  /** Wakes the readers, here and in other processes. */
+  signal(): void;
+}
+
+export function postgresEventLog(pool: pg.Pool, url: string, log: Log): PostgresEventLog {
+  const listeners = new Set<() => void>();
+  const wakeHere = () => {
+    for (const listener of listeners) listener();
+  };
+  const session = leaderSession(url, wakeHere, log);
+  const opened = new Set<string>();
+  let notifying = false;
+  let again = false;
+
+  /** One notification is on its way at a time; those asked for meanwhile become one more. */
+  function notifyOthers(): void {
+    again = notifying;
+    if (notifying) return;
+    notifying = true;
+    pool
+      .query(`NOTIFY ${CHANNEL}`)
+      // The readers look by themselves once a second, so a lost notification costs that much.
+      .catch((error: Error) => log.debug({ error: error.message }, 'notification was not sent'))
+      .finally(() => {
+        notifying = false;
+        if (again) notifyOthers();
+      });
+  }
+
+  return {
+    signal() {
+      wakeHere();
+      notifyOthers();
+    },
+    async append(events) {
+      await appendEvents(pool, events);
+      this.signal();
+    },
+    async read(consumer, filter, limit): Promise<LogBatch> {
+      if (!opened.has(consumer)) {
+        await query(pool, OPEN_CURSOR, [consumer]);
+        opened.add(consumer);
+      }
+      const { rows } = await query<LogRow>(pool, READ, [consumer, filter.types, filter.topics, limit]);
+      const first = rows[0];
+      if (!first) {
+        opened.delete(consumer);
+        throw new Error(`the cursor of ${consumer} has been deleted`);
+      }
+      const from = { transactionId: first.from_transaction, position: first.from_position };
+      const read = first.transaction_id === null ? [] : rows;
+      const last = read.at(-1);
+      return {
+        from,
+        to: last?.transaction_id ? { transactionId: last.transaction_id, position: last.position } : from,
+        deliveries: read.filter((row) => row.wanted).map(toDelivery),
+        full: read.length === limit,
+        held: first.held,
+      };
+    },
+    lead: (consumer) => session.lead(consumer),
+    resign: (consumer) => session.resign(consumer),
+    onAppend(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async prune(before) {
+      const time = new Date(before);
+      let pruned = 0;
+      for (;;) {
+        const { rowCount } = await query(pool, PRUNE_EVENTS, [time, PRUNE_BATCH]);
+        pruned += rowCount ?? 0;
+        if ((rowCount ?? 0) < PRUNE_BATCH) break;
+      }
+      await query(pool, PRUNE_PROCESSED, [time]);
+      await query(pool, PRUNE_ANSWERS, [time]);
+      return pruned;
+    },
+    close: () => session.close(),
+  };
+}
+
+function toDelivery(row: LogRow): Delivery {
+  return {
+    topic: row.topic ?? row.event_type,
+    key: row.order_id,
+    position: `${row.transaction_id}-${row.position}`,
+    record: row.record,
+    ...(row.headers ? { headers: row.headers } : {}),
+  };
+}
+
+/**
+ * One connection of this process, apart from the pool: it listens for appended events, and holds the locks that make
+ * this process the reader for a consumer. When it is lost so are the locks, and another process takes over.
+ */
+function leaderSession(url: string, onNotify: () => void, log: Log) {
+  const held = new Set<string>();
+  let connecting: Promise<pg.Client> | undefined;
+  /** One query at a time on the one connection. */
+  let previous: Promise<unknown> = Promise.resolve();
+
+  async function open(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: 3_000,
+      keepAlive: true,
+      application_name: 'tiffin listener',
+    });
+    const forget = (error?: Error) => {
+      if (error) log.warn({ error: error.message }, 'the listening connection was lost');
+      connecting = undefined;
+      held.clear();
+    };
+    client.on('error', forget);
+    client.on('end', () => forget());
+    client.on('notification', onNotify);
+    await client.connect();
+    await client.query(`LISTEN ${CHANNEL}`);
+    return client;
+  }
+
+  function session(): Promise<pg.Client> {
+    connecting ??= open().catch((error) => {
+      connecting = undefined;
+      throw asTransient(error);
+    });
+    return connecting;
+  }
+
+  function lock(
+    operation: 'pg_try_advisory_lock' | 'pg_advisory_unlock',
+    consumer: string,
+  ): Promise<boolean> {
+    const answer = previous.then(async () => {
+      const client = await session();
+      const { rows } = await client.query(`SELECT ${operation}($1, hashtext($2)) AS done`, [
+        LEADER_LOCK,
+        consumer,
+      ]);
+      return rows[0].done as boolean;
+    });
+    previous = answer.catch(() => {});
+    return answer;
+  }
+
+  return {
+    async lead(consumer: string): Promise<boolean> {
+      if (held.has(consumer)) return true;
+      try {
+        const leads = await lock('pg_try_advisory_lock', consumer);
+        if (leads) held.add(consumer);
+        return leads;
+      } catch (error) {
+        throw asTransient(error);
+      }
+    },
+    async resign(consumer: string): Promise<void> {
+      if (held.delete(consumer)) await lock('pg_advisory_unlock', consumer).catch(() => false);
+    },
+    async close(): Promise<void> {
+      const client = await connecting?.catch(() => undefined);
+      client?.removeAllListeners('end');
+      await client?.end().catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,196 @@
+/** Orders in Postgres: many are placed in one statement, and read one by one, in pages, or as the scheduler's source. */
+import type pg from 'pg';
+import { TiffinError } from '../../domain/errors.ts';
+import type { OrderId } from '../../domain/order.ts';
+import type { OrderStore, Placement, PlacementOutcome, StoredAnswer, Waiting } from '../../service/ports.ts';
+import { isUniqueViolation, query } from './database.ts';
+import { toLogEntry } from './event-log.ts';
+import { ORDER_COLUMNS, type OrderRow, toColumns, toOrder } from './order-rows.ts';
+
+const WAITING_PAGE = 10_000;
+
+/*
+ * Input: placements as a JSON array. Output: the ids that were stored. Order, event and answer are one statement and so
+ * one transaction. A placement whose idempotency key or order id is known already stores nothing.
+ */
+const PLACE = {
+  name: 'place-orders',
+  text: `
+    WITH input AS (
+      SELECT * FROM json_to_recordset($1::json) AS r(
+        order_id text, customer_id text, customer_name text, restaurant_id text, status text, total_amount numeric,
+        currency text, content jsonb, scheduled_at timestamptz, due_at timestamptz, created_at timestamptz,
+        updated_at timestamptz, version int, timeline jsonb, fingerprint text,
+        event_id text, event_type text, record json, principal text, operation text, key text, answer json)
+    ), fresh AS (
+      SELECT * FROM input i WHERE i.key IS NULL OR NOT EXISTS (
+        SELECT FROM idempotency_keys k WHERE (k.principal, k.operation, k.key) = (i.principal, i.operation, i.key))
+    ), placed AS (
+      INSERT INTO orders (order_id, customer_id, customer_name, restaurant_id, status, total_amount, currency, content,
+        scheduled_at, due_at, created_at, updated_at, version, timeline, fingerprint)
+      SELECT order_id, customer_id, customer_name, restaurant_id, status, total_amount, currency, content,
+        scheduled_at, due_at, created_at, updated_at, version, timeline, fingerprint
+      FROM fresh ORDER BY order_id
+      ON CONFLICT (order_id) DO NOTHING
+      RETURNING order_id
+    ), logged AS (
+      INSERT INTO events (event_id, event_type, order_id, record)
+      SELECT event_id, event_type, order_id, record FROM fresh JOIN placed USING (order_id)
+    ), answered AS (
+      INSERT INTO idempotency_keys (principal, operation, key, fingerprint, answer)
+      SELECT principal, operation, key, fingerprint, answer FROM fresh JOIN placed USING (order_id) WHERE key IS NOT NULL
+    )
+    SELECT order_id FROM placed`,
+};
+
+const FIND = {
+  name: 'find-orders',
+  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = ANY($1::text[])`,
+};
+
+const FIND_ANSWER = {
+  name: 'find-answer',
+  text: 'SELECT fingerprint, answer FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3',
+};
+
+const STILL_WAITING = {
+  name: 'still-waiting',
+  text: `SELECT order_id, due_at FROM orders WHERE order_id = ANY($1::text[]) AND status = 'CREATED'`,
+};
+
+// Input: the last row of the page before, the end of the window, a limit. Output: the next page, nearest due first.
+const WAITING = {
+  name: 'waiting-orders',
+  text: `SELECT order_id, floor(extract(epoch FROM due_at) * 1000)::float8 AS due_ms FROM orders
+    WHERE status = 'CREATED' AND (due_at, order_id) > (to_timestamp($1::float8 / 1000), $2) AND due_at < to_timestamp($3::float8 / 1000)
+    ORDER BY due_at, order_id LIMIT $4`,
+};
+
+/** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
+export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderStore {
+  async function insert(placements: readonly Placement[]): Promise<Set<string>> {
+    const rows = placements.map(({ order, event, fingerprint, idempotency }) => {
+      const { event_id, event_type, record } = toLogEntry(event);
+      const { key, answer } = idempotency ?? {};
+      return {
+        ...toColumns(order, fingerprint),
+        event_id,
+        event_type,
+        record,
+        principal: key?.principal,
+        operation: key?.operation,
+        key: key?.key,
+        answer: answer && { status: answer.status, headers: answer.headers, body: answer.body },
+      };
+    });
+    const stored = await query<{ order_id: string }>(pool, PLACE, [JSON.stringify(rows)]);
+    if (stored.rows.length > 0) onAppend();
+    return new Set(stored.rows.map((row) => row.order_id));
+  }
+
+  async function findAnswer({ idempotency }: Placement): Promise<StoredAnswer | undefined> {
+    if (!idempotency) return undefined;
+    const { principal, operation, key } = idempotency.key;
+    type Row = { fingerprint: string; answer: Omit<StoredAnswer, 'fingerprint'> };
+    const { rows } = await query<Row>(pool, FIND_ANSWER, [principal, operation, key]);
+    return rows[0] && { ...rows[0].answer, fingerprint: rows[0].fingerprint };
+  }
+
+  /** What became of a placement that stored nothing: its key was answered before, or its id is taken. */
+  async function explain(placement: Placement): Promise<PlacementOutcome> {
+    const answer = await findAnswer(placement);
+    if (answer) return { outcome: 'answered', answer };
+    const { rows } = await query<OrderRow>(pool, FIND, [[placement.order.id]]);
+    if (rows[0]) return { outcome: 'id-taken', order: toOrder(rows[0]), fingerprint: rows[0].fingerprint };
+    throw new TiffinError('UNAVAILABLE', 'the order was removed while it was placed');
+  }
+
+  async function placeDistinct(placements: readonly Placement[]): Promise<PlacementOutcome[]> {
+    const stored = await insert(placements).catch((error) => {
+      // The key was stored by another process a moment ago; now it is there to be seen.
+      if (isUniqueViolation(error, 'idempotency_keys_pkey')) return insert(placements);
+      throw error;
+    });
+    return Promise.all(
+      placements.map((placement) =>
+        stored.has(placement.order.id) ? { outcome: 'placed' as const } : explain(placement),
+      ),
+    );
+  }
+
+  return {
+    async place(placements) {
+      const outcomes: PlacementOutcome[] = new Array(placements.length);
+      let pending = placements.map((placement, index) => ({ placement, index }));
+      while (pending.length > 0) {
+        // One statement cannot decide between two of the same id or key, so the later ones go in the next.
+        const { distinct, repeated } = splitRepeated(pending);
+        const results = await placeDistinct(distinct.map(({ placement }) => placement));
+        distinct.forEach(({ index }, n) => {
+          outcomes[index] = results[n] as PlacementOutcome;
+        });
+        pending = repeated;
+      }
+      return outcomes;
+    },
+    async find(ids) {
+      const { rows } = await query<OrderRow>(pool, FIND, [ids]);
+      return rows.map(toOrder);
+    },
+    async list({ status, createdFrom, createdBefore, after, limit }) {
+      const values: unknown[] = [];
+      const bind = (value: unknown) => `$${values.push(value)}`;
+      const conditions = [
+        status && `status = ${bind(status)}`,
+        createdFrom !== undefined && `created_at >= ${bind(new Date(createdFrom))}`,
+        createdBefore !== undefined && `created_at < ${bind(new Date(createdBefore))}`,
+        after && `(created_at, order_id) < (${bind(new Date(after.createdAt))}, ${bind(after.id)})`,
+      ].filter(Boolean);
+      const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
+      const text = `SELECT ${ORDER_COLUMNS} FROM orders ${where} ORDER BY created_at DESC, order_id DESC LIMIT ${bind(limit)}`;
+      const { rows } = await query<OrderRow>(pool, { name: `list-orders-${text.length}`, text }, values);
+      return rows.map(toOrder);
+    },
+    async *waiting({ from, to }) {
+      let last = { due_ms: from - 0.001, order_id: '' };
+      for (;;) {
+        const { rows } = await query<{ order_id: string; due_ms: number }>(pool, WAITING, [
+          last.due_ms,
+          last.order_id,
+          to,
+          WAITING_PAGE,
+        ]);
+        if (rows.length > 0)
+          yield rows.map((row): Waiting => ({ orderId: row.order_id as OrderId, dueAt: row.due_ms }));
+        if (rows.length < WAITING_PAGE) return;
+        last = rows.at(-1) ?? last;
+      }
+    },
+    async stillWaiting(ids) {
+      const { rows } = await query<{ order_id: string; due_at: Date }>(pool, STILL_WAITING, [ids]);
+      return rows.map((row) => ({ orderId: row.order_id as OrderId, dueAt: row.due_at.getTime() }));
+    },
+  };
+}
+
+function splitRepeated<T extends { placement: Placement }>(
+  pending: readonly T[],
+): { distinct: T[]; repeated: T[] } {
+  const taken = new Set<string>();
+  const distinct: T[] = [];
+  const repeated: T[] = [];
+  for (const entry of pending) {
+    const { order, idempotency } = entry.placement;
+    const names = [`id ${order.id}`];
+    if (idempotency)
+      names.push(
+        `key ${JSON.stringify([idempotency.key.principal, idempotency.key.operation, idempotency.key.key])}`,
+      );
+    if (names.some((name) => taken.has(name))) repeated.push(entry);
+    else {
+      for (const name of names) taken.add(name);
+      distinct.push(entry);
+    }
+  }
+  return { distinct, repeated };
+}

@@ -1,0 +1,157 @@
+/** What one Postgres transaction can do for the use cases. */
+import type pg from 'pg';
+import { TiffinError } from '../../domain/errors.ts';
+import type { Event } from '../../domain/events.ts';
+import type { Order, OrderId } from '../../domain/order.ts';
+import type {
+  BuriedLetter,
+  IdempotencyKey,
+  LogPosition,
+  StoredAnswer,
+  Transaction,
+  Transactions,
+} from '../../service/ports.ts';
+import { asTransient, isUniqueViolation, query } from './database.ts';
+import { bury, removeLetter } from './dead-letters.ts';
+import { appendEvents, MOVE_CURSOR } from './event-log.ts';
+import { ORDER_COLUMNS, type OrderRow, toChangedColumns, toOrder } from './order-rows.ts';
+
+// Input: order ids. Output: their rows, locked in id order so that two transactions never wait for each other in a circle.
+const LOCK_ORDERS = {
+  name: 'lock-orders',
+  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR UPDATE`,
+};
+
+// Input: the changed columns of each order, as a JSON array.
+const SAVE_ORDERS = {
+  name: 'save-orders',
+  text: `
+    UPDATE orders o
+    SET status = r.status, reason = r.reason, scheduled_at = r.scheduled_at, due_at = r.due_at,
+        updated_at = r.updated_at, version = r.version, timeline = r.timeline
+    FROM json_to_recordset($1::json) AS r(order_id text, status text, reason text, scheduled_at timestamptz,
+      due_at timestamptz, updated_at timestamptz, version int, timeline jsonb)
+    WHERE o.order_id = r.order_id`,
+};
+
+// Input: consumer, event ids. Output: those that the consumer had not handled yet.
+const CLAIM_EVENTS = {
+  name: 'claim-events',
+  text: `INSERT INTO processed_events (consumer, event_id) SELECT $1, unnest($2::text[])
+    ON CONFLICT DO NOTHING RETURNING event_id`,
+};
+
+const RECALL_ANSWER = {
+  name: 'recall-answer',
+  text: `SELECT fingerprint, answer FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3`,
+};
+
+const REMEMBER_ANSWER = {
+  name: 'remember-answer',
+  text: `INSERT INTO idempotency_keys (principal, operation, key, fingerprint, answer) VALUES ($1, $2, $3, $4, $5)`,
+};
+
+/** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
+export function postgresTransactions(pool: pg.Pool, onAppend: () => void): Transactions {
+  return {
+    async run(work) {
+      const client = await connect(pool);
+      let appended = false;
+      let broken: Error | undefined;
+      try {
+        await query(client, { name: 'begin', text: 'BEGIN' });
+        const result = await work(
+          transaction(client, () => {
+            appended = true;
+          }),
+        );
+        await query(client, { name: 'commit', text: 'COMMIT' });
+        if (appended) onAppend();
+        return result;
+      } catch (error) {
+        // A connection whose rollback fails is of no further use.
+        await client.query('ROLLBACK').catch((fault: Error) => {
+          broken = fault;
+        });
+        throw asTransient(error);
+      } finally {
+        client.release(broken);
+      }
+    },
+  };
+}
+
+async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect();
+  } catch (error) {
+    throw asTransient(error);
+  }
+}
+
+function transaction(client: pg.PoolClient, appended: () => void): Transaction {
+  return {
+    async lockOrders(ids: readonly OrderId[]) {
+      const { rows } = await query<OrderRow>(client, LOCK_ORDERS, [ids]);
+      return new Map(rows.map((row) => [row.order_id as OrderId, toOrder(row)]));
+    },
+    async saveOrders(orders: readonly Order[]) {
+      if (orders.length > 0) await query(client, SAVE_ORDERS, [JSON.stringify(orders.map(toChangedColumns))]);
+    },
+    async appendEvents(events: readonly Event[]) {
+      if (events.length === 0) return;
+      await appendEvents(client, events);
+      appended();
+    },
+    async claimEvents(consumer: string, eventIds: readonly string[]) {
+      if (eventIds.length === 0) return new Set();
+      const { rows } = await query<{ event_id: string }>(client, CLAIM_EVENTS, [consumer, eventIds]);
+      return new Set(rows.map((row) => row.event_id));
+    },
+    async moveCursor(consumer: string, from: LogPosition, to: LogPosition) {
+      const { rowCount } = await query(client, MOVE_CURSOR, [
+        consumer,
+        from.transactionId,
+        from.position,
+        to.transactionId,
+        to.position,
+      ]);
+      if (rowCount !== 1)
+        throw new TiffinError('UNAVAILABLE', `another reader has moved the cursor of ${consumer}`);
+    },
+    letters: {
+      async bury(letters: readonly BuriedLetter[]) {
+        await bury(client, letters);
+        if (letters.some((letter) => letter.error !== undefined)) appended();
+      },
+      remove: (id: string) => removeLetter(client, id),
+    },
+    answers: {
+      async recall(key: IdempotencyKey) {
+        const { rows } = await query<{ fingerprint: string; answer: Omit<StoredAnswer, 'fingerprint'> }>(
+          client,
+          RECALL_ANSWER,
+          [key.principal, key.operation, key.key],
+        );
+        return rows[0] && { ...rows[0].answer, fingerprint: rows[0].fingerprint };
+      },
+      async remember(key: IdempotencyKey, { status, headers, body }: StoredAnswer) {
+        try {
+          await query(client, REMEMBER_ANSWER, [
+            key.principal,
+            key.operation,
+            key.key,
+            key.fingerprint,
+            JSON.stringify({ status, headers, body }),
+          ]);
+        } catch (error) {
+          if (!isUniqueViolation(error, 'idempotency_keys_pkey')) throw error;
+          throw new TiffinError(
+            'IDEMPOTENCY_KEY_REUSED',
+            'this idempotency key was used for another request at the same moment',
+          );
+        }
+      },
+    },
+  };
+}

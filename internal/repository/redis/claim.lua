@@ -1,0 +1,32 @@
+-- Leases what is due, by moving each member's score in place to the end of the lease. A lease that nobody acknowledges
+-- simply becomes due again. Lease ends carry the fraction .5, which tells them from times that orders are due at.
+--
+-- KEYS[1]  sorted set of waiting members, scored by due time in epoch milliseconds
+-- KEYS[2]  state of this shard: 'running' or 'paused'; absent when the data was lost
+-- ARGV[1]  how many to take at most (bounds the script: 1,000 take about a millisecond)
+-- ARGV[2]  length of the lease, milliseconds
+-- Output   { state, now, lease, next due or '', member, score, member, score, ... } with the scores before the lease
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local state = redis.call('GET', KEYS[2]) or 'lost'
+if state ~= 'running' then
+  return { state, now, '0', '' }
+end
+
+local lease = string.format('%.1f', now + tonumber(ARGV[2]) + 0.5)
+local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
+if #due > 0 then
+  local scored = {}
+  for i = 1, #due, 2 do
+    scored[i] = lease
+    scored[i + 1] = due[i]
+  end
+  redis.call('ZADD', KEYS[1], unpack(scored))
+end
+
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+local answer = { state, now, lease, first[2] or '' }
+for i = 1, #due do
+  answer[i + 4] = due[i]
+end
+return answer

@@ -1,0 +1,160 @@
+/** The orders that wait for their time: sorted sets in Redis, one per shard, scored by due time in epoch milliseconds. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+import type { OrderId } from '../../domain/order.ts';
+import type { Claim, DueQueue, ScheduleState, Waiting } from '../../service/ports.ts';
+import { reach } from './connection.ts';
+
+/** Members of one ZADD or ZREM: a call of this size takes about a millisecond or two. */
+const COMMAND_BATCH = 1_000;
+const KIND = 'order:';
+
+interface Script {
+  readonly source: string;
+  readonly sha: string;
+}
+
+function script(name: string): Script {
+  const source = readFileSync(new URL(name, import.meta.url), 'utf8');
+  return { source, sha: createHash('sha1').update(source).digest('hex') };
+}
+
+const CLAIM = script('./claim.lua');
+const ACKNOWLEDGE = script('./acknowledge.lua');
+
+async function run(
+  redis: Redis,
+  { source, sha }: Script,
+  keys: string[],
+  args: (string | number)[],
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(sha, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return redis.eval(source, keys.length, ...keys, ...args);
+  }
+}
+
+/**
+ * `prefix` sets the keys of one installation apart; `leaseMs` is how long a claim lasts, in milliseconds. The keys of
+ * one shard share a hash tag, so that shards spread over a Redis Cluster and each script stays on one node.
+ */
+export function redisDueQueue(
+  redis: Redis,
+  options: { prefix: string; shards: number; leaseMs: number },
+): DueQueue {
+  const { shards, leaseMs } = options;
+  const tags = Array.from(
+    { length: shards },
+    (_, shard) => `${options.prefix}:{s${String(shard).padStart(2, '0')}}`,
+  );
+  const dueKey = (shard: number) => `${tags[shard]}:due`;
+  const stateKey = (shard: number) => `${tags[shard]}:state`;
+
+  /** Runs a command for the ids of each shard, in batches, all in one round trip. */
+  async function perShard<T extends { orderId: OrderId }>(
+    entries: readonly T[],
+    command: (key: string, batch: T[]) => [name: string, ...args: (string | number)[]],
+  ): Promise<number> {
+    if (entries.length === 0) return 0;
+    const groups: T[][] = tags.map(() => []);
+    for (const entry of entries) groups[shardOf(entry.orderId, shards)]?.push(entry);
+    const commands = groups.flatMap((group, shard) => {
+      const batches = [];
+      for (let i = 0; i < group.length; i += COMMAND_BATCH)
+        batches.push(command(dueKey(shard), group.slice(i, i + COMMAND_BATCH)));
+      return batches;
+    });
+    const results = await reach(redis.pipeline(commands).exec());
+    let sum = 0;
+    for (const [error, count] of results ?? []) {
+      if (error) await reach(Promise.reject(error));
+      sum += Number(count);
+    }
+    return sum;
+  }
+
+  return {
+    shards,
+    schedule: (waiting, { onlyMissing } = { onlyMissing: false }) =>
+      perShard(waiting, (key, batch) => {
+        const args: (string | number)[] = [];
+        for (const { orderId, dueAt } of batch) args.push(dueAt, KIND + orderId);
+        return onlyMissing ? ['zadd', key, 'NX', ...args] : ['zadd', key, ...args];
+      }),
+    async remove(ids) {
+      await perShard(
+        ids.map((orderId) => ({ orderId })),
+        (key, batch) => ['zrem', key, ...batch.map(({ orderId }) => KIND + orderId)],
+      );
+    },
+    async claim(shard, limit) {
+      return toClaim(
+        (await reach(run(redis, CLAIM, [dueKey(shard), stateKey(shard)], [limit, leaseMs]))) as string[],
+        limit,
+      );
+    },
+    async acknowledge(shard, lease, ids) {
+      if (ids.length === 0) return;
+      await reach(run(redis, ACKNOWLEDGE, [dueKey(shard)], [lease, ...ids.map((id) => KIND + id)]));
+    },
+    async setState(state, { ifComplete } = { ifComplete: false }) {
+      const condition = ifComplete ? ['XX'] : [];
+      await reach(
+        redis.pipeline(tags.map((_, shard) => ['set', stateKey(shard), state, ...condition])).exec(),
+      );
+    },
+    async size() {
+      const [seconds, micros] = await reach(redis.time());
+      const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+      const counts = await reach(
+        redis
+          .pipeline(
+            tags.flatMap((_, shard) => [
+              ['zcard', dueKey(shard)],
+              ['zcount', dueKey(shard), '-inf', now],
+            ]),
+          )
+          .exec(),
+      );
+      let waiting = 0;
+      let due = 0;
+      counts?.forEach(([, count], index) => {
+        if (index % 2 === 0) waiting += Number(count);
+        else due += Number(count);
+      });
+      return { waiting, due };
+    },
+  };
+}
+
+function toClaim([state, now, lease, next, ...scored]: string[], limit: number): Claim {
+  const due: Waiting[] = [];
+  const again: OrderId[] = [];
+  for (let i = 0; i < scored.length; i += 2) {
+    const orderId = (scored[i] as string).slice(KIND.length) as OrderId;
+    const score = Number(scored[i + 1]);
+    // A whole number is the time the order was due at; a fraction is a lease that ran out.
+    if (Number.isInteger(score)) due.push({ orderId, dueAt: score });
+    else again.push(orderId);
+  }
+  return {
+    state: state as ScheduleState,
+    now: Number(now),
+    lease: Number(lease),
+    due,
+    again,
+    nextDueAt: next ? Number(next) : undefined,
+    full: scored.length / 2 === limit,
+  };
+}
+
+/** The shard of an order: FNV-1a, 32 bits (Fowler, Noll, Vo), of its id. */
+export function shardOf(orderId: string, shards: number): number {
+  if (shards === 1) return 0;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < orderId.length; i++) hash = Math.imul(hash ^ orderId.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % shards;
+}
