@@ -1,0 +1,34 @@
+/** The stream on one database: consumers read the Postgres event log, each from its own cursor. */
+import { startLoop } from '../../service/loop.ts';
+import type { EventBus, Subscription } from '../../service/ports.ts';
+import { type ReadLogDeps, readLog } from '../../service/read-log.ts';
+
+export function postgresBus(deps: ReadLogDeps): EventBus {
+  const stops = new Set<() => Promise<void>>();
+  const faults = new Map<string, string>();
+
+  async function subscribe(subscription: Subscription): Promise<() => Promise<void>> {
+    const loop = startLoop(`reader ${subscription.group}`, readLog(deps, subscription, faults), deps.log);
+    const ignoreAppends = deps.eventLog.onAppend(() => loop.wake());
+    const stop = async () => {
+      stops.delete(stop);
+      ignoreAppends();
+      await loop.stop();
+      await deps.eventLog.resign(subscription.group).catch(() => {});
+    };
+    stops.add(stop);
+    return stop;
+  }
+
+  return {
+    publish: (events) => deps.eventLog.append(events),
+    subscribe,
+    fault() {
+      const [first] = faults;
+      return first && `${first[0]}: ${first[1]}`;
+    },
+    async close() {
+      await Promise.all([...stops].map((stop) => stop()));
+    },
+  };
+}

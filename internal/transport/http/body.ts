@@ -1,0 +1,48 @@
+/** Reads a JSON body, within bounds. */
+import type { Context } from 'koa';
+import getRawBody from 'raw-body';
+import { TiffinError } from '../../domain/errors.ts';
+
+/** Largest body accepted, bytes. */
+export const MAX_BODY = 64 * 1024;
+
+/** Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE or MALFORMED_JSON. An absent body is `undefined` where it may be absent. */
+export async function readJson(ctx: Context, { optional = false } = {}): Promise<unknown> {
+  const length = ctx.request.length;
+  if (optional && (length === 0 || (length === undefined && !ctx.req.headers['transfer-encoding'])))
+    return undefined;
+  const type = ctx.req.headers['content-type'] ?? '';
+  if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type)) {
+    throw new TiffinError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `the body must be application/json, not ${type ? `'${type}'` : 'without a type'}`,
+    );
+  }
+  const encoding = ctx.req.headers['content-encoding'];
+  if (encoding && encoding !== 'identity') {
+    throw new TiffinError('UNSUPPORTED_MEDIA_TYPE', `the body must not be encoded; it is '${encoding}'`);
+  }
+  const text = await readText(ctx, length);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new TiffinError('MALFORMED_JSON', `the body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+async function readText(ctx: Context, length: number | undefined): Promise<string> {
+  try {
+    return await getRawBody(ctx.req, { limit: MAX_BODY, length, encoding: 'utf-8' });
+  } catch (error) {
+    const type = (error as { type?: string }).type;
+    if (type === 'entity.too.large') {
+      // The rest is not read, so the connection cannot carry another request.
+      ctx.set('Connection', 'close');
+      throw new TiffinError('BODY_TOO_LARGE', `the body must be at most ${MAX_BODY} bytes`);
+    }
+    if (type === 'request.aborted' || type === 'request.size.invalid') {
+      throw new TiffinError('MALFORMED_JSON', 'the body ended early');
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+/** Faults as HTTP answers: one shape, and one table from code to status. */
+import type { z } from 'zod';
+import { type ErrorCode, type Problem, TiffinError } from '../../domain/errors.ts';
+
+const STATUS: Record<ErrorCode, number> = {
+  INVALID_INPUT: 400,
+  MALFORMED_JSON: 400,
+  ROUTE_NOT_FOUND: 404,
+  ORDER_NOT_FOUND: 404,
+  DEAD_LETTER_NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  ORDER_ID_TAKEN: 409,
+  ALREADY_DISPATCHED: 409,
+  ILLEGAL_TRANSITION: 409,
+  IDEMPOTENCY_KEY_IN_FLIGHT: 409,
+  VERSION_MISMATCH: 412,
+  BODY_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  IDEMPOTENCY_KEY_REUSED: 422,
+  INTERNAL: 500,
+  OVERLOADED: 503,
+  UNAVAILABLE: 503,
+};
+
+/** Seconds after which a client may try again. */
+const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
+  OVERLOADED: '1',
+  UNAVAILABLE: '2',
+  IDEMPOTENCY_KEY_IN_FLIGHT: '1',
+};
+
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: {
+    readonly errors: readonly { status: string; code: string; detail: string; pointer?: string }[];
+  };
+}
+
+/** An unknown fault says nothing of itself; the caller logs it. */
+export function toErrorAnswer(error: unknown): ErrorAnswer {
+  const known =
+    error instanceof TiffinError ? error : new TiffinError('INTERNAL', 'something went wrong on our side');
+  const status = STATUS[known.code];
+  const problems: readonly Problem[] =
+    known.problems.length > 0 ? known.problems : [{ code: known.code, detail: known.message }];
+  const retryAfter = RETRY_AFTER[known.code];
+  return {
+    status,
+    headers: retryAfter ? { 'Retry-After': retryAfter } : {},
+    body: { errors: problems.map((problem) => ({ status: String(status), ...problem })) },
+  };
+}
+
+/** Parses an input, or throws INVALID_INPUT with every problem it has. */
+export function parse<T>(schema: z.ZodType<T>, input: unknown): T {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(toProblem);
+  throw new TiffinError('INVALID_INPUT', problems.map(({ detail }) => detail).join('; '), { problems });
+}
+
+function toProblem({ path, message }: z.core.$ZodIssue): Problem {
+  const steps = path.map(String);
+  const name = steps.join('.') || 'body';
+  return {
+    code: `INVALID_${toUpperSnake(steps[0] ?? 'body')}`,
+    detail: `${name} ${message}`,
+    pointer: steps.map((step) => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+  };
+}
+
+function toUpperSnake(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])|[-]/g, (match, before, after) => (match === '-' ? '_' : `${before}_${after}`))
+    .toUpperCase();
+}

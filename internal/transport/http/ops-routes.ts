@@ -1,0 +1,55 @@
+/** What an orchestrator and a monitor ask of every process: is it alive, is it ready, and its figures. */
+import Router from '@koa/router';
+
+export interface Check {
+  readonly name: string;
+  /** Without it this process cannot do its work; otherwise its fault is shown and the process stays ready. */
+  readonly critical: boolean;
+  /** Undefined while all is well, else what is wrong. */
+  readonly fault: () => Promise<string | undefined>;
+}
+
+export interface OpsRouteDeps {
+  readonly checks: readonly Check[];
+  readonly isStopping: () => boolean;
+  readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
+}
+
+const CHECK_TIMEOUT_MS = 2_000;
+
+export function opsRoutes({ checks, isStopping, metrics }: OpsRouteDeps): Router {
+  const router = new Router();
+
+  router.get('/livez', (ctx) => {
+    ctx.body = { status: 'ok' };
+  });
+
+  router.get('/readyz', async (ctx) => {
+    const faults = await Promise.all(
+      checks.map(async (check) => ({ ...check, found: await within(check.fault()) })),
+    );
+    const ready = !isStopping() && faults.every(({ critical, found }) => !critical || found === undefined);
+    ctx.status = ready ? 200 : 503;
+    ctx.body = {
+      status: isStopping() ? 'stopping' : ready ? 'ready' : 'not ready',
+      checks: Object.fromEntries(faults.map(({ name, found }) => [name, found ?? 'ok'])),
+    };
+  });
+
+  router.get('/metrics', async (ctx) => {
+    ctx.body = await metrics.metrics();
+    ctx.type = metrics.contentType;
+  });
+
+  return router;
+}
+
+async function within(fault: Promise<string | undefined>): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve('no answer in time'), CHECK_TIMEOUT_MS);
+  });
+  const result = await Promise.race([fault.catch((error: Error) => error.message), timeout]);
+  clearTimeout(timer);
+  return result;
+}

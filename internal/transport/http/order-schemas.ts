@@ -1,0 +1,118 @@
+/** What the order routes take: schemas that name every fault, and leave parsed values behind. */
+import { z } from 'zod';
+import { parseDecimal } from '../../domain/money.ts';
+import { ORDER_ID, type OrderId, type OrderStatus } from '../../domain/order.ts';
+import { isTooFarAhead } from '../../domain/schedule.ts';
+
+function expected(what: string) {
+  return {
+    error: (issue: { input?: unknown }) => (issue.input === undefined ? 'is required' : `must be ${what}`),
+  };
+}
+
+export const orderId = z
+  .string(expected('a string'))
+  .regex(
+    ORDER_ID,
+    'must be 1 to 64 letters, digits, dots, hyphens or underscores, and begin with a letter or digit',
+  )
+  .transform((id) => id as OrderId);
+
+const name = z
+  .string(expected('a string'))
+  .refine((text) => text.trim().length > 0, 'must not be empty')
+  .refine((text) => text.length <= 256, 'must be at most 256 characters')
+  .refine((text) => !text.includes('\0'), 'must not contain a null character')
+  .transform((text) => text.trim());
+
+const price = z
+  .union([z.number(), z.string()], expected('a decimal number such as 12.50'))
+  .transform((value, ctx) => {
+    const parsed = parseDecimal(value);
+    if ('minor' in parsed) return parsed.minor;
+    ctx.addIssue({ code: 'custom', message: parsed.fault });
+    return z.NEVER;
+  });
+
+/** Epoch ms. A time without an offset is refused: it would mean another moment on every machine. */
+const moment = z
+  .string(expected('an RFC 3339 time'))
+  .pipe(
+    z.iso.datetime({
+      offset: true,
+      error: 'must be an RFC 3339 time with an offset, such as 2030-01-31T18:30:00Z',
+    }),
+  )
+  .transform((text) => Date.parse(text));
+
+function scheduleTime(now: () => number) {
+  return moment.refine((time) => !isTooFarAhead(time, now()), 'must be within ten years');
+}
+
+const object = expected('a JSON object');
+
+export function placeOrderBody(now: () => number) {
+  return z.object(
+    {
+      id: orderId.optional(),
+      customer_name: name,
+      total_price: price,
+      scheduled_time: scheduleTime(now).nullish(),
+    },
+    object,
+  );
+}
+
+export function rescheduleBody(now: () => number) {
+  return z.object({ scheduledAt: scheduleTime(now) }, object);
+}
+
+export const cancelBody = z
+  .object(
+    { reason: z.string(expected('a string')).max(256, 'must be at most 256 characters').optional() },
+    object,
+  )
+  .optional();
+
+export const idQuery = z.object({ id: orderId });
+
+const STATUSES = [
+  'CREATED',
+  'PROCESSING',
+  'CONFIRMED',
+  'ACCEPTED',
+  'PREPARING',
+  'RIDER_ASSIGNED',
+  'OUT_FOR_DELIVERY',
+  'DELIVERED',
+  'COMPLETED',
+  'FAILED',
+  'REJECTED',
+  'CANCELLED',
+] as const satisfies readonly OrderStatus[];
+
+/** Opaque to clients: where the page before ended. */
+const cursor = z.string().transform((text, ctx) => {
+  const [createdAt, id] = Buffer.from(text, 'base64url').toString().split('|');
+  if (createdAt && /^\d{1,15}$/.test(createdAt) && id && ORDER_ID.test(id))
+    return { createdAt: Number(createdAt), id: id as OrderId };
+  ctx.addIssue({ code: 'custom', message: 'must be the cursor of a page before' });
+  return z.NEVER;
+});
+
+export function toCursor(order: { createdAt: number; id: OrderId }): string {
+  return Buffer.from(`${order.createdAt}|${order.id}`).toString('base64url');
+}
+
+export const listQuery = z.object({
+  status: z.enum(STATUSES, { error: `must be one of ${STATUSES.join(', ')}` }).optional(),
+  createdFrom: moment.optional(),
+  createdBefore: moment.optional(),
+  cursor: cursor.optional(),
+  limit: z.coerce
+    .number({ error: 'must be a whole number from 1 to 200' })
+    .int('must be a whole number from 1 to 200')
+    .min(1, 'must be a whole number from 1 to 200')
+    .max(200, 'must be a whole number from 1 to 200')
+    .default(50),
+});

@@ -1,0 +1,74 @@
+/** The process's figures in Prometheus's text format. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Counter as CounterName, Duration, Meter } from '../../service/ports.ts';
+
+const COUNTERS: Record<CounterName, { help: string; labels: string[] }> = {
+  orders_placed: { help: 'Orders stored', labels: [] },
+  events_consumed: { help: 'Events delivered to a consumer, repeated ones included', labels: ['consumer'] },
+  dead_letters: { help: 'Events that became dead letters', labels: ['consumer'] },
+  orders_dispatched: { help: 'Orders sent to order.ready', labels: [] },
+  orders_dispatched_again: { help: 'Orders claimed again after a lease ran out', labels: [] },
+  orders_rebuilt: { help: 'Orders that were missing from the due queue and were added', labels: [] },
+  events_relayed: { help: 'Events sent to Kafka', labels: [] },
+};
+
+const DURATIONS: Record<Duration, { help: string; labels: string[]; buckets: number[] }> = {
+  dispatch_lateness: {
+    help: 'Seconds from the time an order was due to the moment the stream had it',
+    labels: [],
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 60],
+  },
+  batch_duration: {
+    help: 'Seconds a consumer took for a batch',
+    labels: ['consumer'],
+    buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
+  },
+};
+
+/** Read when the figures are asked for; a source that is away is left out. */
+export interface GaugeSource {
+  readonly name: string;
+  readonly help: string;
+  readonly read: () => Promise<number>;
+}
+
+export function prometheus(): { registry: Registry; meter: Meter; gauge(source: GaugeSource): void } {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const counters = mapValues(
+    COUNTERS,
+    ({ help, labels }, name) =>
+      new Counter({ name: `tiffin_${name}_total`, help, labelNames: labels, registers }),
+  );
+  const durations = mapValues(
+    DURATIONS,
+    ({ help, labels, buckets }, name) =>
+      new Histogram({ name: `tiffin_${name}_seconds`, help, labelNames: labels, buckets, registers }),
+  );
+  return {
+    registry,
+    meter: {
+      count: (name, by, labels = {}) => {
+        if (by > 0) counters[name].inc(labels, by);
+      },
+      observe: (name, seconds, labels = {}) => durations[name].observe(labels, seconds),
+    },
+    gauge({ name, help, read }) {
+      new Gauge({
+        name: `tiffin_${name}`,
+        help,
+        registers,
+        async collect() {
+          this.set(await read().catch(() => Number.NaN));
+        },
+      });
+    },
+  };
+}
+
+function mapValues<K extends string, V, R>(record: Record<K, V>, map: (value: V, key: K) => R): Record<K, R> {
+  return Object.fromEntries(
+    (Object.entries(record) as [K, V][]).map(([key, value]) => [key, map(value, key)]),
+  ) as Record<K, R>;
+}
