@@ -1,0 +1,320 @@
+/** Runs one Apache Kafka broker as a child process, from its Maven jars, for development and tests. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Kafka, logLevel } from 'kafkajs';
+
+export interface KafkaBroker {
+  /** `host:port`, the value for KAFKA_BROKERS. */
+  readonly brokers: string;
+  /** Process id of the running JVM; another one after `restart`. */
+  readonly pid: number;
+  /** Ends the broker by SIGKILL, as a fault would. */
+  kill(): void;
+  /** Starts it again on the same port and data, ending it first if it runs; resolves when it serves. */
+  restart(): Promise<void>;
+  /** Ends it in good order; the data stays. May be called more than once. */
+  stop(): Promise<void>;
+}
+
+export interface KafkaOptions {
+  /** Folder for data, configuration and `broker.log`. One broker at a time may use it. */
+  dir: string;
+  /** Port on 127.0.0.1; a free one when absent. */
+  port?: number;
+  onEvent?: (msg: string) => void;
+}
+
+const HOST = '127.0.0.1';
+const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 15_000;
+const LOG_LIMIT_BYTES = 10_000_000;
+const MIN_JAVA = 17;
+const POM = fileURLToPath(new URL('pom.xml', import.meta.url));
+const LOG_CONFIG = fileURLToPath(new URL('log4j2.xml', import.meta.url));
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/kafka', import.meta.url));
+const CLUSTER_ID = Buffer.from('tiffin-one-node.').toString('base64url');
+
+/** Jars are kept per content of the pom, so an edited version never runs with the old jars. */
+const JARS = join(CACHE, createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12));
+const CLASS_ARCHIVE = join(JARS, 'broker.jsa');
+
+const java = () => (process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java');
+const run = promisify(execFile);
+
+/**
+ * The reason a broker cannot be had on this machine, or undefined. Downloads the jars when they are not in
+ * the cache, so that undefined also means no network is needed any more.
+ */
+export async function kafkaAvailable(): Promise<string | undefined> {
+  const version = await run(java(), ['-version']).then(
+    ({ stderr }) => Number(/version "(\d+)/.exec(stderr)?.[1] ?? 0),
+    () => undefined,
+  );
+  if (version === undefined) return `Kafka needs Java ${MIN_JAVA} or newer, and \`${java()}\` does not run`;
+  if (version < MIN_JAVA) return `Kafka needs Java ${MIN_JAVA} or newer, and this is Java ${version}`;
+  if (existsSync(JARS)) return undefined;
+  const maven = await run('mvn', ['-v']).catch(() => undefined);
+  if (!maven) return "Kafka's jars are fetched by Maven, and `mvn` does not run";
+  return fetchJars().then(
+    () => undefined,
+    (error: Error & { stdout?: string }) =>
+      `Maven could not fetch Kafka's jars: ${/\[ERROR\] (.+)/.exec(error.stdout ?? '')?.[1] ?? error.message}`,
+  );
+}
+
+/** Starts a broker and resolves when it serves. It ends with this process, however this process ends. */
+export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
+  const onEvent = options.onEvent ?? (() => {});
+  if (!existsSync(JARS)) onEvent('fetching Kafka with Maven, this once');
+  const reason = await kafkaAvailable();
+  if (reason) throw new Error(reason);
+  if (await claimArchive()) {
+    onEvent('making a class archive for fast starts, this once');
+    await makeClassArchive().catch((error) => onEvent(`no class archive, starts will be slower: ${error}`));
+  }
+  return open(options.dir, options.port, onEvent, archiveFlags());
+}
+
+const archiveFlags = () => (existsSync(CLASS_ARCHIVE) ? [`-XX:SharedArchiveFile=${CLASS_ARCHIVE}`] : []);
+
+async function fetchJars(): Promise<void> {
+  await mkdir(CACHE, { recursive: true });
+  const partial = await mkdtemp(join(CACHE, 'partial-'));
+  try {
+    await run('mvn', ['-q', '-B', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`]);
+    await rename(partial, JARS).catch((error) => {
+      if (!existsSync(JARS)) throw error; // Else another process was first, with the same jars.
+    });
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+}
+
+/** True once per set of jars: one process makes the archive, and a failure is not repeated at every start. */
+function claimArchive(): Promise<boolean> {
+  return writeFile(join(JARS, 'archive-claimed'), '', { flag: 'wx' }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Halves the start-up: the JVM dumps the classes of one short broker life and maps them from then on. */
+async function makeClassArchive(): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'kafka-archive-'));
+  try {
+    const dump = join(JARS, `partial-${process.pid}.jsa`);
+    const broker = await open(dir, undefined, () => {}, [`-XX:ArchiveClassesAtExit=${dump}`]);
+    await broker.stop();
+    await rename(dump, CLASS_ARCHIVE);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function open(
+  dir: string,
+  wanted: number | undefined,
+  onEvent: (msg: string) => void,
+  flags: string[],
+): Promise<KafkaBroker> {
+  if (wanted !== undefined && !(await isFree(wanted))) throw new Error(`port ${wanted} is taken`);
+  const port = wanted ?? (await freePort());
+  await mkdir(dir, { recursive: true });
+  const config = join(dir, 'server.properties');
+  const properties = serverProperties(dir, port, await freePort(port));
+  await writeFile(config, properties);
+  const jars = (await readdir(JARS)).filter((name) => name.endsWith('.jar')).sort();
+  const classPath = ['-cp', jars.map((name) => join(JARS, name)).join(':')];
+  if (!existsSync(join(dir, 'metadata', 'meta.properties'))) {
+    // The archive flags are left out: two JVMs must not dump into one file.
+    const format = [...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.tools.StorageTool'];
+    await run(java(), [...archiveFlags(), ...format, 'format', '-t', CLUSTER_ID, '-c', config]);
+  }
+  const command = [
+    ...['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', '-Djava.awt.headless=true', ...flags],
+    ...[...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.Kafka', config],
+  ];
+  const log = join(dir, 'broker.log');
+  if (existsSync(log) && statSync(log).size > LOG_LIMIT_BYTES) await rename(log, `${log}.old`);
+
+  const start = async () => {
+    await writeFile(config, properties); // Again at a restart: a second starter on this folder writes its own.
+    return boot(command, log, port, onEvent);
+  };
+  let jvm = await start();
+  return {
+    brokers: `${HOST}:${port}`,
+    get pid() {
+      return jvm.pid;
+    },
+    kill: () => jvm.signal('SIGKILL'),
+    restart: async () => {
+      await end(jvm);
+      jvm = await start();
+    },
+    stop: () => end(jvm),
+  };
+}
+
+interface Jvm {
+  pid: number;
+  signal(name: NodeJS.Signals): void;
+  /** How it ended, as text. */
+  exited: Promise<string>;
+}
+
+async function boot(
+  command: string[],
+  log: string,
+  port: number,
+  onEvent: (msg: string) => void,
+): Promise<Jvm> {
+  const startedAt = performance.now();
+  const logStart = existsSync(log) ? statSync(log).size : 0;
+  const jvm = await launch(command, log);
+  let exit: string | undefined;
+  jvm.exited.then((how) => {
+    exit = how;
+    onEvent(`Kafka (pid ${jvm.pid}) ended: ${how}`);
+  });
+  while (!(await serves(port))) {
+    const late = performance.now() - startedAt > START_LIMIT_MS;
+    if (exit === undefined && !late) {
+      await delay(25);
+      continue;
+    }
+    jvm.signal('SIGKILL');
+    const why = exit ? `it ended: ${exit}` : `it did not serve within ${START_LIMIT_MS / 1000} s`;
+    await jvm.exited;
+    throw new Error(`Kafka did not start, ${why}. From ${log}:\n${await excerpt(log, logStart)}`);
+  }
+  onEvent(
+    `Kafka (pid ${jvm.pid}) serves on ${HOST}:${port} after ${Math.round(performance.now() - startedAt)} ms`,
+  );
+  return jvm;
+}
+
+/** What the log says from byte `start` on: its first error and what follows, else its last lines. */
+async function excerpt(log: string, start: number): Promise<string> {
+  const lines = (await readFile(log)).subarray(start).toString().trimEnd().split('\n');
+  const error = lines.findIndex((line) => / (ERROR|FATAL) |^Error:|^Exception/.test(line));
+  return (error < 0 ? lines.slice(-25) : lines.slice(error, error + 25)).join('\n');
+}
+
+/**
+ * Starts the JVM and, beside it, a shell that waits for the end of a pipe this process holds. The pipe ends
+ * when this process does, be it by SIGKILL, and the shell then kills the JVM.
+ */
+async function launch(command: string[], log: string): Promise<Jvm> {
+  const output = openSync(log, 'a');
+  // Detached, so that Ctrl-C in a terminal reaches the starter alone, which ends the broker in good order.
+  const child: ChildProcess = spawn(java(), command, { stdio: ['ignore', output, output], detached: true });
+  closeSync(output);
+  await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+  const pid = child.pid!;
+  const guard = spawn('/bin/sh', ['-c', 'read -r line; kill -9 "$0"', String(pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  guard.on('error', () => child.kill('SIGKILL'));
+  guard.unref();
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => {
+      guard.kill('SIGKILL'); // First, lest it kill a stranger that was given the same pid.
+      guard.stdin.destroy();
+      resolve(signal ?? `exit code ${code}`);
+    });
+  });
+  return { pid, exited, signal: (name) => child.kill(name) };
+}
+
+async function end(jvm: Jvm): Promise<void> {
+  jvm.signal('SIGTERM');
+  const timer = setTimeout(() => jvm.signal('SIGKILL'), STOP_LIMIT_MS);
+  await jvm.exited;
+  clearTimeout(timer);
+}
+
+/** True when the broker answers and takes part in its own cluster, that is, topics can be made on it. */
+async function serves(port: number): Promise<boolean> {
+  if (await isFree(port)) return false;
+  const client = new Kafka({
+    brokers: [`${HOST}:${port}`],
+    connectionTimeout: 1_000,
+    requestTimeout: 1_000,
+    retry: { retries: 0 },
+    logLevel: logLevel.NOTHING,
+  });
+  const admin = client.admin();
+  try {
+    await admin.connect();
+    return (await admin.describeCluster()).brokers.length > 0;
+  } catch {
+    return false;
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, HOST, () => server.close(() => resolve(true)));
+  });
+}
+
+/**
+ * A port below the range the system gives to outgoing connections (32768 and up on Linux): there, a client
+ * that retries while the broker is down could be given the broker's own port.
+ */
+async function freePort(except?: number): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (port !== except && (await isFree(port))) return port;
+  }
+}
+
+function serverProperties(dir: string, port: number, controllerPort: number): string {
+  const properties = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@${HOST}:${controllerPort}`,
+    'controller.listener.names': 'CONTROLLER',
+    listeners: `PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://${HOST}:${port}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': join(dir, 'data'),
+    // Apart from the data: only then does Kafka lock it, before a second broker on this folder writes to it.
+    'metadata.log.dir': join(dir, 'metadata'),
+    'num.partitions': 4,
+    'auto.create.topics.enable': true,
+    'group.initial.rebalance.delay.ms': 0,
+    'default.replication.factor': 1,
+    'min.insync.replicas': 1,
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 4,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 4,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    'share.coordinator.state.topic.num.partitions': 4,
+    // The default, 128 MB, is a quarter of the heap.
+    'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024,
+    // A broker that was killed may register again only when its old session is over; the default is 9 s.
+    'broker.session.timeout.ms': 1_500,
+    'broker.heartbeat.interval.ms': 250,
+  };
+  return Object.entries(properties)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
