@@ -1,0 +1,69 @@
+/** Runs services in this process: starts them in order, and stops them so that nothing under way is cut off. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { replayLetters, subscriptionOf } from '../internal/service/consume.ts';
+import { startLoop } from '../internal/service/loop.ts';
+import { httpApp } from '../internal/transport/http/app.ts';
+import { type Check, opsRoutes } from '../internal/transport/http/ops-routes.ts';
+import type { Service, Wiring } from './wire.ts';
+
+const REPLAY_EVERY_MS = 2_000;
+
+export interface Running {
+  /** Where it listens, such as http://127.0.0.1:8080. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export async function run(services: readonly Service[], wiring: Wiring): Promise<Running> {
+  const { bus, config, log, telemetry } = wiring;
+  let stopping = false;
+  for (const gauge of services.flatMap(({ gauges = [] }) => gauges)) telemetry.gauge(gauge);
+  const ops = opsRoutes({
+    checks: checksOf(services, wiring),
+    isStopping: () => stopping,
+    metrics: telemetry.registry,
+  });
+  const app = httpApp([ops, ...services.flatMap(({ routers = [] }) => routers)], log);
+  const server = createServer(app.callback());
+  server.listen(config.PORT, config.HOST);
+  await once(server, 'listening');
+
+  const consumers = services.flatMap(({ consumers = [] }) => consumers);
+  const unsubscribe = await Promise.all(
+    consumers.map((consumer) => bus.subscribe(subscriptionOf(wiring, consumer))),
+  );
+  const loops = services.flatMap(({ loops }) => loops?.() ?? []);
+  for (const consumer of consumers) {
+    const replay = async () => ((await replayLetters(wiring, consumer)) > 0 ? 0 : REPLAY_EVERY_MS);
+    loops.push(startLoop(`replay ${consumer.name}`, replay, log));
+  }
+
+  const { address, port } = server.address() as AddressInfo;
+  return {
+    url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`,
+    async stop() {
+      stopping = true;
+      server.close();
+      server.closeIdleConnections();
+      // Requests first, so that what they still announce can be consumed; whatever cannot is consumed after the next start.
+      await once(server, 'close');
+      await Promise.all(unsubscribe.map((stop) => stop()));
+      await Promise.all(loops.map((loop) => loop.stop()));
+      await Promise.all(services.map(({ drain }) => drain?.()));
+      await wiring.close();
+    },
+  };
+}
+
+/** A process that takes orders stays ready while it can store them; another is ready when all that its services need is there. */
+function checksOf(services: readonly Service[], { faults }: Wiring): Check[] {
+  const needs = new Set(services.flatMap((service) => service.needs));
+  const takesOrders = services.some(({ name }) => name === 'order-service');
+  return [...needs].map((name) => ({
+    name,
+    critical: !takesOrders || name === 'postgres',
+    fault: faults[name],
+  }));
+}

@@ -1,0 +1,54 @@
+/** scheduler-worker keeps the orders that wait for their time and sends each off at its millisecond. */
+import { dispatcher } from '../../internal/service/dispatch-due.ts';
+import { type Loop, startLoop } from '../../internal/service/loop.ts';
+import { reconciler } from '../../internal/service/reconcile-queue.ts';
+import { scheduleConsumer } from '../../internal/service/schedule-orders.ts';
+import { schedulerRoutes } from '../../internal/transport/http/scheduler-routes.ts';
+import type { Service, Wiring } from '../wire.ts';
+
+export function schedulerWorker(wiring: Wiring): Service {
+  const { queue, log, schedulerSwitch, config } = wiring;
+  let dispatchLoop: Loop | undefined;
+  let reconcileLoop: Loop | undefined;
+  const reconciling = reconciler({ ...wiring, onAdded: () => dispatchLoop?.wake() });
+  const dispatching = dispatcher(
+    {
+      ...wiring,
+      onLost: () => {
+        if (reconciling.lost()) reconcileLoop?.wake();
+      },
+    },
+    { intervalMs: config.DISPATCH_INTERVAL_MS },
+  );
+  return {
+    name: 'scheduler-worker',
+    needs: ['postgres', 'redis', 'stream'],
+    routers: [schedulerRoutes({ queue, report: dispatching.report, schedulerSwitch })],
+    consumers: [
+      scheduleConsumer({
+        queue,
+        onScheduled: (earliest) => {
+          if (dispatching.sleepsPast(earliest)) dispatchLoop?.wake();
+        },
+      }),
+    ],
+    gauges: [
+      {
+        name: 'orders_waiting',
+        help: 'Orders in the due queue',
+        read: async () => (await queue.size()).waiting,
+      },
+      {
+        name: 'orders_due',
+        help: 'Orders in the due queue whose time has come',
+        read: async () => (await queue.size()).due,
+      },
+    ],
+    loops() {
+      dispatchLoop = startLoop('dispatch', () => dispatching.runOnce(), log);
+      reconcileLoop = startLoop('reconcile', () => reconciling.runOnce(), log);
+      return [dispatchLoop, reconcileLoop];
+    },
+    drain: () => dispatching.drain(),
+  };
+}

@@ -1,0 +1,107 @@
+/** The program: `tiffin [service …]` runs the named services in one process, or all of them. */
+import { pathToFileURL } from 'node:url';
+import closeWithGrace from 'close-with-grace';
+import { createLogger } from '../internal/transport/telemetry/logger.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { DataDirInUse, type EmbeddedServers, startEmbedded } from './embedded/servers.ts';
+import { run } from './run.ts';
+import { eventRelay } from './services/event-relay.ts';
+import { orderService } from './services/order-service.ts';
+import { processingService } from './services/processing-service.ts';
+import { schedulerWorker } from './services/scheduler-worker.ts';
+import { wire } from './wire.ts';
+
+const SERVICES = ['order-service', 'event-relay', 'scheduler-worker', 'processing-service'] as const;
+const STOP_LIMIT_MS = 30_000;
+
+const USAGE = `Usage: npm start -- [service …]
+
+Runs the named services in this process, or all of them:
+  ${SERVICES.join('\n  ')}
+
+Settings are environment variables; .env.example lists them.
+`;
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(USAGE);
+  const unknown = args.filter((arg) => !(SERVICES as readonly string[]).includes(arg));
+  if (unknown.length > 0)
+    throw new ConfigError(`There is no service '${unknown.join("', '")}'; there are ${SERVICES.join(', ')}.`);
+  const names = args.length > 0 ? args : SERVICES;
+
+  const started = performance.now();
+  loadEnvFile();
+  const config = readConfig(process.env);
+  const log = createLogger(config.LOG_LEVEL, config.LOG_FORMAT);
+  let embedded: EmbeddedServers | undefined;
+  let stop: (() => Promise<void>) | undefined;
+  const grace = closeWithGrace({ delay: STOP_LIMIT_MS, logger: false }, async ({ signal, err, manual }) => {
+    if (err) log.fatal({ err }, 'Tiffin stops because of a fault');
+    else log.info({ signal: signal ?? (manual ? 'stop' : undefined) }, 'Tiffin is stopping');
+    await stop?.();
+    await embedded?.stop();
+    log.info({}, 'Tiffin has stopped');
+  });
+
+  try {
+    embedded = await startEmbedded({
+      dataDir: config.DATA_DIR,
+      postgres: config.DATABASE_URL === undefined,
+      redis: config.REDIS_URL === undefined,
+      redisKind: config.EMBEDDED_REDIS,
+      onEvent: ({ level, msg, ...fields }) => log[level](fields, msg),
+    });
+    const { DATABASE_URL = embedded.databaseUrl, REDIS_URL = embedded.redisUrl } = config;
+    if (!DATABASE_URL || !REDIS_URL) throw new Error('embedded servers have no address');
+    const wiring = await wire({ ...config, DATABASE_URL, REDIS_URL }, log);
+    const logic = await loadOrderLogic(config);
+    const services = {
+      'order-service': () => orderService(wiring),
+      'event-relay': () => eventRelay(wiring),
+      'scheduler-worker': () => schedulerWorker(wiring),
+      'processing-service': () => processingService(wiring, logic),
+    };
+    const running = await run(
+      names.map((name) => services[name as keyof typeof services]()),
+      wiring,
+    );
+    stop = running.stop;
+    log.info(
+      {
+        services: names.length,
+        stream: config.KAFKA_BROKERS ? 'kafka' : 'postgres',
+        ms: Math.round(performance.now() - started),
+      },
+      `Tiffin is ready at ${running.url}`,
+    );
+  } catch (error) {
+    grace.uninstall();
+    await embedded?.stop();
+    throw error;
+  }
+}
+
+function loadEnvFile(): void {
+  try {
+    process.loadEnvFile();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+/** ORDER_LOGIC names a module whose default export is run for each order; it throws to fail the order. */
+async function loadOrderLogic({ ORDER_LOGIC }: Config) {
+  if (!ORDER_LOGIC) return undefined;
+  const module = await import(pathToFileURL(ORDER_LOGIC).href).catch((error: Error) => {
+    throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', which cannot be loaded: ${error.message}.`);
+  });
+  if (typeof module.default !== 'function')
+    throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', whose default export is not a function.`);
+  return module.default;
+}
+
+main(process.argv.slice(2)).catch((error: Error & { code?: string }) => {
+  const isOurs = error instanceof ConfigError || error instanceof DataDirInUse || error.code === 'EADDRINUSE';
+  process.stderr.write(`tiffin: ${isOurs ? error.message : error.stack}\n`);
+  process.exit(1);
+});

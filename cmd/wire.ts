@@ -1,0 +1,85 @@
+/** The composition root: what every service is made of, from the configuration, in one straight line. */
+import type Router from '@koa/router';
+import { v7 as newUuid, v5 as uuidFromName } from 'uuid';
+import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
+import { postgresDeadLetters } from '../internal/repository/postgres/dead-letters.ts';
+import { postgresEventLog } from '../internal/repository/postgres/event-log.ts';
+import { postgresOrderStore } from '../internal/repository/postgres/order-store.ts';
+import { postgresSchedulerSwitch } from '../internal/repository/postgres/scheduler-switch.ts';
+import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
+import { openRedis } from '../internal/repository/redis/connection.ts';
+import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
+import type { AnyConsumer } from '../internal/service/consume.ts';
+import type { Loop } from '../internal/service/loop.ts';
+import type { EventBus, Log } from '../internal/service/ports.ts';
+import { kafkaBus } from '../internal/transport/events/kafka-bus.ts';
+import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
+import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
+import type { Config } from './config.ts';
+
+/** The namespace of this program's derived event ids (RFC 9562, version 5). */
+const EVENT_NAMESPACE = '5f0c2c3e-8a51-4d0a-9c39-7d3f1a2b9e10';
+
+/** What a service is: its routes, what it reacts to, its background loops. */
+export interface Service {
+  readonly name: string;
+  /** Without these it cannot do its work. */
+  readonly needs: readonly ('postgres' | 'redis' | 'stream')[];
+  readonly routers?: readonly Router[];
+  readonly consumers?: readonly AnyConsumer[];
+  readonly gauges?: readonly GaugeSource[];
+  readonly loops?: () => readonly Loop[];
+  /** After the consumers and loops have stopped. */
+  readonly drain?: () => Promise<void>;
+}
+
+export type Wiring = Awaited<ReturnType<typeof wire>>;
+
+export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: string }, log: Log) {
+  await migrateDatabase(config.DATABASE_URL);
+  const clock = { now: () => Date.now() };
+  const telemetry = prometheus();
+  const pool = openPool(config.DATABASE_URL, {
+    max: config.DATABASE_POOL,
+    onError: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
+  });
+  const redis = openRedis(config.REDIS_URL, log);
+  const eventLog = postgresEventLog(pool, config.DATABASE_URL, log);
+  const transactions = postgresTransactions(pool, () => eventLog.signal());
+  const kafka = config.KAFKA_BROKERS
+    ? kafkaBus({ brokers: config.KAFKA_BROKERS, clientId: 'tiffin', log })
+    : undefined;
+  const bus: EventBus = kafka ?? postgresBus({ eventLog, transactions, log });
+  return {
+    config,
+    log,
+    clock,
+    meter: telemetry.meter,
+    telemetry,
+    eventLog,
+    transactions,
+    kafka,
+    bus,
+    orders: postgresOrderStore(pool, () => eventLog.signal()),
+    deadLetters: postgresDeadLetters(pool),
+    schedulerSwitch: postgresSchedulerSwitch(pool),
+    queue: redisDueQueue(redis, {
+      prefix: config.REDIS_PREFIX,
+      shards: config.SCHEDULE_SHARDS,
+      leaseMs: config.DISPATCH_LEASE_MS,
+    }),
+    newId: () => newUuid(),
+    eventIdFor: (name: string) => uuidFromName(name, EVENT_NAMESPACE),
+    faults: {
+      postgres: () => pool.query('SELECT 1').then(() => undefined),
+      redis: () => redis.ping().then(() => undefined),
+      stream: async () => bus.fault(),
+    },
+    async close() {
+      await bus.close();
+      await eventLog.close();
+      redis.disconnect();
+      await pool.end();
+    },
+  };
+}

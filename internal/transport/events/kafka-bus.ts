@@ -1,0 +1,96 @@
+/** The stream on Kafka: events go to the topics of their type, and each subscription is a consumer group. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { ALL_TOPICS } from '../../domain/events.ts';
+import { backoffMs } from '../../domain/retry.ts';
+import type { EventBus, OutgoingRecord, RecordSink, Subscription } from '../../service/ports.ts';
+import { eventRecords } from '../../service/relay-events.ts';
+import { type KafkaConnection, type KafkaSettings, openKafka } from './kafka-connection.ts';
+import { type KafkaConsumer, kafkaConsumer } from './kafka-consumer.ts';
+import { kafkaProducer } from './kafka-producer.ts';
+import { kafkaTopics } from './kafka-topics.ts';
+
+export interface KafkaBusOptions extends KafkaSettings {
+  /** Partitions of the topics that are made here. */
+  readonly partitions?: number;
+  /** Stands before every topic's name at the broker, for deployments that share one. */
+  readonly topicPrefix?: string;
+  /** Topics that nobody reads and that are left out. */
+  readonly disabledTopics?: ReadonlySet<string>;
+  /** How soon the partitions of a member that died go to the others; the broker's default lower bound is 6,000. */
+  readonly sessionTimeoutMs?: number;
+}
+
+export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
+  const {
+    log,
+    topicPrefix = '',
+    disabledTopics = new Set<string>(),
+    partitions = 6,
+    sessionTimeoutMs = 10_000,
+  } = options;
+  const connections = new Set<KafkaConnection>();
+  const open = () => {
+    const connection = openKafka(options, () => connections.delete(connection));
+    connections.add(connection);
+    return connection;
+  };
+  const topics = kafkaTopics(open, partitions);
+  const ownTopics = ALL_TOPICS.filter((topic) => !disabledTopics.has(topic)).map(
+    (topic) => topicPrefix + topic,
+  );
+  const ensureOwnTopics = () => topics.ensure(ownTopics);
+  const producer = kafkaProducer(open, ensureOwnTopics);
+  const consumers = new Set<KafkaConsumer>();
+  const closing = new AbortController();
+  let unprepared: string | undefined = 'Kafka: the topics are not made yet';
+
+  async function prepare(): Promise<void> {
+    for (let failures = 1; !closing.signal.aborted; failures++) {
+      try {
+        await ensureOwnTopics();
+        unprepared = undefined;
+        return;
+      } catch (error) {
+        unprepared = (error as Error).message;
+        if (failures === 1) log.warn({ err: error }, 'the stream waits for Kafka');
+        await pause(backoffMs(failures), undefined, { signal: closing.signal }).catch(() => {});
+      }
+    }
+  }
+  const prepared = prepare();
+
+  function send(records: readonly OutgoingRecord[]): Promise<void> {
+    if (topicPrefix === '') return producer.send(records);
+    return producer.send(records.map((record) => ({ ...record, topic: topicPrefix + record.topic })));
+  }
+
+  return {
+    publish: (events) => send(events.flatMap((event) => eventRecords(event, disabledTopics))),
+    send,
+    async subscribe(subscription: Subscription) {
+      const ensureTopics = (wanted: readonly string[]) => topics.ensure([...ownTopics, ...wanted]);
+      const consumer = kafkaConsumer(
+        { open, ensureTopics, topicPrefix, sessionTimeoutMs, log },
+        subscription,
+      );
+      consumers.add(consumer);
+      return async () => {
+        await consumer.stop();
+        consumers.delete(consumer);
+      };
+    },
+    fault() {
+      for (const consumer of consumers) {
+        const fault = consumer.fault();
+        if (fault) return fault;
+      }
+      return unprepared;
+    },
+    async close() {
+      closing.abort();
+      await Promise.all([...[...consumers].map((consumer) => consumer.stop()), producer.close()]);
+      for (const connection of connections) connection.sever();
+      await prepared;
+    },
+  };
+}

@@ -1,0 +1,117 @@
+/** A connection to Kafka that can be cut at any moment, with kafkajs's own logs and faults turned into ours. */
+import { connect, type Socket } from 'node:net';
+import { type ISocketFactory, Kafka, type logCreator, logLevel } from 'kafkajs';
+import { TiffinError } from '../../domain/errors.ts';
+import type { Log } from '../../service/ports.ts';
+
+export interface KafkaConnection {
+  readonly kafka: Kafka;
+  /** Ends every socket and opens no other, so that nothing given up is still sent; needs no broker. */
+  sever(): void;
+}
+
+export interface KafkaSettings {
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  readonly log: Log;
+}
+
+const CONNECT_LIMIT_MS = 3_000;
+const REQUEST_LIMIT_MS = 8_000;
+/** Together about 1.5 s; what outlasts them is tried again by us, with a new connection. */
+const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4 };
+const KEEP_ALIVE_MS = 60_000;
+
+export function openKafka(
+  { brokers, clientId, log }: KafkaSettings,
+  onSever: () => void = () => {},
+): KafkaConnection {
+  const sockets = new Set<Socket>();
+  let severed = false;
+
+  const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
+    if (severed) throw new Error('this connection was given up');
+    const socket = connect({ host, port, noDelay: true }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    return socket;
+  };
+
+  return {
+    kafka: new Kafka({
+      brokers: [...brokers],
+      clientId,
+      connectionTimeout: CONNECT_LIMIT_MS,
+      requestTimeout: REQUEST_LIMIT_MS,
+      retry: RETRY,
+      socketFactory,
+      logLevel: logLevel.INFO,
+      logCreator: logTo(log, () => severed),
+    }),
+    sever() {
+      severed = true;
+      onSever();
+      for (const socket of sockets) socket.destroy(new Error('this connection was given up'));
+    },
+  };
+}
+
+/** What kafkajs calls errors in the daily life of a group or an idempotent producer. */
+const ORDINARY =
+  /rebalanc|idempotent producer|coordinator is not aware of this member|^Crash: |^Restarting|^Response /i;
+const REPEAT_MS = 60_000;
+
+/** kafkajs calls an error what it then retries by itself: a warning, each at most once a minute. */
+function logTo(log: Log, muted: () => boolean): logCreator {
+  const loggedAt = new Map<string, number>();
+  return () =>
+    ({ level, namespace, log: { message, error, broker, groupId } }) => {
+      if (muted()) return;
+      const fields = {
+        kafka: namespace,
+        ...(broker && { broker }),
+        ...(groupId && { groupId }),
+        ...(error && { error }),
+      };
+      const ordinary = level > logLevel.WARN || ORDINARY.test(message) || ORDINARY.test(String(error ?? ''));
+      if (ordinary) return log.debug(fields, message);
+      const now = performance.now();
+      if (now - (loggedAt.get(message) ?? -REPEAT_MS) < REPEAT_MS) return;
+      if (loggedAt.size > 100) loggedAt.clear();
+      loggedAt.set(message, now);
+      log.warn(fields, message);
+    };
+}
+
+/** Faults of the record itself; every other one passes, be it only when an operator has acted. */
+const REFUSED = /^(MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_RECORD|INVALID_TOPIC_EXCEPTION)$/;
+
+/** UNAVAILABLE, except where the broker refuses the records for what they are. */
+export function asUnavailable(error: unknown): TiffinError {
+  if (error instanceof TiffinError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const type = String((cause as { type?: unknown }).type ?? '');
+    if (REFUSED.test(type))
+      return new TiffinError('INTERNAL', `Kafka refused a record: ${type}`, { cause: error });
+  }
+  return new TiffinError('UNAVAILABLE', `Kafka: ${reason}`, { cause: error });
+}
+
+/** Rejects with UNAVAILABLE when the work takes longer; the work itself goes on. */
+export async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new TiffinError('UNAVAILABLE', `Kafka did not answer within ${limitMs / 1_000} s`)),
+      limitMs,
+    );
+  });
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

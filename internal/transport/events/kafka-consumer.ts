@@ -1,0 +1,208 @@
+/** One consumer group's member: reads its partitions, has each batch handled, and comes back whenever kafkajs gives up. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Consumer, EachBatchPayload } from 'kafkajs';
+import { isTransient } from '../../domain/errors.ts';
+import { backoffMs } from '../../domain/retry.ts';
+import { startLoop } from '../../service/loop.ts';
+import type { Delivery, Log, Subscription } from '../../service/ports.ts';
+import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
+import { cutBatch } from './kafka-deliveries.ts';
+
+const BATCH_SIZE = 1_000;
+const PARTITIONS_AT_ONCE = 3;
+/** An idle fetch is answered after this; leaving a group waits for it. */
+const FETCH_WAIT_MS = 500;
+const FETCH_BYTES = 8_000_000;
+const PARTITION_BYTES = 1_000_000;
+const HEARTBEAT_MS = 1_000;
+const REBALANCE_LIMIT_MS = 30_000;
+/** Neither a fetch nor a heartbeat for so long, with no batch in hand: kafkajs hangs. */
+const SILENCE_LIMIT_MS = 90_000;
+const STOP_LIMIT_MS = 8_000;
+
+export interface KafkaConsumerDeps {
+  readonly open: () => KafkaConnection;
+  readonly ensureTopics: (topics: readonly string[]) => Promise<void>;
+  readonly topicPrefix: string;
+  readonly sessionTimeoutMs: number;
+  readonly log: Log;
+}
+
+export interface KafkaConsumer {
+  fault(): string | undefined;
+  /** Ends after the batch at hand, or within 10 s. */
+  stop(): Promise<void>;
+}
+
+export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscription): KafkaConsumer {
+  const { log, topicPrefix } = deps;
+  const { group, handle, batchSize = BATCH_SIZE } = subscription;
+  const topics = subscription.topics.map((topic) => topicPrefix + topic);
+  const stopping = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  /** Why it does not read at all. */
+  let down: string | undefined = 'has not joined its group yet';
+  /** Why the batches at hand cannot be handled, by partition. */
+  const failing = new Map<string, string>();
+  let inHand = 0;
+  let lastSign = 0;
+  let failures = 0;
+
+  /** The life of one kafkajs consumer: resolves when told to stop, rejects with what ended it. */
+  async function attend(consumer: Consumer): Promise<void> {
+    const events = consumer.events;
+    const crash = new Promise<never>((_, reject) => {
+      consumer.on(events.CRASH, ({ payload }) => reject(payload.error));
+    });
+    const sign = () => {
+      lastSign = performance.now();
+    };
+    sign();
+    consumer.on(events.FETCH, sign);
+    consumer.on(events.HEARTBEAT, sign);
+    consumer.on(events.REBALANCING, sign);
+    consumer.on(events.GROUP_JOIN, ({ payload }) => {
+      sign();
+      if (down)
+        log.info({ consumer: group, partitions: payload.memberAssignment }, 'the consumer joined its group');
+      down = undefined;
+      failures = 0;
+    });
+    let watch: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      watch = setInterval(() => {
+        if (inHand === 0 && performance.now() - lastSign > SILENCE_LIMIT_MS)
+          reject(new Error('kafkajs hangs'));
+      }, HEARTBEAT_MS);
+    });
+    const run = async () => {
+      await consumer.connect();
+      await consumer.subscribe({ topics, fromBeginning: true });
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
+        eachBatch,
+      });
+      await Promise.race([crash, silence]);
+    };
+    try {
+      await Promise.race([run(), stopped]);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  async function live(): Promise<number> {
+    const connection = deps.open();
+    try {
+      await Promise.race([deps.ensureTopics(topics), stopped]);
+      const consumer = connection.kafka.consumer({
+        groupId: group,
+        sessionTimeout: deps.sessionTimeoutMs,
+        heartbeatInterval: HEARTBEAT_MS,
+        rebalanceTimeout: REBALANCE_LIMIT_MS,
+        maxWaitTimeInMs: FETCH_WAIT_MS,
+        maxBytes: FETCH_BYTES,
+        maxBytesPerPartition: PARTITION_BYTES,
+        // Whether to come back is decided here, for every fault alike.
+        retry: { restartOnFailure: async () => false },
+      });
+      try {
+        await attend(consumer);
+      } finally {
+        await within(STOP_LIMIT_MS, consumer.disconnect()).catch(() => {});
+      }
+      return 0;
+    } catch (error) {
+      if (stopping.signal.aborted) return 0;
+      const fault = asUnavailable(error);
+      down = fault.message;
+      failing.clear();
+      failures += 1;
+      if (failures === 1)
+        log.warn({ consumer: group, err: fault }, 'the consumer is down and is started again');
+      return backoffMs(failures);
+    } finally {
+      connection.sever();
+    }
+  }
+
+  async function eachBatch(payload: EachBatchPayload): Promise<void> {
+    const {
+      batch,
+      heartbeat,
+      isRunning,
+      isStale,
+      resolveOffset,
+      commitOffsetsIfNecessary,
+      uncommittedOffsets,
+    } = payload;
+    inHand += 1;
+    const lost = new AbortController();
+    const beat = setInterval(() => {
+      heartbeat().catch((error) => lost.abort(error));
+    }, HEARTBEAT_MS);
+    try {
+      for (const { deliveries, lastOffset } of cutBatch(batch, topicPrefix, subscription.types, batchSize)) {
+        if (!isRunning() || isStale()) return;
+        // Throws when the group is about to move this partition: what is not yet begun is then left to its next reader.
+        await heartbeat();
+        if (
+          deliveries.length > 0 &&
+          !(await handleUntilDone(deliveries, `${batch.topic}/${batch.partition}`, lost.signal))
+        )
+          return;
+        resolveOffset(lastOffset);
+        await commitOffsetsIfNecessary(uncommittedOffsets());
+      }
+    } finally {
+      clearInterval(beat);
+      inHand -= 1;
+      lastSign = performance.now();
+    }
+  }
+
+  /** False when this is to stop before the batch took effect; throws when the group has moved on meanwhile. */
+  async function handleUntilDone(
+    deliveries: readonly Delivery[],
+    partition: string,
+    lost: AbortSignal,
+  ): Promise<boolean> {
+    for (let attempts = 1; !stopping.signal.aborted; attempts++) {
+      try {
+        await handle({ deliveries, settle: async () => {} });
+        failing.delete(partition);
+        return true;
+      } catch (error) {
+        failing.set(partition, error instanceof Error ? error.message : String(error));
+        if (!isTransient(error))
+          log.error({ consumer: group, err: error }, 'a batch could not be handled and is tried again');
+        else if (attempts === 1)
+          log.warn({ consumer: group, err: error }, 'consuming waits for a dependency');
+      }
+      await pause(backoffMs(attempts), undefined, { signal: AbortSignal.any([stopping.signal, lost]) }).catch(
+        () => {},
+      );
+      if (lost.aborted) {
+        failing.delete(partition);
+        throw lost.reason;
+      }
+    }
+    return false;
+  }
+
+  const loop = startLoop(`consumer ${group}`, live, log);
+  return {
+    fault() {
+      const fault = down ?? failing.values().next().value;
+      return fault && `${group}: ${fault}`;
+    },
+    async stop() {
+      stopping.abort();
+      await loop.stop();
+    },
+  };
+}
