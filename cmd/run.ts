@@ -1,6 +1,6 @@
 /** Runs services in this process: starts them in order, and stops them so that nothing under way is cut off. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { replayLetters, subscriptionOf } from '../internal/service/consume.ts';
 import { startLoop } from '../internal/service/loop.ts';
@@ -45,16 +45,22 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`,
     async stop() {
       stopping = true;
-      server.close();
-      server.closeIdleConnections();
       // Requests first, so that what they still announce can be consumed; whatever cannot is consumed after the next start.
-      await once(server, 'close');
+      await closeServer(server);
       await Promise.all(unsubscribe.map((stop) => stop()));
       await Promise.all(loops.map((loop) => loop.stop()));
       await Promise.all(services.map(({ drain }) => drain?.()));
       await wiring.close();
     },
   };
+}
+
+/** Takes no more connections, and ends each that is open once its request has been answered. */
+async function closeServer(server: Server): Promise<void> {
+  server.close();
+  const ending = setInterval(() => server.closeIdleConnections(), 20);
+  await once(server, 'close');
+  clearInterval(ending);
 }
 
 /** A process that takes orders stays ready while it can store them; another is ready when all that its services need is there. */

@@ -1,6 +1,7 @@
 /** The program: `tiffin [service …]` runs the named services in one process, or all of them. */
 import { pathToFileURL } from 'node:url';
 import closeWithGrace from 'close-with-grace';
+import type { Logger } from 'pino';
 import { createLogger } from '../internal/transport/telemetry/logger.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { DataDirInUse, type EmbeddedServers, startEmbedded } from './embedded/servers.ts';
@@ -44,15 +45,9 @@ async function main(args: readonly string[]): Promise<void> {
   });
 
   try {
-    embedded = await startEmbedded({
-      dataDir: config.DATA_DIR,
-      postgres: config.DATABASE_URL === undefined,
-      redis: config.REDIS_URL === undefined,
-      redisKind: config.EMBEDDED_REDIS,
-      onEvent: ({ level, msg, ...fields }) => log[level](fields, msg),
-    });
-    const { DATABASE_URL = embedded.databaseUrl, REDIS_URL = embedded.redisUrl } = config;
-    if (!DATABASE_URL || !REDIS_URL) throw new Error('embedded servers have no address');
+    if (!config.DATABASE_URL || !config.REDIS_URL) embedded = await embed(config, log);
+    const DATABASE_URL = config.DATABASE_URL ?? embedded?.databaseUrl ?? '';
+    const REDIS_URL = config.REDIS_URL ?? embedded?.redisUrl ?? '';
     const wiring = await wire({ ...config, DATABASE_URL, REDIS_URL }, log);
     const logic = await loadOrderLogic(config);
     const services = {
@@ -79,6 +74,17 @@ async function main(args: readonly string[]): Promise<void> {
     await embedded?.stop();
     throw error;
   }
+}
+
+/** What was not named is started here: Postgres, Redis or both. */
+function embed(config: Config, log: Logger): Promise<EmbeddedServers> {
+  return startEmbedded({
+    dataDir: config.DATA_DIR,
+    postgres: config.DATABASE_URL === undefined,
+    redis: config.REDIS_URL === undefined,
+    redisKind: config.EMBEDDED_REDIS,
+    onEvent: ({ level, msg, ...fields }) => log[level](fields, msg),
+  });
 }
 
 function loadEnvFile(): void {

@@ -1,0 +1,50 @@
+/** A client that places orders without pause and does not give up on one before it has been acknowledged. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { request } from './program.ts';
+
+export interface OrderClient {
+  /** Ids of the orders that were answered with 201. */
+  readonly acknowledged: string[];
+  stop(): Promise<void>;
+}
+
+/** `url` is asked anew for each attempt, since a program that was started again listens elsewhere. */
+export function placeOrders(
+  url: () => string,
+  options: { prefix: string; lanes: number; dueInMs: () => number | undefined },
+): OrderClient {
+  const acknowledged: string[] = [];
+  let stopped = false;
+
+  async function lane(name: string): Promise<void> {
+    for (let n = 0; !stopped; n++) {
+      const id = `${name}-${n}`;
+      const dueIn = options.dueInMs();
+      const body = {
+        id,
+        customer_name: 'Asha',
+        total_price: 12.5,
+        ...(dueIn === undefined ? {} : { scheduled_time: new Date(Date.now() + dueIn).toISOString() }),
+      };
+      while (!stopped) {
+        const answer = await request('POST', `${url()}/orders`, body).catch(() => undefined);
+        if (answer?.status === 201) {
+          acknowledged.push(id);
+          break;
+        }
+        if (answer && answer.status !== 503)
+          throw new Error(`placing ${id} was answered with ${answer.status} ${JSON.stringify(answer.body)}`);
+        await pause(20);
+      }
+    }
+  }
+
+  const lanes = Promise.all(Array.from({ length: options.lanes }, (_, n) => lane(`${options.prefix}-${n}`)));
+  return {
+    acknowledged,
+    async stop() {
+      stopped = true;
+      await lanes;
+    },
+  };
+}

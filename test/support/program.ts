@@ -1,0 +1,112 @@
+/** Runs the real program as its own process, and talks to it as a client would. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { until } from './until.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+
+export interface LogLine {
+  readonly level: string;
+  readonly time: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Program {
+  readonly url: string;
+  readonly child: ChildProcess;
+  /** Every line it has logged so far. */
+  readonly log: LogLine[];
+  /** Ends it without warning, and resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Asks it to stop, and resolves with its exit code. */
+  stop(): Promise<number | null>;
+}
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** Starts `tiffin <services…>` on a free port; resolves once it says it is ready. */
+export async function startProgram(env: Env, services: readonly string[] = []): Promise<Program> {
+  const { child, log, exited } = spawnProgram({ PORT: '0', ...env }, services);
+  const ready = await Promise.race([
+    until(
+      'the program to be ready',
+      () => log.find(({ msg }) => msg?.startsWith('Tiffin is ready at ')),
+      30_000,
+    ),
+    exited.then(({ code, stderr }) => {
+      throw new Error(`the program ended with ${code} before it was ready: ${stderr}`);
+    }),
+  ]);
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return (await exited).code;
+  };
+  return {
+    url: ready.msg.slice('Tiffin is ready at '.length),
+    child,
+    log,
+    kill: async () => void (await end('SIGKILL')),
+    stop: () => end('SIGTERM'),
+  };
+}
+
+/** For a start that is meant to fail: resolves with its exit code and what it said. */
+export async function runProgram(
+  env: Env,
+  args: readonly string[] = [],
+): Promise<{ code: number | null; stderr: string }> {
+  return spawnProgram(env, args).exited;
+}
+
+function spawnProgram(env: Env, args: readonly string[]) {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'cmd/tiffin.ts', ...args], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_FORMAT: 'json', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log: LogLine[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => log.push(JSON.parse(line)));
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const exited = once(child, 'close').then(([code]) => ({ code: code as number | null, stderr }));
+  return { child, log, exited };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was answered
+  readonly body: any;
+}
+
+export async function request(
+  method: string,
+  url: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const response = await fetch(url, {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined };
+}
+
+/** Resolves once the order has this status, in the words of GET /orders/{id}. */
+export async function reaches(url: string, id: string, status: string, withinMs = 20_000): Promise<Answer> {
+  return until(
+    `order ${id} to be ${status}`,
+    async () => {
+      const answer = await request('GET', `${url}/orders/${id}`).catch(() => undefined);
+      return answer?.body?.status === status ? answer : undefined;
+    },
+    withinMs,
+  );
+}
