@@ -1,0 +1,106 @@
+/** Tiffin on Kafka, a process for each service, with a broker that may fail. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { type KafkaBroker, startKafka } from '../../cmd/kafka/broker.ts';
+import { whyNoKafka } from '../support/kafka.ts';
+import { placeOrders } from '../support/order-client.ts';
+import { assertEachCompletedOnce, countUnfinished } from '../support/orders.ts';
+import { type Program, reaches, request, startProgram } from '../support/program.ts';
+import { freshDatabase, freshRedis } from '../support/servers.ts';
+import { until } from '../support/until.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const skip = (await whyNoKafka()) ?? false;
+
+describe('Tiffin on Kafka', { skip }, () => {
+  let dir: string;
+  let broker: KafkaBroker;
+  let database: Awaited<ReturnType<typeof freshDatabase>>;
+  let redis: Awaited<ReturnType<typeof freshRedis>>;
+  let env: Record<string, string>;
+  let api: Program;
+  const running = new Set<Program>();
+
+  async function start(...services: string[]): Promise<Program> {
+    const program = await startProgram(env, services);
+    running.add(program);
+    return program;
+  }
+  const topic = (...args: string[]) =>
+    promisify(execFile)(process.execPath, ['--import', 'tsx', 'cmd/topic.ts', ...args], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, KAFKA_BROKERS: broker.brokers },
+      timeout: 30_000,
+    });
+
+  before(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), 'tiffin-kafka-e2e-'));
+    [broker, database, redis] = await Promise.all([startKafka({ dir }), freshDatabase(), freshRedis()]);
+    env = {
+      DATABASE_URL: database.url,
+      REDIS_URL: redis.url,
+      KAFKA_BROKERS: broker.brokers,
+      DISPATCH_LEASE_MS: '1000',
+    };
+    [api] = await Promise.all([
+      start('order-service'),
+      start('event-relay'),
+      start('scheduler-worker'),
+      start('processing-service'),
+    ]);
+  });
+  after(async () => {
+    await Promise.all([...running].map((program) => program.kill()));
+    await Promise.all([broker.stop(), database.drop(), redis.drop()]);
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  it('completes an order, and its records stand on the topics with their flat fields', async () => {
+    await request('POST', `${api.url}/orders`, { id: 'order-1', customer_name: 'Asha', total_price: 500 });
+    await reaches(api.url, 'order-1', 'COMPLETED', 60_000);
+    for (const [name, time] of [
+      ['order.created', 'created_at'],
+      ['order.ready', 'ready_at'],
+      ['order.completed', 'completed_at'],
+    ]) {
+      const { stdout } = await topic('consume', name as string, '--from-beginning', '--count', '1');
+      const record = JSON.parse(stdout);
+      assert.equal(record.order_id, 'order-1');
+      assert.equal(record.eventType, name);
+      assert.ok(Date.parse(record[time as string]), `${name} has its ${time}`);
+    }
+    assert.ok((await topic('list')).stdout.split('\n').includes('raw.order-events'));
+  });
+
+  it('survives the broker and a service being killed: no order is lost, none completes twice', async () => {
+    const doomed = await start('processing-service');
+    const client = placeOrders(() => api.url, { prefix: 'k', lanes: 4, dueInMs: () => randomInt(1_000) });
+    await until('orders to be placed', () => client.acknowledged.length > 300);
+    broker.kill();
+    running.delete(doomed);
+    await doomed.kill();
+    const before = client.acknowledged.length;
+    await until('orders to be placed without a broker', () => client.acknowledged.length > before + 100);
+    await broker.restart();
+    await client.stop();
+    await until(
+      'every order to be completed',
+      async () => (await countUnfinished(database.url)) === 0,
+      60_000,
+    );
+    await assertEachCompletedOnce(database.url, client.acknowledged);
+  });
+
+  it('logs no error, whatever happened to the broker', () => {
+    const errors = [...running].flatMap(({ log }) =>
+      log.filter(({ level }) => level === 'error' || level === 'fatal'),
+    );
+    assert.deepEqual(errors, []);
+  });
+});
