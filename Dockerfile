@@ -1,0 +1,14 @@
+FROM node:20-slim
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev
+COPY tsconfig.json ./
+COPY cmd ./cmd
+COPY internal ./internal
+# Others can reach a container; what stands in front of it decides who may come in.
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 LOG_FORMAT=json AUTH=off
+USER node
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "--import", "tsx", "cmd/tiffin.ts"]
