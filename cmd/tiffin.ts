@@ -9,10 +9,17 @@ import { run } from './run.ts';
 import { eventRelay } from './services/event-relay.ts';
 import { orderService } from './services/order-service.ts';
 import { processingService } from './services/processing-service.ts';
+import { queryService } from './services/query-service.ts';
 import { schedulerWorker } from './services/scheduler-worker.ts';
 import { wire } from './wire.ts';
 
-const SERVICES = ['order-service', 'event-relay', 'scheduler-worker', 'processing-service'] as const;
+const SERVICES = [
+  'order-service',
+  'event-relay',
+  'scheduler-worker',
+  'processing-service',
+  'query-service',
+] as const;
 const STOP_LIMIT_MS = 30_000;
 
 const USAGE = `Usage: npm start -- [service …]
@@ -55,6 +62,7 @@ async function main(args: readonly string[]): Promise<void> {
       'event-relay': () => eventRelay(wiring),
       'scheduler-worker': () => schedulerWorker(wiring),
       'processing-service': () => processingService(wiring, logic),
+      'query-service': () => queryService(wiring),
     };
     const running = await run(
       names.map((name) => services[name as keyof typeof services]()),

@@ -22,8 +22,21 @@ export function openRedis(url: string, log: Log): Redis {
   redis.on('ready', () => {
     if (last) log.info({}, 'Redis is back');
     last = '';
+    void warnOfEviction(redis, log);
   });
   return redis;
+}
+
+/** A schedule that may be evicted is rebuilt, but late; a server that will not tell its policy is left in peace. */
+async function warnOfEviction(redis: Redis, log: Log): Promise<void> {
+  const [, policy] = (await redis.config('GET', 'maxmemory-policy').catch(() => [])) as string[];
+  const [, limit] = (await redis.config('GET', 'maxmemory').catch(() => [])) as string[];
+  if (policy?.startsWith('allkeys') && limit !== '0') {
+    log.warn(
+      { policy },
+      'Redis may evict the schedule when its memory is full; set maxmemory-policy to noeviction or volatile-lru',
+    );
+  }
 }
 
 /** Runs a command; a server that is away, loading or read-only is UNAVAILABLE. */
