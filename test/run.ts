@@ -1,0 +1,56 @@
+// Runs the tests (`npm test -- [part of a path …]`) on servers of their own, and leaves nothing running behind.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { startTestServers } from './support/start-servers.ts';
+
+const root = path.resolve(import.meta.dirname, '..');
+
+function testFiles(wanted: string[]): string[] {
+  return ['internal', 'cmd', 'test']
+    .flatMap((top) =>
+      fs
+        .readdirSync(path.join(root, top), { recursive: true, encoding: 'utf8' })
+        .map((file) => path.join(top, file)),
+    )
+    .filter((file) => file.endsWith('.test.ts') && !file.split(path.sep).includes('node_modules'))
+    .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+    .sort();
+}
+
+const files = testFiles(process.argv.slice(2));
+if (files.length === 0) {
+  console.error('No test file matches.');
+  process.exit(1);
+}
+
+let interrupted: NodeJS.Signals | undefined;
+let tests: ReturnType<typeof spawn> | undefined;
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    interrupted = name;
+    tests?.kill('SIGTERM');
+  });
+}
+
+const servers = await startTestServers();
+try {
+  if (!interrupted) {
+    const options = ['--test-concurrency=2', '--test-reporter=spec'];
+    tests = spawn(
+      process.execPath,
+      ['--import', import.meta.resolve('tsx'), '--test', ...options, ...files],
+      {
+        cwd: root,
+        env: { ...process.env, ...servers.env },
+        stdio: 'inherit',
+      },
+    );
+    const [code] = (await once(tests, 'exit')) as [number | null];
+    process.exitCode = code ?? 1;
+  }
+} finally {
+  await servers.stop();
+}
+if (interrupted) process.exitCode = 130;

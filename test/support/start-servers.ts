@@ -1,0 +1,58 @@
+// Starts the servers that a test run shares: one Postgres, Valkey as WebAssembly, and redis-server where there is one.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { type EmbeddedServers, startEmbedded } from '../../cmd/embedded/servers.ts';
+
+export interface TestServers {
+  env: { TEST_DATABASE_URL: string; TEST_REDIS_URL: string; TEST_NATIVE_REDIS_URL?: string };
+  /** Stops them and removes their directory. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+export async function startTestServers(): Promise<TestServers> {
+  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-test-'));
+  fs.chmodSync(root, 0o755);
+  const started: EmbeddedServers[] = [];
+  const start = async (name: string, kinds: { postgres: boolean; redisKind: 'native' | 'wasm' }) => {
+    const servers = await startEmbedded({
+      ...kinds,
+      dataDir: path.join(root, name),
+      redis: true,
+      onEvent: (event) => {
+        if (event.level !== 'info') console.error(JSON.stringify(event));
+      },
+    });
+    started.push(servers);
+    return servers;
+  };
+  const stop = async () => {
+    await Promise.all(started.map((servers) => servers.stop()));
+    fs.rmSync(root, { recursive: true, force: true });
+  };
+
+  const [main, native] = await Promise.allSettled([
+    start('main', { postgres: true, redisKind: 'wasm' }),
+    hasNativeRedis() ? start('native', { postgres: false, redisKind: 'native' }) : undefined,
+  ]);
+  if (main.status === 'rejected' || native.status === 'rejected') {
+    await stop();
+    throw main.status === 'rejected' ? main.reason : (native as PromiseRejectedResult).reason;
+  }
+  return {
+    env: {
+      TEST_DATABASE_URL: main.value.databaseUrl!,
+      TEST_REDIS_URL: main.value.redisUrl!,
+      ...(native.value && { TEST_NATIVE_REDIS_URL: native.value.redisUrl! }),
+    },
+    stop,
+  };
+}
+
+export function hasNativeRedis(): boolean {
+  return (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .some((dir) =>
+      ['redis-server', 'valkey-server'].some((program) => fs.existsSync(path.join(dir, program))),
+    );
+}
