@@ -2,6 +2,7 @@
 import { pathToFileURL } from 'node:url';
 import closeWithGrace from 'close-with-grace';
 import type { Logger } from 'pino';
+import { TiffinError } from '../internal/domain/errors.ts';
 import { createLogger } from '../internal/transport/telemetry/logger.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { DataDirInUse, type EmbeddedServers, startEmbedded } from './embedded/servers.ts';
@@ -115,7 +116,11 @@ async function loadOrderLogic({ ORDER_LOGIC }: Config) {
 }
 
 main(process.argv.slice(2)).catch((error: Error & { code?: string }) => {
-  const isOurs = error instanceof ConfigError || error instanceof DataDirInUse || error.code === 'EADDRINUSE';
+  const isOurs =
+    error instanceof ConfigError ||
+    error instanceof DataDirInUse ||
+    error instanceof TiffinError ||
+    error.code === 'EADDRINUSE';
   process.stderr.write(`tiffin: ${isOurs ? error.message : error.stack}\n`);
   process.exit(1);
 });

@@ -85,13 +85,16 @@ export interface EventOf<T extends EventType> {
 /** Any event, discriminated by `eventType`. */
 export type Event = { [T in EventType]: EventOf<T> }[EventType];
 
+/** No control characters and no half of a surrogate pair: neither can be stored as text. */
+const STORABLE = /^[^\p{Cc}\p{Cs}]+$/u;
+
 const envelope = z.object({
-  eventId: z.string().min(1).max(128),
+  eventId: z.string().max(128).regex(STORABLE),
   eventType: z.string(),
   schemaVersion: z.int().positive(),
   occurredAt: time,
   producedAt: time,
-  orderId: z.string().min(1).max(64),
+  orderId: z.string().max(64).regex(STORABLE),
   correlationId: z.string(),
   producer: z.string(),
   traceparent: z.string().optional(),

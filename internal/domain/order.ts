@@ -180,6 +180,7 @@ export function decide(command: OrderCommand, order: Order, now: number): Decisi
     case 'advance':
       return advance(order, command.to, command.by, now);
     case 'fail':
+      if (order.status === 'FAILED' && order.reason === command.reason) return NOTHING;
       if (isFinal(order.status)) return note(order, `FAILED: ${command.reason}`, now);
       return { events: [{ type: 'failed', at: now, reason: command.reason }] };
     case 'reject':
@@ -197,7 +198,7 @@ function advance(order: Order, to: Milestone, by: 'fact' | 'request', now: numbe
   if (by === 'request') return { refused: 'ILLEGAL_TRANSITION' };
   const path = journey(order);
   const isLate = isFinal(order.status) || path.indexOf(to) < path.indexOf(order.status as Milestone);
-  return isLate ? note(order, to, now) : { refused: 'ILLEGAL_TRANSITION' };
+  return isLate && path.includes(to) ? note(order, to, now) : { refused: 'ILLEGAL_TRANSITION' };
 }
 
 /** A fact that arrives late is written down once and does not move the order back. */

@@ -161,7 +161,15 @@ async function handleOneByOne(
     });
     reportDead(deps, letter);
   }
-  await handleTogether(deps, consumer, { events: [], poison }, (tx) => batch.settle(tx));
+  const settle: Batch['settle'] = (tx) => batch.settle(tx);
+  try {
+    await handleTogether(deps, consumer, { events: [], poison }, settle);
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    // What cannot even be stored must not hold up the rest either.
+    const empty = poison.map((letter) => ({ ...letter, record: 'this record could not be stored' }));
+    await handleTogether(deps, consumer, { events: [], poison: empty }, settle);
+  }
 }
 
 /** Undefined once it took effect, else the fault of the last attempt. */

@@ -279,7 +279,6 @@ export interface Claim {
   /** As many as one pass may take: there may be more. */
   readonly full: boolean;
 }
-
 export interface DueQueue {
   /** Adds or moves orders; with `onlyMissing` an order that is already there stays as it is. Returns how many were added. */
   schedule(waiting: readonly Waiting[], options?: { onlyMissing: boolean }): Promise<number>;
@@ -294,7 +293,6 @@ export interface DueQueue {
   size(): Promise<{ waiting: number; due: number }>;
   readonly shards: number;
 }
-
 /** The operator's switch; it outlives Redis. */
 export interface SchedulerSwitch {
   isPaused(): Promise<boolean>;

@@ -23,7 +23,16 @@ export function openPool(url: string, options: { max: number; onError: (error: E
 
 export async function migrateDatabase(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
-  await client.connect();
+  await client.connect().catch((error: Error) => {
+    const { host, pathname } = new URL(url);
+    throw new TiffinError(
+      'UNAVAILABLE',
+      `The database ${pathname.slice(1)} at ${host} cannot be reached: ${error.message}.`,
+      {
+        cause: error,
+      },
+    );
+  });
   try {
     await client.query('SET client_min_messages TO warning');
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
@@ -72,6 +81,16 @@ export async function query<Row extends pg.QueryResultRow>(
   } catch (error) {
     throw asTransient(error);
   }
+}
+
+/** JSON for a parameter; what Postgres cannot hold as text, NUL and half surrogate pairs, becomes U+FFFD. */
+export function toJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  if (!text.includes('\\u')) return text;
+  // An escaped backslash is matched first, so that what follows it is not taken for an escape.
+  return text.replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (found) =>
+    found === '\\\\' ? found : '\\ufffd',
+  );
 }
 
 export function isUniqueViolation(error: unknown, constraint: string): boolean {

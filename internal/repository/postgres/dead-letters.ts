@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { deadLetterTopic } from '../../domain/events.ts';
 import type { BuriedLetter, DeadLetter, DeadLetters } from '../../service/ports.ts';
-import { type Queryable, query } from './database.ts';
+import { type Queryable, query, toJson } from './database.ts';
 import { appendEntries } from './event-log.ts';
 
 const COLUMNS = 'id, consumer, event_id, order_id, topic, record, error, retry_count, created_at';
@@ -18,7 +18,7 @@ const SCREEN = {
 const BURY = {
   name: 'bury-letters',
   text: `INSERT INTO dead_letters (consumer, event_id, order_id, topic, record, error, retry_count)
-    SELECT r.consumer, r.event_id, r.order_id, r.topic, r.record, r.error, r.retry_count
+    SELECT r.consumer, r.event_id, r.order_id, r.topic, coalesce(r.record, 'null'), r.error, r.retry_count
     FROM json_to_recordset($1::json) AS r(consumer text, event_id text, order_id text, topic text, record json, error text, retry_count int)
     ON CONFLICT (consumer, event_id) DO NOTHING`,
 };
@@ -103,7 +103,7 @@ export async function bury(db: Queryable, letters: readonly BuriedLetter[]): Pro
     error: letter.error,
     retry_count: letter.retryCount,
   }));
-  await query(db, BURY, [JSON.stringify(rows)]);
+  await query(db, BURY, [toJson(rows)]);
   const dead = letters.filter((letter) => letter.error !== undefined);
   if (dead.length === 0) return;
   await appendEntries(

@@ -2,7 +2,7 @@
 import pg from 'pg';
 import type { Event } from '../../domain/events.ts';
 import type { Delivery, EventLog, Log, LogBatch } from '../../service/ports.ts';
-import { asTransient, type Queryable, query } from './database.ts';
+import { asTransient, type Queryable, query, toJson } from './database.ts';
 
 const CHANNEL = 'tiffin_events';
 /** The first key of this program's advisory locks on consumers. */
@@ -14,7 +14,7 @@ const APPEND = {
   name: 'append-events',
   text: `
     INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
-    SELECT r.event_id, r.event_type, r.order_id, r.topic, r.record, r.headers
+    SELECT r.event_id, r.event_type, r.order_id, r.topic, coalesce(r.record, 'null'), r.headers
     FROM json_to_recordset($1::json) AS r(event_id text, event_type text, order_id text, topic text, record json, headers json)
     ON CONFLICT (event_id) DO NOTHING`,
 };
@@ -106,7 +106,7 @@ export function toLogEntry(event: Event): LogEntry {
 }
 
 export async function appendEntries(db: Queryable, entries: readonly LogEntry[]): Promise<void> {
-  await query(db, APPEND, [JSON.stringify(entries)]);
+  await query(db, APPEND, [toJson(entries)]);
 }
 
 export async function appendEvents(db: Queryable, events: readonly Event[]): Promise<void> {

@@ -8,6 +8,7 @@ export interface KafkaConnection {
   readonly kafka: Kafka;
   /** Ends every socket and opens no other, so that nothing given up is still sent; needs no broker. */
   sever(): void;
+  isSevered(): boolean;
 }
 
 export interface KafkaSettings {
@@ -49,6 +50,7 @@ export function openKafka(
       logLevel: logLevel.INFO,
       logCreator: logTo(log, () => severed),
     }),
+    isSevered: () => severed,
     sever() {
       severed = true;
       onSever();

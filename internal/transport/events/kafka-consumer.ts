@@ -56,6 +56,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     const crash = new Promise<never>((_, reject) => {
       consumer.on(events.CRASH, ({ payload }) => reject(payload.error));
     });
+    crash.catch(() => {});
     const sign = () => {
       lastSign = performance.now();
     };
@@ -77,6 +78,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
           reject(new Error('kafkajs hangs'));
       }, HEARTBEAT_MS);
     });
+    silence.catch(() => {});
     const run = async () => {
       await consumer.connect();
       await consumer.subscribe({ topics, fromBeginning: true });

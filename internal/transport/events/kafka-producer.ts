@@ -8,6 +8,8 @@ import { asUnavailable, type KafkaConnection, within } from './kafka-connection.
 const LIMIT_MS = 9_000;
 const CLOSE_LIMIT_MS = 3_000;
 const BROKER_LIMIT_MS = 5_000;
+/** Up to about 6 s: time for a topic to be served, or for a broker to hand over to another. */
+const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 };
 /** Under the broker's default `message.max.bytes`, 1 MiB, which bounds what one request may bring to a partition. */
 const REQUEST_BYTES = 1_000_000;
 /** What a record takes besides its key, value and headers, at most. */
@@ -47,6 +49,7 @@ export function kafkaProducer(open: () => KafkaConnection, ready: () => Promise<
     const producer = connection.kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,
+      retry: RETRY,
       createPartitioner: Partitioners.DefaultPartitioner,
     });
     live = { connection, producer, connected: producer.connect() };

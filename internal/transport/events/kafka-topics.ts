@@ -1,7 +1,10 @@
 /** Makes the topics that are missing, once per process, and as soon as a broker can be reached. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Admin } from 'kafkajs';
 import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
 
 const LIMIT_MS = 8_000;
+const SERVED_POLL_MS = 30;
 /** The broker's own default. */
 const REPLICAS = -1;
 
@@ -29,7 +32,8 @@ export function kafkaTopics(open: () => KafkaConnection, partitions: number): Ka
         replicationFactor: REPLICAS,
       }));
       // False where all of them exist by now: another process was first.
-      await within(LIMIT_MS, admin.createTopics({ topics, waitForLeaders: true, timeout: LIMIT_MS }));
+      await within(LIMIT_MS, admin.createTopics({ topics, waitForLeaders: false, timeout: LIMIT_MS }));
+      await within(LIMIT_MS, untilServed(admin, missing, connection.isSevered));
       for (const topic of missing) existing.add(topic);
     } catch (error) {
       throw asUnavailable(error);
@@ -50,4 +54,16 @@ export function kafkaTopics(open: () => KafkaConnection, partitions: number): Ka
       }
     },
   };
+}
+
+/** A topic is made before its broker knows of it; kafkajs itself waits for leaders alone. */
+async function untilServed(admin: Admin, topics: string[], givenUp: () => boolean): Promise<void> {
+  while (!givenUp()) {
+    const served = await admin.fetchTopicMetadata({ topics }).then(
+      () => true,
+      () => false,
+    );
+    if (served) return;
+    await pause(SERVED_POLL_MS);
+  }
 }
