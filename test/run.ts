@@ -1,4 +1,4 @@
-// Runs the tests (`npm test -- [part of a path …]`) on servers of their own, and leaves nothing running behind.
+/** Runs the tests (`npm test -- [part of a path …]`) on servers of their own, and leaves nothing running behind. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

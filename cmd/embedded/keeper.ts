@@ -1,4 +1,4 @@
-// The keeper process: runs the servers for the program that forked it, and stops them when asked or orphaned.
+/** The keeper process: runs the servers for the program that forked it, and stops them when asked or orphaned. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { tryLock } from './owner-lock.ts';
 import { choosePort, isFree } from './ports.ts';

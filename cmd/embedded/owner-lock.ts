@@ -1,4 +1,4 @@
-// A lock held by a live process: a unix socket it listens on, claimed by a numbered file in `<dataDir>/locks`.
+/** A lock held by a live process: a unix socket it listens on, claimed by a numbered file in `<dataDir>/locks`. */
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs/promises';
 import net from 'node:net';

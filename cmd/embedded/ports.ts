@@ -1,4 +1,4 @@
-// Chooses a loopback port: the one used last if it is free, else the usual one, else any.
+/** Chooses a loopback port: the one used last if it is free, else the usual one, else any. */
 import net from 'node:net';
 
 export const LOOPBACK = '127.0.0.1';

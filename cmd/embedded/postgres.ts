@@ -1,4 +1,4 @@
-// The embedded Postgres: its binaries from npm, its data directory, its flags.
+/** The embedded Postgres: its binaries from npm, its data directory, its flags. */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';

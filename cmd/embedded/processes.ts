@@ -1,4 +1,4 @@
-// Finds and ends the server processes that a killed keeper left in our directories, and the user they run as.
+/** Finds and ends the server processes that a killed keeper left in our directories, and the user they run as. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// The record file `<dataDir>/embedded.json`: what runs there, for tools and for the next start.
+/** The record file `<dataDir>/embedded.json`: what runs there, for tools and for the next start. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { lockHolder } from './owner-lock.ts';

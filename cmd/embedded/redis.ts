@@ -1,4 +1,4 @@
-// The embedded Redis: redis-server or valkey-server where the machine has one, else Valkey as WebAssembly.
+/** The embedded Redis: redis-server or valkey-server where the machine has one, else Valkey as WebAssembly. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';

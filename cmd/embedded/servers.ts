@@ -1,4 +1,4 @@
-// Starts the Postgres and Redis of a Tiffin that was given none, through a keeper process that outlives no owner.
+/** Starts the Postgres and Redis of a Tiffin that was given none, through a keeper process that outlives no owner. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

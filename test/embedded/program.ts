@@ -1,4 +1,4 @@
-// A stand-in for the program: owns embedded servers until it gets SIGTERM or is killed, and tells its parent by IPC.
+/** A stand-in for the program: owns embedded servers until it gets SIGTERM or is killed, and tells its parent by IPC. */
 import { DataDirInUse, type EmbeddedOptions, startEmbedded } from '../../cmd/embedded/servers.ts';
 
 const options = JSON.parse(process.argv[2]!) as Omit<EmbeddedOptions, 'onEvent'>;

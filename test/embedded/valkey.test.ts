@@ -1,4 +1,4 @@
-// Valkey as WebAssembly, driven by us: it answers promptly and whole, whatever the clients do.
+/** Valkey as WebAssembly, driven by us: it answers promptly and whole, whatever the clients do. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';

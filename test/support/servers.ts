@@ -1,4 +1,4 @@
-// Gives a test its own database and Redis on the run's servers, and starts servers for a test file run by hand.
+/** Gives a test its own database and Redis on the run's servers, and starts servers for a test file run by hand. */
 import { randomUUID } from 'node:crypto';
 import { after } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';

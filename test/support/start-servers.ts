@@ -1,4 +1,4 @@
-// Starts the servers that a test run shares: one Postgres, Valkey as WebAssembly, and redis-server where there is one.
+/** Starts the servers that a test run shares: one Postgres, Valkey as WebAssembly, and redis-server where there is one. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
