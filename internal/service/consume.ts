@@ -31,14 +31,16 @@ export interface Consumer<T extends EventType = EventType, P = unknown> {
   readonly batchSize?: number;
   /** Outside the transaction, for what reaches over the network; it may run again for the same events, so it must be idempotent. */
   readonly perform?: (events: readonly EventOf<T>[]) => Promise<P>;
-  /** Inside the transaction, with what `perform` returned; once per event. Returns the events that follow from it. */
+  /**
+   * Inside the transaction, with what `perform` returned; once per event. Returns the events that follow from it. Work
+   * handed to `afterCommit` runs once this is stored, and may be lost in a crash.
+   */
   readonly apply?: (
     tx: Transaction,
     events: readonly EventOf<T>[],
     performed: P,
+    afterCommit: (work: () => Promise<void>) => void,
   ) => Promise<readonly Event[]>;
-  /** After the commit; may be lost in a crash. */
-  readonly afterwards?: () => Promise<void>;
 }
 
 /** Lets consumers of different event types stand in one list. */
@@ -120,7 +122,9 @@ async function handleTogether(
     .filter((event) => parked.has(event.orderId))
     .map((event) => parkedLetter(consumer, event));
   const performed = flowing.length > 0 ? await consumer.perform?.(flowing) : undefined;
+  let afterwards: (() => Promise<void>)[] = [];
   await deps.transactions.run(async (tx) => {
+    afterwards = [];
     await settle(tx);
     const claimed = await tx.claimEvents(consumer.name, [
       ...fresh.map((event) => event.eventId),
@@ -128,11 +132,26 @@ async function handleTogether(
     ]);
     const claimedEvents = flowing.filter((event) => claimed.has(event.eventId));
     if (claimedEvents.length > 0)
-      await tx.appendEvents((await consumer.apply?.(tx, claimedEvents, performed)) ?? []);
+      await tx.appendEvents(
+        (await consumer.apply?.(tx, claimedEvents, performed, (work) => afterwards.push(work))) ?? [],
+      );
     await tx.letters.bury([...waiting, ...poison].filter((letter) => claimed.has(letter.eventId)));
   });
   for (const letter of poison) reportDead(deps, letter);
-  await consumer.afterwards?.();
+  await runAfterwards(deps, consumer, afterwards);
+}
+
+/** What is stored is stored, so a fault here is no reason to handle the batch again. */
+async function runAfterwards(
+  { log }: ConsumeDeps,
+  consumer: AnyConsumer,
+  works: readonly (() => Promise<void>)[],
+): Promise<void> {
+  for (const work of works) {
+    await work().catch((error) =>
+      log.warn({ consumer: consumer.name, err: error }, 'work after a commit was left undone'),
+    );
+  }
 }
 
 async function screen(deps: ConsumeDeps, consumer: AnyConsumer, events: readonly Event[]) {
@@ -244,10 +263,14 @@ async function replay(
   if (!('event' in parsed)) return parsed.fault;
   try {
     const performed = await consumer.perform?.([parsed.event]);
+    const afterwards: (() => Promise<void>)[] = [];
     await deps.transactions.run(async (tx) => {
-      await tx.letters.remove(letter.id);
-      await tx.appendEvents((await consumer.apply?.(tx, [parsed.event], performed)) ?? []);
+      if (!(await tx.letters.remove(letter.id))) return;
+      await tx.appendEvents(
+        (await consumer.apply?.(tx, [parsed.event], performed, (work) => afterwards.push(work))) ?? [],
+      );
     });
+    await runAfterwards(deps, consumer, afterwards);
     return undefined;
   } catch (error) {
     if (isTransient(error)) throw error;

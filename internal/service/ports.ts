@@ -62,8 +62,8 @@ export interface Transaction {
   readonly letters: {
     /** Stores dead letters and parked deliveries, and announces the dead ones on their dead-letter topic. */
     bury(letters: readonly BuriedLetter[]): Promise<void>;
-    /** Takes a letter out, once it has been handled. */
-    remove(id: string): Promise<void>;
+    /** Takes out a letter that is being handled; false where another process has taken it. */
+    remove(id: string): Promise<boolean>;
   };
   readonly answers: {
     recall(key: IdempotencyKey): Promise<StoredAnswer | undefined>;

@@ -25,23 +25,22 @@ const LOGIC_CONCURRENCY = 32;
 
 /** CREATED → PROCESSING for what the scheduler sent off; a schedule that was replaced meanwhile is refused. */
 export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer<'order.ready', void> {
-  let replaced: Waiting[] = [];
   return {
     name: 'processing-service.start',
     topics: ['order.ready'],
     types: ['order.ready'],
-    async apply(tx, events) {
-      replaced = [];
-      return decideAll(deps, tx, events, (event, order) => {
+    async apply(tx, events, _performed, afterCommit) {
+      const replaced: Waiting[] = [];
+      const announced = await decideAll(deps, tx, events, (event, order) => {
         const dueAt = Date.parse(event.payload.dueAt);
         if (order.status === 'CREATED' && dueAt !== order.dueAt)
           replaced.push({ orderId: order.id, dueAt: order.dueAt });
         return { type: 'start', dueAt };
       });
-    },
-    async afterwards() {
       // An order that was moved must be waiting for its new time; what is lost here, reconciling adds.
-      await deps.queue.schedule(replaced, { onlyMissing: true });
+      if (replaced.length > 0)
+        afterCommit(async () => void (await deps.queue.schedule(replaced, { onlyMissing: true })));
+      return announced;
     },
   };
 }

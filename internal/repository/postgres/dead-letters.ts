@@ -123,8 +123,8 @@ export async function bury(db: Queryable, letters: readonly BuriedLetter[]): Pro
   );
 }
 
-export async function removeLetter(db: Queryable, id: string): Promise<void> {
-  await query(db, REMOVE, [id]);
+export async function removeLetter(db: Queryable, id: string): Promise<boolean> {
+  return (await query(db, REMOVE, [id])).rowCount === 1;
 }
 
 export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
