@@ -1,6 +1,7 @@
 /** The composition root: what every service is made of, from the configuration, in one straight line. */
 import type Router from '@koa/router';
 import { v7 as newUuid, v5 as uuidFromName } from 'uuid';
+import { consumerDelays } from '../internal/repository/postgres/consumer-delays.ts';
 import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
 import { postgresDeadLetters } from '../internal/repository/postgres/dead-letters.ts';
 import { postgresEventLog } from '../internal/repository/postgres/event-log.ts';
@@ -68,6 +69,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
       shards: config.SCHEDULE_SHARDS,
       leaseMs: config.DISPATCH_LEASE_MS,
     }),
+    consumerDelays: () => consumerDelays(pool),
     newId: () => newUuid(),
     eventIdFor: (name: string) => uuidFromName(name, EVENT_NAMESPACE),
     faults: {

@@ -11,6 +11,14 @@ export function eventRelay(wiring: Wiring): Service {
   return {
     name: 'event-relay',
     needs: kafka ? ['postgres', 'stream'] : ['postgres'],
+    gauges: [
+      {
+        name: 'consumer_delay_seconds',
+        help: 'Age of the oldest event in the event log that a consumer has not passed',
+        label: 'consumer',
+        read: wiring.consumerDelays,
+      },
+    ],
     loops() {
       const prune = async () => {
         const pruned = await eventLog.prune(clock.now() - config.RETENTION_HOURS * HOUR_MS);

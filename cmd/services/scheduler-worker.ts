@@ -34,14 +34,10 @@ export function schedulerWorker(wiring: Wiring): Service {
     ],
     gauges: [
       {
-        name: 'orders_waiting',
-        help: 'Orders in the due queue',
-        read: async () => (await queue.size()).waiting,
-      },
-      {
-        name: 'orders_due',
-        help: 'Orders in the due queue whose time has come',
-        read: async () => (await queue.size()).due,
+        name: 'due_queue_orders',
+        help: 'Orders in the due queue: all that wait, and of those the ones whose time has come',
+        label: 'which',
+        read: async () => new Map(Object.entries(await queue.size())),
       },
     ],
     loops() {

@@ -10,7 +10,7 @@ export interface Money {
 /** The largest amount an order may carry: 9,999,999,999.99, in minor units. */
 export const MAX_MINOR = 999_999_999_999;
 
-const DECIMAL = /^(\d{1,16})(?:\.(\d{1,2})0*)?$/;
+const DECIMAL = /^(\d+)(?:\.(\d{1,2})0*)?$/;
 
 /** Reads a decimal as minor units; returns the fault as a sentence where it is none. */
 export function parseDecimal(input: string | number): { minor: number } | { fault: string } {
@@ -24,6 +24,7 @@ export function parseDecimal(input: string | number): { minor: number } | { faul
       ? { fault: 'must have at most two decimals' }
       : { fault: 'must be a decimal number such as 12.50' };
   }
+  // More digits than a double can tell apart are far beyond the largest amount.
   const minor = Number(match[1]) * 100 + Number((match[2] ?? '').padEnd(2, '0'));
   return minor > MAX_MINOR ? { fault: 'must be at most 9999999999.99' } : { minor };
 }

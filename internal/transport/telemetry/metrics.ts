@@ -25,11 +25,12 @@ const DURATIONS: Record<Duration, { help: string; labels: string[]; buckets: num
   },
 };
 
-/** Read when the figures are asked for; a source that is away is left out. */
+/** Read when the figures are asked for: a value for each label. A source that is away is left out. */
 export interface GaugeSource {
   readonly name: string;
   readonly help: string;
-  readonly read: () => Promise<number>;
+  readonly label: string;
+  readonly read: () => Promise<ReadonlyMap<string, number>>;
 }
 
 export function prometheus(): { registry: Registry; meter: Meter; gauge(source: GaugeSource): void } {
@@ -54,13 +55,16 @@ export function prometheus(): { registry: Registry; meter: Meter; gauge(source: 
       },
       observe: (name, seconds, labels = {}) => durations[name].observe(labels, seconds),
     },
-    gauge({ name, help, read }) {
+    gauge({ name, help, label, read }) {
       new Gauge({
         name: `tiffin_${name}`,
         help,
+        labelNames: [label],
         registers,
         async collect() {
-          this.set(await read().catch(() => Number.NaN));
+          this.reset();
+          for (const [value, figure] of await read().catch(() => new Map<string, number>()))
+            this.set({ [label]: value }, figure);
         },
       });
     },

@@ -1,0 +1,241 @@
+/** Events as they travel: each type survives the journey, each goes to its topics, and plain consumers find their fields. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ADDRESS, CONTENTS, movedTo, placedOrder, readyEvent } from '../../test/support/builders.ts';
+import { NOON } from '../../test/support/manual-clock.ts';
+import {
+  ALL_TOPICS,
+  announce,
+  deadLetterTopic,
+  type Event,
+  type EventType,
+  isEventType,
+  PAYLOADS,
+  parseEvent,
+  TOPICS,
+  toRecord,
+  typesOn,
+} from './events.ts';
+import { evolve, type Milestone, type Order, type OrderEvent } from './order.ts';
+
+const LATER = NOON + 60_000;
+const ORIGIN = { producer: 'order-service', traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` };
+const ORDER = placedOrder({
+  content: { ...CONTENTS.everything, id: 'o-1', customerId: 'c1' },
+  scheduledAt: LATER,
+});
+const CREATED: OrderEvent = { type: 'created', at: NOON, content: ORDER, scheduledAt: LATER, dueAt: LATER };
+
+function announced(change: OrderEvent, before: Order = ORDER): Event {
+  return announce(change, evolve(before, change), 'e-1', ORIGIN);
+}
+
+const advanced = (to: Exclude<Milestone, 'CREATED'>) => announced({ type: 'advanced', at: LATER, to });
+
+const EVERY: Record<EventType, Event> = {
+  'order.created': announced(CREATED),
+  'order.rescheduled': announced({ type: 'rescheduled', at: NOON, scheduledAt: LATER, dueAt: LATER }),
+  'order.ready': readyEvent('o-1', LATER),
+  'order.processing': advanced('PROCESSING'),
+  'order.confirmed': advanced('CONFIRMED'),
+  'order.accepted': advanced('ACCEPTED'),
+  'order.preparing': advanced('PREPARING'),
+  'order.rider_assigned': advanced('RIDER_ASSIGNED'),
+  'order.out_for_delivery': advanced('OUT_FOR_DELIVERY'),
+  'order.delivered': advanced('DELIVERED'),
+  'order.completed': advanced('COMPLETED'),
+  'order.failed': announced({ type: 'failed', at: LATER, reason: 'NO_STOCK' }),
+  'order.rejected': announced({ type: 'rejected', at: LATER, reason: 'CLOSED' }),
+  'order.cancelled': announced({ type: 'cancelled', at: LATER, reason: 'late' }),
+  'order.noted': announced({ type: 'noted', at: LATER, fact: 'PREPARING' }),
+};
+const TYPES = Object.keys(EVERY) as EventType[];
+
+/** As a consumer gets it: through JSON. */
+function travelled(event: Event): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(toRecord(event)));
+}
+
+describe('an event', () => {
+  for (const type of TYPES) {
+    test(`of type ${type} is read as it was announced, flat fields and all`, () => {
+      const event = EVERY[type];
+      assert.equal(event.eventType, type);
+      assert.deepEqual(parseEvent(travelled(event)), { event: JSON.parse(JSON.stringify(event)) });
+    });
+  }
+
+  test('every type has a sample here', () => {
+    assert.deepEqual(TYPES.sort(), Object.keys(PAYLOADS).sort());
+  });
+
+  test('carries the envelope, with the order as its key and the trace of its request', () => {
+    const { payload, ...envelope } = EVERY['order.failed'];
+    assert.deepEqual(envelope, {
+      eventId: 'e-1',
+      eventType: 'order.failed',
+      schemaVersion: 1,
+      occurredAt: '2030-01-01T12:01:00.000Z',
+      producedAt: '2030-01-01T12:01:00.000Z',
+      orderId: 'o-1',
+      correlationId: 'o-1',
+      producer: 'order-service',
+      traceparent: ORIGIN.traceparent,
+    });
+    assert.deepEqual(payload, { status: 'FAILED', version: 2, reason: 'NO_STOCK' });
+  });
+
+  test('of a creation carries all that the order carries', () => {
+    assert.deepEqual(JSON.parse(JSON.stringify(EVERY['order.created'].payload)), {
+      version: 1,
+      customerName: 'Asha',
+      customerId: 'c1',
+      restaurantId: 'r1',
+      items: [{ itemId: 'sushi-set', quantity: 2, unitPrice: '9.50' }],
+      deliveryAddress: ADDRESS,
+      totalAmount: '12.50',
+      currency: 'USD',
+      scheduledAt: '2030-01-01T12:01:00.000Z',
+      dueAt: '2030-01-01T12:01:00.000Z',
+    });
+  });
+
+  test('of a later change carries the version that the change made', () => {
+    const before = movedTo(ORDER, 'PROCESSING', 'CONFIRMED');
+    const event = announced({ type: 'advanced', at: LATER, to: 'ACCEPTED' }, before);
+    assert.deepEqual(event.payload, { status: 'ACCEPTED', version: 4 });
+  });
+});
+
+describe('a record that is no event', () => {
+  const record = travelled(EVERY['order.processing']);
+  const BAD: Record<string, [unknown, RegExp]> = {
+    'of an unknown type': [
+      { ...record, eventType: 'order.exploded' },
+      /unknown event type 'order\.exploded'/,
+    ],
+    'of a type that every object inherits': [{ ...record, eventType: 'toString' }, /unknown event type/],
+    'without an id': [{ ...record, eventId: undefined }, /eventId/],
+    'with an empty id': [{ ...record, eventId: '' }, /eventId/],
+    'without an order': [{ ...record, orderId: undefined }, /orderId/],
+    'without a time': [{ ...record, occurredAt: 'yesterday' }, /occurredAt/],
+    'with a time of no zone': [{ ...record, occurredAt: '2030-01-01T12:00:00' }, /occurredAt/],
+    'without a payload': [{ ...record, payload: undefined }, /payload/],
+    'with a payload of another type': [{ ...record, payload: { dueAt: 1 } }, /status[\s\S]*version/],
+    'with a status that there is not': [{ ...record, payload: { status: 'LOST', version: 1 } }, /status/],
+    'that is text': ['{"not json', /expected object/],
+    'that is null': [null, /expected object/],
+    'that is a list': [[record], /expected object/],
+  };
+  for (const [what, [bad, fault]] of Object.entries(BAD)) {
+    test(`${what} is refused with a sentence that names the fault`, () => {
+      const parsed = parseEvent(bad);
+      assert.match('fault' in parsed ? parsed.fault : 'it was read', fault);
+    });
+  }
+
+  test('names every field that is wrong', () => {
+    const parsed = parseEvent({ ...record, eventId: 7, producer: undefined });
+    assert.match('fault' in parsed ? parsed.fault : '', /eventId[\s\S]*producer/);
+  });
+
+  test('types are told from other words', () => {
+    assert.equal(isEventType('order.ready'), true);
+    assert.equal(isEventType('order.Ready'), false);
+    assert.equal(isEventType('__proto__'), false);
+  });
+});
+
+describe('the flat fields of scheduled-orders', () => {
+  test('order.created has order_id, created_at and scheduled_at', () => {
+    const { order_id, created_at, scheduled_at } = travelled(EVERY['order.created']);
+    assert.deepEqual(
+      { order_id, created_at, scheduled_at },
+      { order_id: 'o-1', created_at: '2030-01-01T12:00:00.000Z', scheduled_at: '2030-01-01T12:01:00.000Z' },
+    );
+  });
+
+  test('order.created of an immediate order has no scheduled_at', () => {
+    const order = placedOrder();
+    const event = announced({ type: 'created', at: NOON, content: order, dueAt: NOON }, order);
+    assert.equal('scheduled_at' in travelled(event), false);
+  });
+
+  test('order.ready has order_id and ready_at', () => {
+    const { order_id, ready_at } = travelled(EVERY['order.ready']);
+    assert.deepEqual({ order_id, ready_at }, { order_id: 'o-1', ready_at: '2030-01-01T12:01:00.000Z' });
+  });
+
+  test('order.completed has order_id and completed_at', () => {
+    const { order_id, completed_at } = travelled(EVERY['order.completed']);
+    assert.deepEqual(
+      { order_id, completed_at },
+      { order_id: 'o-1', completed_at: '2030-01-01T12:01:00.000Z' },
+    );
+  });
+
+  test('every change of status has order_id, status and timestamp, and details where there is a reason', () => {
+    for (const type of typesOn('order_status_updates')) {
+      const event = EVERY[type];
+      const { order_id, status, timestamp, details } = travelled(event);
+      const reason = 'reason' in event.payload ? { reason: event.payload.reason } : undefined;
+      assert.deepEqual([order_id, timestamp, details], ['o-1', '2030-01-01T12:01:00.000Z', reason], type);
+      assert.equal(status, (event.payload as { status: string }).status, type);
+    }
+  });
+
+  test('no flat field hides a field of the envelope', () => {
+    for (const type of TYPES) {
+      const record = travelled(EVERY[type]);
+      for (const [field, value] of Object.entries(JSON.parse(JSON.stringify(EVERY[type]))))
+        assert.deepEqual(record[field], value, `${field} of ${type}`);
+    }
+  });
+});
+
+describe('the topic table', () => {
+  const CHANGE = ['raw.order-events', 'order_events', 'order_status_updates'];
+  const TABLE: Record<EventType, readonly string[]> = {
+    'order.created': ['order.created', 'raw.order-events', 'order_placed'],
+    'order.ready': ['order.ready'],
+    'order.rescheduled': ['raw.order-events'],
+    'order.noted': ['raw.order-events'],
+    'order.processing': CHANGE,
+    'order.confirmed': [...CHANGE, 'db_write_order_status'],
+    'order.accepted': CHANGE,
+    'order.preparing': CHANGE,
+    'order.rider_assigned': CHANGE,
+    'order.out_for_delivery': CHANGE,
+    'order.delivered': CHANGE,
+    'order.completed': [...CHANGE, 'db_write_order_status', 'order.completed'],
+    'order.failed': [...CHANGE, 'db_write_order_status'],
+    'order.rejected': CHANGE,
+    'order.cancelled': CHANGE,
+  };
+  for (const type of TYPES) {
+    test(`${type} goes to ${TABLE[type].join(', ')}`, () => {
+      assert.deepEqual([...TOPICS[type]].sort(), [...TABLE[type]].sort());
+    });
+  }
+
+  test('can be read from the other side', () => {
+    assert.deepEqual(typesOn('order.created'), ['order.created']);
+    assert.deepEqual(typesOn('db_write_order_status').sort(), [
+      'order.completed',
+      'order.confirmed',
+      'order.failed',
+    ]);
+    assert.deepEqual(typesOn('no-such-topic'), []);
+  });
+
+  test('lists every topic once, with what comes in and what is dead', () => {
+    assert.equal(new Set(ALL_TOPICS).size, ALL_TOPICS.length);
+    for (const topic of [
+      'order.created',
+      'order.ready',
+      'validated_orders',
+      deadLetterTopic('order.created'),
+    ])
+      assert.ok(ALL_TOPICS.includes(topic), topic);
+  });
+});

@@ -1,0 +1,121 @@
+/** What stays true of an order whatever is asked of it, in whatever order and however often. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { CONTENTS, content } from '../../test/support/builders.ts';
+import { NOON } from '../../test/support/manual-clock.ts';
+import { announce, parseEvent } from './events.ts';
+import {
+  decide,
+  evolve,
+  isFinal,
+  journey,
+  type Milestone,
+  type Order,
+  type OrderCommand,
+  type OrderStatus,
+  place,
+} from './order.ts';
+
+const MILESTONES: readonly Milestone[] = [
+  'CREATED',
+  'PROCESSING',
+  'CONFIRMED',
+  'ACCEPTED',
+  'PREPARING',
+  'RIDER_ASSIGNED',
+  'OUT_FOR_DELIVERY',
+  'DELIVERED',
+  'COMPLETED',
+];
+const DROPPED_OUT: readonly OrderStatus[] = ['FAILED', 'REJECTED', 'CANCELLED'];
+
+const kinds = fc.constantFrom(...Object.values(CONTENTS));
+const offsets = fc.integer({ min: -3, max: 3 });
+const reasons = fc.constantFrom('NO_STOCK', 'NO_RIDER');
+/** A command, or a step to where the order goes next anyway, so that runs come far. */
+const asked = fc.oneof(
+  { weight: 4, arbitrary: fc.constant('onwards' as const) },
+  fc.record({ type: fc.constant('reschedule' as const), scheduledAt: offsets.map((ms) => NOON + ms) }),
+  fc.record({ type: fc.constant('cancel' as const) }),
+  fc.record({ type: fc.constant('start' as const), dueAt: offsets.map((ms) => NOON + ms) }),
+  fc.record({
+    type: fc.constant('advance' as const),
+    to: fc.constantFrom(...MILESTONES),
+    by: fc.constantFrom('fact' as const, 'request' as const),
+  }),
+  fc.record({ type: fc.constant('fail' as const), reason: reasons }),
+  fc.record({ type: fc.constant('reject' as const), reason: reasons }),
+);
+
+function commandOf(wish: OrderCommand | 'onwards', order: Order): OrderCommand {
+  if (wish !== 'onwards') return wish;
+  const path = journey(order);
+  const next = path[path.indexOf(order.status as Milestone) + 1];
+  return { type: 'advance', to: next ?? 'PROCESSING', by: 'fact' };
+}
+
+/** How far along a status is; whoever dropped out is at the very end. */
+function rank(order: Order): number {
+  return DROPPED_OUT.includes(order.status) ? 99 : journey(order).indexOf(order.status as Milestone);
+}
+
+function assertHolds(before: Order, after: Order): void {
+  assert.equal(after.version, after.timeline.length, 'the version is the length of the timeline');
+  assert.ok(after.version >= before.version, 'the version never falls');
+  assert.ok(rank(after) >= 0, `${after.status} is on the journey`);
+  assert.ok(rank(after) >= rank(before), `${before.status} does not move back to ${after.status}`);
+  if (isFinal(before.status)) assert.equal(after.status, before.status, 'what is final stays');
+  const reached = after.timeline.flatMap((entry) => ('status' in entry ? [entry.status] : []));
+  assert.equal(reached.at(-1), after.status, 'the timeline ends where the order stands');
+  assert.equal(new Set(reached).size, reached.length, 'no status is reached twice');
+  assert.ok(after.dueAt >= after.createdAt, 'no order is due before it was made');
+}
+
+test('an order never moves back, loses count or leaves its end, and every change of it can be announced', () => {
+  const statuses = new Set<OrderStatus>();
+  fc.assert(
+    fc.property(
+      kinds,
+      fc.option(offsets, { nil: undefined }),
+      fc.array(asked, { maxLength: 14 }),
+      (kind, offset, wishes) => {
+        const scheduledAt = offset === undefined ? undefined : NOON + offset;
+        let order = evolve(undefined, place(content({ ...kind, id: 'o1' }), scheduledAt, NOON));
+        wishes.forEach((wish, index) => {
+          const decision = decide(commandOf(wish, order), order, NOON + index);
+          if (!('events' in decision)) return;
+          for (const event of decision.events) {
+            const next = evolve(order, event);
+            assertHolds(order, next);
+            assert.equal(next.version, order.version + 1, 'each event raises the version by one');
+            assert.ok('event' in parseEvent(announce(event, next, 'e1', { producer: 'test' })));
+            order = next;
+          }
+          statuses.add(order.status);
+        });
+      },
+    ),
+    { numRuns: 10_000 },
+  );
+  assert.equal(statuses.size, 12, `every status was reached: ${[...statuses].join(', ')}`);
+});
+
+test('what is asked for a second time changes nothing, or is refused', () => {
+  fc.assert(
+    fc.property(kinds, fc.array(asked, { maxLength: 10 }), asked, (kind, wishes, last) => {
+      let order = evolve(undefined, place(content({ ...kind, id: 'o1' }), undefined, NOON));
+      const apply = (command: OrderCommand): number => {
+        const decision = decide(command, order, NOON);
+        if (!('events' in decision)) return 0;
+        for (const event of decision.events) order = evolve(order, event);
+        return decision.events.length;
+      };
+      for (const wish of wishes) apply(commandOf(wish, order));
+      const command = commandOf(last, order);
+      apply(command);
+      assert.equal(apply(command), 0);
+    }),
+    { numRuns: 10_000 },
+  );
+});

@@ -1,0 +1,168 @@
+/** The order's rules: given an order, when a command comes, then these events follow, or it is refused. */
+import { describe, test } from 'node:test';
+import { after, JOURNEYS, LATER, movedTo, orderAt, placedOrder } from '../../test/support/builders.ts';
+import { given } from '../../test/support/given.ts';
+import { NOON } from '../../test/support/manual-clock.ts';
+import type { Milestone, OrderStatus } from './order.ts';
+
+const ACTIVE: readonly OrderStatus[] = JOURNEYS.everything.slice(0, -1);
+const DISPATCHED: readonly OrderStatus[] = ACTIVE.slice(1);
+const FINAL: readonly OrderStatus[] = ['DELIVERED', 'FAILED', 'REJECTED', 'CANCELLED'];
+
+describe('starting', () => {
+  test('a created order that was sent off for its schedule becomes PROCESSING', () => {
+    given(orderAt('CREATED'))
+      .when({ type: 'start', dueAt: LATER })
+      .follows({ type: 'advanced', to: 'PROCESSING' });
+  });
+
+  test('a schedule that was replaced is refused', () => {
+    given(orderAt('CREATED'))
+      .when({ type: 'start', dueAt: LATER - 1 })
+      .itIsRefused('STALE_SCHEDULE');
+  });
+
+  for (const status of [...DISPATCHED, ...FINAL]) {
+    test(`nothing happens to an order that is ${status}`, () => {
+      given(orderAt(status)).when({ type: 'start', dueAt: LATER }).nothingHappens();
+    });
+  }
+});
+
+describe('rescheduling', () => {
+  const later = { type: 'reschedule', scheduledAt: LATER + 5 } as const;
+
+  test('a created order moves to its new time', () => {
+    given(orderAt('CREATED'))
+      .when(later)
+      .follows({ type: 'rescheduled', scheduledAt: LATER + 5, dueAt: LATER + 5 });
+  });
+
+  test('a new time in the past means now', () => {
+    given(orderAt('CREATED')).when({ type: 'reschedule', scheduledAt: NOON }).nothingHappens();
+    given(placedOrder({ scheduledAt: LATER + 9 }))
+      .when({ type: 'reschedule', scheduledAt: NOON })
+      .follows({ type: 'rescheduled', scheduledAt: NOON, dueAt: LATER });
+  });
+
+  test('the time it has already changes nothing', () => {
+    given(orderAt('CREATED')).when({ type: 'reschedule', scheduledAt: LATER }).nothingHappens();
+  });
+
+  for (const status of DISPATCHED) {
+    test(`an order that is ${status} has been dispatched`, () => {
+      given(orderAt(status)).when(later).itIsRefused('ALREADY_DISPATCHED');
+    });
+  }
+  for (const status of FINAL) {
+    test(`an order that is ${status} stays as it is`, () => {
+      given(orderAt(status)).when(later).itIsRefused('ILLEGAL_TRANSITION');
+    });
+  }
+});
+
+describe('cancelling', () => {
+  for (const status of ACTIVE) {
+    test(`an order that is ${status} can be cancelled`, () => {
+      given(orderAt(status))
+        .when({ type: 'cancel', reason: 'late' })
+        .follows({ type: 'cancelled', reason: 'late' });
+      given(orderAt(status)).when({ type: 'cancel' }).follows({ type: 'cancelled' });
+    });
+  }
+
+  test('cancelling twice changes nothing', () => {
+    given(orderAt('CANCELLED')).when({ type: 'cancel', reason: 'again' }).nothingHappens();
+  });
+
+  for (const status of ['DELIVERED', 'FAILED', 'REJECTED'] as const) {
+    test(`an order that is ${status} cannot be cancelled`, () => {
+      given(orderAt(status)).when({ type: 'cancel' }).itIsRefused('ILLEGAL_TRANSITION');
+    });
+  }
+
+  test('a completed order cannot be cancelled', () => {
+    given(orderAt('COMPLETED', 'plain')).when({ type: 'cancel' }).itIsRefused('ILLEGAL_TRANSITION');
+  });
+});
+
+describe('failing', () => {
+  const fail = { type: 'fail', reason: 'NO_RIDER' } as const;
+  for (const status of ACTIVE) {
+    test(`an order that is ${status} can fail, with its reason`, () => {
+      given(orderAt(status)).when(fail).follows({ type: 'failed', reason: 'NO_RIDER' });
+    });
+  }
+  for (const status of FINAL) {
+    test(`a failure that comes when the order is ${status} is noted once`, () => {
+      const order = orderAt(status);
+      given(order).when(fail).follows({ type: 'noted', fact: 'FAILED: NO_RIDER' });
+      given(after(order, { type: 'noted', at: NOON, fact: 'FAILED: NO_RIDER' }))
+        .when(fail)
+        .nothingHappens();
+    });
+  }
+
+  test('the failure that ended the order changes nothing when it is told again', () => {
+    given(orderAt('FAILED')).when({ type: 'fail', reason: 'NO_STOCK' }).nothingHappens();
+  });
+});
+
+describe('rejecting', () => {
+  const reject = { type: 'reject', reason: 'CLOSED' } as const;
+
+  test('a restaurant can reject an order that is CONFIRMED', () => {
+    given(orderAt('CONFIRMED', 'restaurant')).when(reject).follows({ type: 'rejected', reason: 'CLOSED' });
+  });
+
+  test('an order without a restaurant cannot be rejected', () => {
+    given(orderAt('CONFIRMED', 'items')).when(reject).itIsRefused('ILLEGAL_TRANSITION');
+  });
+
+  for (const status of [...ACTIVE, ...FINAL].filter((status) => status !== 'CONFIRMED')) {
+    test(`an order that is ${status} cannot be rejected`, () => {
+      given(orderAt(status)).when(reject).itIsRefused('ILLEGAL_TRANSITION');
+    });
+  }
+});
+
+describe('facts', () => {
+  const told = (to: Milestone) => ({ type: 'advance', to, by: 'fact' }) as const;
+
+  for (const status of DISPATCHED) {
+    test(`${status} told twice changes nothing`, () => {
+      given(orderAt(status))
+        .when(told(status as Milestone))
+        .nothingHappens();
+    });
+  }
+
+  test('a fact that comes too early is refused', () => {
+    given(orderAt('CONFIRMED')).when(told('DELIVERED')).itIsRefused('ILLEGAL_TRANSITION');
+    given(orderAt('CREATED')).when(told('CONFIRMED')).itIsRefused('ILLEGAL_TRANSITION');
+  });
+
+  test('a fact that was reached long ago changes nothing', () => {
+    given(orderAt('OUT_FOR_DELIVERY')).when(told('ACCEPTED')).nothingHappens();
+    given(orderAt('DELIVERED')).when(told('CREATED')).nothingHappens();
+  });
+
+  test('a step that was passed over and is told late is noted once', () => {
+    const order = movedTo(orderAt('ACCEPTED'), 'RIDER_ASSIGNED');
+    given(order).when(told('PREPARING')).follows({ type: 'noted', fact: 'PREPARING' });
+    given(after(order, { type: 'noted', at: NOON, fact: 'PREPARING' }))
+      .when(told('PREPARING'))
+      .nothingHappens();
+  });
+
+  test('a fact that comes after the order was cancelled is noted once', () => {
+    const order = after(orderAt('PREPARING'), { type: 'cancelled', at: NOON });
+    given(order).when(told('RIDER_ASSIGNED')).follows({ type: 'noted', fact: 'RIDER_ASSIGNED' });
+    given(order).when(told('PREPARING')).nothingHappens();
+  });
+
+  test('a fact that has no place on the journey of the order is not late but wrong', () => {
+    given(orderAt('CONFIRMED', 'items')).when(told('RIDER_ASSIGNED')).itIsRefused('ILLEGAL_TRANSITION');
+    given(orderAt('COMPLETED', 'plain')).when(told('DELIVERED')).itIsRefused('ILLEGAL_TRANSITION');
+  });
+});
