@@ -28,7 +28,10 @@ export interface DispatchDeps {
 export interface Dispatcher {
   /** One pass over all shards; returns the milliseconds to sleep before the next. */
   runOnce(): Promise<number>;
-  /** True where something due at this time (epoch ms, by Redis's clock) would be late if the loop slept as planned. */
+  /**
+   * True where what was scheduled for this time (epoch ms, by Redis's clock) would be late if the loop slept as planned.
+   * A pass that is under way, and may have looked before it was there, takes it into account.
+   */
   sleepsPast(dueAt: number): boolean;
   /** Resolves when what was claimed has been published and acknowledged, or has failed. */
   drain(): Promise<void>;
@@ -41,6 +44,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   const report = dispatchReport(deps);
   const underWay = new Set<Promise<void>>();
   let wakesAt = 0;
+  let earliestMeanwhile = Number.POSITIVE_INFINITY;
   let failures = 0;
 
   async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
@@ -96,18 +100,25 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
         await Promise.all(underWay);
         if (failures > 0) await delay(backoffMs(failures));
       }
+      earliestMeanwhile = Number.POSITIVE_INFINITY;
       const claims = await pass();
       const state = worst(claims.map((claim) => claim.state));
       report.state = state;
       if (state === 'lost') deps.onLost();
       if (claims.some((claim) => claim.full)) return 0;
       const now = Math.max(...claims.map((claim) => claim.now));
-      const nextDueAt = Math.min(...claims.map((claim) => claim.nextDueAt ?? Number.POSITIVE_INFINITY));
+      const nextDueAt = Math.min(
+        earliestMeanwhile,
+        ...claims.map((claim) => claim.nextDueAt ?? Number.POSITIVE_INFINITY),
+      );
       const sleep = Math.max(SHORTEST_SLEEP_MS, Math.min(options.intervalMs, Math.ceil(nextDueAt - now)));
       wakesAt = now + sleep;
       return sleep;
     },
-    sleepsPast: (dueAt) => dueAt < wakesAt,
+    sleepsPast(dueAt) {
+      earliestMeanwhile = Math.min(earliestMeanwhile, dueAt);
+      return dueAt < wakesAt;
+    },
     async drain() {
       await Promise.all(underWay);
       await report.flush();

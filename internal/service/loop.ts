@@ -15,6 +15,7 @@ export function startLoop(name: string, runOnce: () => Promise<number>, log: Log
   let stopped = false;
   let woken = false;
   let failures = 0;
+  let isRecovering = false;
   let rouse: () => void = () => {};
 
   async function sleep(ms: number): Promise<void> {
@@ -42,7 +43,9 @@ export function startLoop(name: string, runOnce: () => Promise<number>, log: Log
           log[level]({ loop: name, err: error }, `${name} failed and is tried again`);
         // Not to be woken out of: what failed a moment ago would only fail again.
         woken = false;
+        isRecovering = true;
         await sleep(backoffMs(failures));
+        isRecovering = false;
       }
     }
   }
@@ -51,7 +54,7 @@ export function startLoop(name: string, runOnce: () => Promise<number>, log: Log
   return {
     wake() {
       woken = true;
-      rouse();
+      if (!isRecovering) rouse();
     },
     async stop() {
       stopped = true;

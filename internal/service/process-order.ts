@@ -75,18 +75,24 @@ async function runLogic(
   events: readonly EventOf<'order.processing'>[],
 ): Promise<Map<string, string>> {
   const failures = new Map<string, string>();
-  const pending = (await orders.find(events.map((event) => event.orderId as OrderId))).values();
+  const found = await orders.find(events.map((event) => event.orderId as OrderId));
+  // What was cancelled meanwhile is not to be worked on.
+  const pending = found.filter(({ status }) => status === 'PROCESSING').values();
+  let away: unknown;
   const worker = async () => {
     for (const order of pending) {
+      if (away) return;
       try {
         await logic(order);
       } catch (error) {
-        if (isTransient(error)) throw error;
-        failures.set(order.id, error instanceof Error ? error.message : String(error));
+        if (isTransient(error)) away = error;
+        else failures.set(order.id, error instanceof Error ? error.message : String(error));
       }
     }
   };
   await Promise.all(Array.from({ length: LOGIC_CONCURRENCY }, worker));
+  // Not before all runs have ended: the batch is delivered again, and no order's logic may run twice at a time.
+  if (away) throw away;
   return failures;
 }
 

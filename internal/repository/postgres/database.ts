@@ -18,6 +18,8 @@ export function openPool(url: string, options: { max: number; onError: (error: E
     application_name: 'tiffin',
   });
   pool.on('error', options.onError);
+  // A connection that is lost between two statements of a transaction says so here; its next statement fails.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 

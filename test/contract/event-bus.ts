@@ -1,0 +1,384 @@
+/** What every event bus must do, whatever carries it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
+import { TiffinError } from '../../internal/domain/errors.ts';
+import { replayLetters, subscriptionOf } from '../../internal/service/consume.ts';
+import type { Delivery, Subscription } from '../../internal/service/ports.ts';
+import type { Death } from './dying-member.ts';
+import {
+  countingConsumer,
+  type Effect,
+  effectsOf,
+  type Member,
+  type Processing,
+  processing,
+  type StreamAddress,
+  until,
+  versionsOf,
+} from './stream-member.ts';
+
+export interface Stream {
+  readonly address: StreamAddress;
+  /** Two members, as two processes would be; what the first one's transactions append reaches the stream. */
+  readonly members: readonly [Member, Member];
+  /** Puts a record on `raw.order-events` as a producer would that is not ours. */
+  inject(record: { key: string; value: string; headers?: Record<string, string> }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Harness {
+  /** A stream that no other test uses. */
+  open(): Promise<Stream>;
+  readonly skip?: string | false;
+  /** How many batches a stalled consumer may have in hand. */
+  readonly batchesInHand: number;
+}
+
+const DYING_MEMBER = fileURLToPath(new URL('dying-member.ts', import.meta.url));
+
+export function eventBusContract(name: string, harness: Harness): void {
+  describe(`${name} keeps the contract of an event bus`, {
+    skip: harness.skip ?? false,
+    concurrency: 4,
+  }, () => {
+    const scenario = (sentence: string, run: (stream: Stream) => Promise<void>) =>
+      test(sentence, { timeout: 60_000 }, async (context) => {
+        const stream = await harness.open();
+        try {
+          await run(stream);
+        } catch (error) {
+          for (const line of stream.members
+            .flatMap(({ lines }) => lines)
+            .filter(({ level }) => level !== 'debug')
+            .slice(-10))
+            context.diagnostic(inspect(line, { depth: 5 }));
+          throw error;
+        } finally {
+          await stream.close();
+        }
+      });
+
+    scenario(
+      'events of one order arrive in their order, and nothing is logged as an error',
+      async ({ members: [first, second] }) => {
+        const events = manyEvents(40, 10);
+        const group = randomUUID();
+        await second.bus.subscribe(subscriptionOf(second.deps, countingConsumer(group, { batchSize: 64 })));
+        for (let at = 0; at < events.length; at += 50) await first.bus.publish(events.slice(at, at + 50));
+        await allApplied(second, group, events);
+        const faults = [...first.lines, ...second.lines].filter((line) => line.level === 'error');
+        assert.deepEqual(faults, []);
+        await until(
+          'both are well',
+          () => first.bus.fault() === undefined && second.bus.fault() === undefined,
+        );
+      },
+    );
+
+    for (const moment of ['before its effects are stored', 'after its effects are stored'] as const) {
+      scenario(
+        `a member that dies ${moment} loses nothing, repeats nothing, and another takes over`,
+        async (stream) => {
+          const { address, members } = stream;
+          const events = manyEvents(20, 10);
+          const group = randomUUID();
+          await members[0].bus.publish(events);
+          await dies({ address, group, moment });
+          const done = (await effectsOf(members[0].pool, group)).length;
+          assert.ok(done > 0 && done < events.length, `it died in the middle, after ${done}`);
+          await members[1].bus.subscribe(subscriptionOf(members[1].deps, countingConsumer(group)));
+          await allApplied(members[1], group, events);
+        },
+      );
+    }
+
+    scenario('two members together apply each event once', async ({ members: [first, second] }) => {
+      const group = randomUUID();
+      const events = manyEvents(60, 10);
+      for (const { bus, deps } of [first, second]) {
+        await bus.subscribe(subscriptionOf(deps, countingConsumer(group, { batchSize: 40 })));
+      }
+      for (let at = 0; at < events.length; at += 30) await first.bus.publish(events.slice(at, at + 30));
+      await allApplied(first, group, events);
+    });
+
+    scenario('when one of two members leaves, the other goes on', async ({ members: [first, second] }) => {
+      const group = randomUUID();
+      const leave = await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(group)));
+      const before = manyEvents(10, 5);
+      await second.bus.publish(before);
+      await allApplied(first, group, before);
+      await second.bus.subscribe(subscriptionOf(second.deps, countingConsumer(group)));
+      await leave();
+      const after = manyEvents(10, 5);
+      await second.bus.publish(after);
+      await allApplied(second, group, [...before, ...after]);
+    });
+
+    scenario(
+      'an event id that is published twice takes effect once',
+      async ({ members: [first, second] }) => {
+        const group = randomUUID();
+        const event = processing('twice', 1);
+        const last = processing('twice', 2);
+        await first.bus.publish([event]);
+        await second.bus.publish([event]);
+        await second.bus.publish([event, last]);
+        await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(group)));
+        await until('the last event took effect', async () =>
+          (await effectsOf(first.pool, group)).some((effect) => effect.version === 2),
+        );
+        assert.deepEqual(versionsOf(await effectsOf(first.pool, group), 'twice'), [1, 2]);
+      },
+    );
+
+    scenario('a new group begins with the oldest record', async ({ members: [first, second] }) => {
+      const early = randomUUID();
+      const late = randomUUID();
+      const events = manyEvents(10, 5);
+      await first.bus.publish(events);
+      await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(early)));
+      await allApplied(first, early, events);
+      await second.bus.subscribe(subscriptionOf(second.deps, countingConsumer(late)));
+      await allApplied(second, late, events);
+    });
+
+    scenario(
+      'a poisonous event becomes a dead letter with its headers, and its neighbours flow',
+      async ({ members: [first] }) => {
+        const group = randomUUID();
+        const events = manyEvents(10, 3);
+        const poison = events.find((event) => event.payload.version === 3);
+        assert.ok(poison);
+        const announced: Delivery[] = [];
+        await first.bus.subscribe(listener(first, 'dlq.order-events', announced));
+        const consumer = countingConsumer(group, { before: refuse(poison) });
+        await first.bus.subscribe(subscriptionOf(first.deps, consumer));
+        await first.bus.publish(events);
+        await allApplied(
+          first,
+          group,
+          events.filter((event) => event !== poison),
+        );
+        await until('the dead letter is announced', () => announced.length > 0);
+        assert.deepEqual(
+          announced.map(({ topic, key, record }) => ({ topic, key, record })),
+          [{ topic: 'dlq.order-events', key: poison.orderId, record: poison }],
+        );
+        const headers = announced[0]?.headers ?? {};
+        assert.equal(headers['x-original-topic'], 'raw.order-events');
+        assert.equal(headers['x-retry-count'], '3');
+        assert.match(headers['x-error'] ?? '', /cannot stomach/);
+        assert.equal(headers['x-consumer'], group);
+        const [letter, ...others] = await first.deps.deadLetters.list({ limit: 10 });
+        assert.equal(letter?.eventId, poison.eventId);
+        assert.deepEqual(others, []);
+      },
+    );
+
+    for (const way of ['replayed', 'discarded'] as const) {
+      scenario(
+        `what follows a dead letter waits, and flows in order once it is ${way}`,
+        async ({ members: [first] }) => {
+          const group = randomUUID();
+          const [one, poison, three, four, five] = [1, 2, 3, 4, 5].map((version) =>
+            processing('held', version),
+          ) as [Processing, Processing, Processing, Processing, Processing];
+          const others = manyEvents(5, 4);
+          let refusing = true;
+          const consumer = countingConsumer(group, {
+            before: (events) => refusing && refuse(poison)(events),
+          });
+          await first.bus.subscribe(subscriptionOf(first.deps, consumer));
+          await first.bus.publish([one, poison, three, ...others]);
+          const parked = async (count: number) => (await lettersOf(first, 'held')) === count;
+          await until('one follower is parked', () => parked(2));
+          await first.bus.publish([four]);
+          await until('a later follower is parked', () => parked(3));
+          await allApplied(first, group, [one, ...others]);
+
+          const [letter] = await first.deps.deadLetters.list({ limit: 1 });
+          assert.ok(letter);
+          assert.equal(await replayLetters(first.deps, consumer), 0, 'nothing moves before it is asked for');
+          if (way === 'replayed') {
+            await first.deps.deadLetters.requestReplay(letter.id);
+            assert.equal(await replayLetters(first.deps, consumer), 0, 'while it still fails, it stays');
+            assert.ok(await parked(3));
+            refusing = false;
+            await first.deps.deadLetters.requestReplay(letter.id);
+          } else {
+            await first.deps.deadLetters.discard(letter.id);
+          }
+          await until('the letters are handled', async () => {
+            await replayLetters(first.deps, consumer);
+            return parked(0);
+          });
+          await first.bus.publish([five]);
+          const flowed = way === 'replayed' ? [one, poison, three, four, five] : [one, three, four, five];
+          await allApplied(first, group, [...flowed, ...others]);
+        },
+      );
+    }
+
+    scenario(
+      'a fault that passes pauses the consumer, and nothing is lost or dead',
+      async ({ members: [first] }) => {
+        const group = randomUUID();
+        const events = manyEvents(10, 5);
+        let away = true;
+        let attempts = 0;
+        const consumer = countingConsumer(group, {
+          before() {
+            attempts += 1;
+            if (away) throw new TiffinError('UNAVAILABLE', 'the dependency is away');
+          },
+        });
+        await first.bus.subscribe(subscriptionOf(first.deps, consumer));
+        await first.bus.publish(events);
+        await until('it has tried again and again', () => attempts > 3);
+        assert.match(first.bus.fault() ?? '', /the dependency is away/);
+        assert.deepEqual(await effectsOf(first.pool, group), []);
+        away = false;
+        await allApplied(first, group, events);
+        await until('it is well again', () => first.bus.fault() === undefined);
+        assert.deepEqual(await first.deps.deadLetters.list({ limit: 10 }), []);
+      },
+    );
+
+    scenario('a stalled handler stops the reading, and goes on afterwards', async ({ members: [first] }) => {
+      const events = manyEvents(300, 10);
+      const batchSize = 25;
+      const taken: Delivery[] = [];
+      const others: Delivery[] = [];
+      let release: () => void = () => {};
+      const stalled = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      await first.bus.subscribe({ ...listener(first, 'raw.order-events', taken, stalled), batchSize });
+      await first.bus.publish(events);
+      await until('it has something in hand', () => taken.length > 0);
+      await first.bus.subscribe(listener(first, 'raw.order-events', others));
+      await until('another group has read all', () => others.length >= events.length);
+      assert.ok(taken.length <= batchSize * harness.batchesInHand, `${taken.length} in hand`);
+      release();
+      await until('it has read all', () => new Set(taken.map(eventIdOf)).size === events.length);
+    });
+
+    scenario('records that nobody can read become dead letters and hold up nothing', async (stream) => {
+      const [first] = stream.members;
+      const group = randomUUID();
+      await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(group)));
+      await first.bus.publish([processing('readable', 1)]);
+      await stream.inject({ key: 'readable', value: '{"not": "json' });
+      await stream.inject({ key: 'odd', value: '{"an": "object"}' });
+      await stream.inject({ key: 'odd', value: 'null' });
+      await stream.inject({ key: '\0'.repeat(80), value: '"\\u0000 and \\ud800"' });
+      await stream.inject({ key: 'odd', value: JSON.stringify({ ...processing('a\0b', 1) }) });
+      await stream.inject({
+        key: 'odd',
+        value: JSON.stringify({ ...processing('odd', 1), payload: { status: 'LOST' } }),
+      });
+      const unknown = JSON.stringify({ ...processing('odd', 1), eventType: 'order.exploded' });
+      await stream.inject({ key: 'odd', value: unknown });
+      await stream.inject({ key: 'odd', value: unknown, headers: { eventType: 'order.exploded' } });
+      await first.bus.publish([processing('healthy', 1)]);
+      await until(
+        'the dead letters are there',
+        async () => (await first.deps.deadLetters.list({ limit: 20 })).length >= 6,
+      );
+      await until(
+        'the healthy one took effect',
+        async () => versionsOf(await effectsOf(first.pool, group), 'healthy').length === 1,
+      );
+      const letters = await first.deps.deadLetters.list({ limit: 20 });
+      assert.equal(letters.length, 6);
+      assert.ok(letters.some((letter) => letter.record === '{"not": "json'));
+      // A consumer that starts over meets them all again, in other company, and buries none twice.
+      const again = randomUUID();
+      await stream.members[1].bus.subscribe(subscriptionOf(stream.members[1].deps, countingConsumer(again)));
+      await until(
+        'another group is past them',
+        async () => versionsOf(await effectsOf(first.pool, again), 'healthy').length === 1,
+      );
+    });
+  });
+}
+
+/** `orders` orders of `each` events, the orders interleaved. */
+function manyEvents(orders: number, each: number): Processing[] {
+  const ids = Array.from({ length: orders }, () => randomUUID());
+  return Array.from({ length: each }, (_, index) => ids.map((id) => processing(id, index + 1))).flat();
+}
+
+/** Each of these events has taken effect, once, in the order of its order, and no other has. */
+async function allApplied(member: Member, group: string, events: readonly Processing[]): Promise<void> {
+  let effects: Effect[] = [];
+  await until(`${events.length} events took effect`, async () => {
+    effects = await effectsOf(member.pool, group);
+    return effects.length >= events.length;
+  });
+  assert.deepEqual(
+    byOrder(effects),
+    byOrder(events.map(({ orderId, payload }) => ({ orderId, version: payload.version }))),
+  );
+}
+
+function byOrder(effects: readonly Effect[]): Record<string, number[]> {
+  const orderIds = [...new Set(effects.map(({ orderId }) => orderId))].sort();
+  return Object.fromEntries(orderIds.map((orderId) => [orderId, versionsOf(effects, orderId)]));
+}
+
+async function dies(death: Death): Promise<void> {
+  const child = spawn(
+    process.execPath,
+    ['--import', import.meta.resolve('tsx'), DYING_MEMBER, JSON.stringify(death)],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
+  const timer = setTimeout(() => child.kill('SIGTERM'), 30_000);
+  const [, signal] = await once(child, 'exit');
+  clearTimeout(timer);
+  assert.equal(signal, 'SIGKILL', 'it killed itself');
+}
+
+function refuse(poison: Processing): (events: readonly Processing[]) => void {
+  return (events) => {
+    if (events.some((event) => event.eventId === poison.eventId)) throw new RangeError('cannot stomach this');
+  };
+}
+
+/** A group of its own that writes down what it is given, as often as it is given. */
+function listener(
+  { deps }: Member,
+  topic: string,
+  heard: Delivery[],
+  hold: Promise<void> = Promise.resolve(),
+): Subscription {
+  return {
+    group: randomUUID(),
+    topics: [topic],
+    types: ['order.processing'],
+    async handle({ deliveries, settle }) {
+      heard.push(...deliveries);
+      await hold;
+      await deps.transactions.run(settle);
+    },
+  };
+}
+
+function eventIdOf({ record }: Delivery): unknown {
+  return (record as { eventId?: unknown }).eventId;
+}
+
+async function lettersOf({ pool }: Member, orderId: string): Promise<number> {
+  const { rows } = await pool.query('SELECT count(*)::int AS count FROM dead_letters WHERE order_id = $1', [
+    orderId,
+  ]);
+  return rows[0].count;
+}

@@ -1,0 +1,170 @@
+/** The stream on Postgres: the contract, and what an event log in a database must take care of by itself. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { TiffinError } from '../../internal/domain/errors.ts';
+import { migrateDatabase } from '../../internal/repository/postgres/database.ts';
+import { appendEvents } from '../../internal/repository/postgres/event-log.ts';
+import { type AnyConsumer, subscriptionOf } from '../../internal/service/consume.ts';
+import type { LogBatch } from '../../internal/service/ports.ts';
+import { freshDatabase } from '../support/servers.ts';
+import { eventBusContract, type Stream } from './event-bus.ts';
+import {
+  countingConsumer,
+  effectsOf,
+  type Member,
+  openMember,
+  processing,
+  until,
+  versionsOf,
+} from './stream-member.ts';
+
+async function open(): Promise<Stream> {
+  const database = await freshDatabase();
+  const address = { databaseUrl: database.url };
+  await migrateDatabase(database.url);
+  const members = [openMember(address, { relays: true }), openMember(address, { relays: true })] as const;
+  return {
+    address,
+    members,
+    async inject({ key, value }) {
+      // As text, Postgres holds no NUL.
+      const orderId = key.replaceAll('\0', '?').slice(0, 64);
+      await members[0].pool.query('INSERT INTO events (event_type, order_id, record) VALUES ($1, $2, $3)', [
+        typeOf(value),
+        orderId,
+        isJson(value) ? value : JSON.stringify(value),
+      ]);
+      members[0].eventLog.signal();
+    },
+    async close() {
+      await Promise.all(members.map((member) => member.close()));
+      await database.drop();
+    },
+  };
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function typeOf(value: string): string {
+  return /"eventType":"([^"]+)"/.exec(value)?.[1] ?? 'order.processing';
+}
+
+eventBusContract('the Postgres log', { open, batchesInHand: 1 });
+
+describe('the Postgres log', { concurrency: 4 }, () => {
+  const scenario = (sentence: string, run: (member: Member) => Promise<void>) =>
+    test(sentence, { timeout: 60_000 }, async () => {
+      const stream = await open();
+      try {
+        await run(stream.members[0]);
+      } finally {
+        await stream.close();
+      }
+    });
+  const everything = { topics: ['raw.order-events'], types: ['order.processing'] };
+  /** A transaction that is open in any database of the server holds events back for a moment. */
+  const readPage = async ({ eventLog }: Member, reader: string, count: number): Promise<LogBatch> => {
+    let page = await eventLog.read(reader, everything, count);
+    await until(`${reader} may read`, async () => {
+      page = await eventLog.read(reader, everything, count);
+      return page.deliveries.length === count;
+    });
+    return page;
+  };
+
+  scenario('does not skip a transaction that commits after a later one', async (member) => {
+    const { bus, deps, pool, eventLog } = member;
+    const group = randomUUID();
+    await bus.subscribe(subscriptionOf(deps, countingConsumer(group)));
+    await bus.publish([processing('before', 1)]);
+    await until('reading is under way', async () => (await effectsOf(pool, group)).length === 1);
+    const slow = await pool.connect();
+    try {
+      await slow.query('BEGIN');
+      await appendEvents(slow, [processing('order', 1)]);
+      await bus.publish([processing('order', 2)]);
+      const page = await readPage(member, 'onlooker', 1);
+      assert.deepEqual(
+        page.deliveries.map((delivery) => delivery.key),
+        ['before'],
+      );
+      assert.equal(page.held, true);
+      assert.equal((await eventLog.read('onlooker', everything, 100)).deliveries.length, 1);
+      assert.deepEqual(versionsOf(await effectsOf(pool, group), 'order'), []);
+      await slow.query('COMMIT');
+    } finally {
+      slow.release();
+    }
+    await until('both arrived', async () => versionsOf(await effectsOf(pool, group), 'order').length === 2);
+    assert.deepEqual(versionsOf(await effectsOf(pool, group), 'order'), [1, 2]);
+  });
+
+  scenario('refuses the progress of a reader that was overtaken', async (member) => {
+    const { bus, deps, pool } = member;
+    await bus.publish([processing('a', 1), processing('a', 2)]);
+    const overtaken = await readPage(member, 'reader', 1);
+    const page = await readPage(member, 'reader', 2);
+    await deps.transactions.run((tx) => tx.moveCursor('reader', page.from, page.to));
+    await assert.rejects(
+      deps.transactions.run(async (tx) => {
+        await tx.appendEvents([processing('effect', 1)]);
+        await tx.moveCursor('reader', overtaken.from, overtaken.to);
+      }),
+      (error) => error instanceof TiffinError && error.code === 'UNAVAILABLE',
+    );
+    const { rows } = await pool.query(
+      `SELECT count(*)::int AS effects FROM events WHERE order_id = 'effect'`,
+    );
+    assert.deepEqual(rows, [{ effects: 0 }]);
+  });
+
+  scenario('prunes only what every reader has passed', async (member) => {
+    const { bus, deps, pool, eventLog } = member;
+    const remaining = async () =>
+      (await pool.query('SELECT order_id FROM events ORDER BY position')).rows.map((row) => row.order_id);
+    const pass = async (reader: string, limit: number) => {
+      const page = await readPage(member, reader, limit);
+      await deps.transactions.run((tx) => tx.moveCursor(reader, page.from, page.to));
+    };
+    await bus.publish([processing('a', 1), processing('b', 1)]);
+    await bus.publish([processing('c', 1)]);
+    const future = Date.now() + 60_000;
+    assert.equal(await eventLog.prune(future), 0, 'with no reader at all, all of it may yet be wanted');
+    await pass('fast', 3);
+    await eventLog.read('slow', everything, 1);
+    assert.equal(await eventLog.prune(future), 0);
+    await pass('slow', 2);
+    assert.equal(await eventLog.prune(Date.now() - 60_000), 0, 'younger than the retention');
+    assert.equal(await eventLog.prune(future), 2);
+    assert.deepEqual(await remaining(), ['c']);
+    await pass('slow', 1);
+    assert.equal(await eventLog.prune(future), 1);
+    assert.deepEqual(await remaining(), []);
+  });
+
+  scenario('lets an event that two readers hold at once take effect once', async ({ deps, pool }) => {
+    const group = randomUUID();
+    const event = processing('order', 1);
+    let holding = 0;
+    const consumer: AnyConsumer = {
+      ...countingConsumer(group),
+      async perform() {
+        holding += 1;
+        await until('both hold it', () => holding === 2);
+      },
+    };
+    const { handle } = subscriptionOf(deps, consumer);
+    const delivery = { topic: 'raw.order-events', key: 'order', position: '0-0', record: event };
+    const batch = { deliveries: [delivery], settle: async () => {} };
+    await Promise.all([handle(batch), handle(batch)]);
+    assert.deepEqual(await effectsOf(pool, group), [{ orderId: 'order', version: 1 }]);
+  });
+});

@@ -1,0 +1,185 @@
+/** One member of a stream, as a process would hold it, and the consumer whose effects the contract counts. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
+import type { EventOf } from '../../internal/domain/events.ts';
+import { openPool } from '../../internal/repository/postgres/database.ts';
+import { postgresDeadLetters } from '../../internal/repository/postgres/dead-letters.ts';
+import { type PostgresEventLog, postgresEventLog } from '../../internal/repository/postgres/event-log.ts';
+import { postgresTransactions } from '../../internal/repository/postgres/transactions.ts';
+import type { ConsumeDeps, Consumer } from '../../internal/service/consume.ts';
+import { startLoop } from '../../internal/service/loop.ts';
+import type { EventBus, Log } from '../../internal/service/ports.ts';
+import { relayEvents } from '../../internal/service/relay-events.ts';
+import { kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
+import { postgresBus } from '../../internal/transport/events/postgres-bus.ts';
+
+export interface StreamAddress {
+  readonly databaseUrl: string;
+  /** Absent for the stream on Postgres. */
+  readonly kafka?: { readonly brokers: string; readonly topicPrefix: string };
+}
+
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface Member {
+  readonly bus: EventBus;
+  readonly deps: ConsumeDeps;
+  readonly pool: pg.Pool;
+  readonly eventLog: PostgresEventLog;
+  readonly lines: readonly LogLine[];
+  close(): Promise<void>;
+}
+
+/** With Kafka, the first member also relays the event log. */
+export function openMember(address: StreamAddress, options: { relays: boolean }): Member {
+  const lines: LogLine[] = [];
+  const log = keepLines(lines);
+  const meter = { count() {}, observe() {} };
+  const pool = openPool(address.databaseUrl, { max: 5, onError() {} });
+  const eventLog = postgresEventLog(pool, address.databaseUrl, log);
+  const transactions = postgresTransactions(pool, () => eventLog.signal());
+  const deps = { transactions, deadLetters: postgresDeadLetters(pool), log, meter };
+  if (!address.kafka) {
+    const bus = postgresBus({ eventLog, transactions, log });
+    return {
+      bus,
+      deps,
+      pool,
+      eventLog,
+      lines,
+      close: () => closeAll([bus, eventLog]).then(() => pool.end()),
+    };
+  }
+  const { brokers, topicPrefix } = address.kafka;
+  const bus = kafkaBus({
+    brokers: [brokers],
+    clientId: 'contract',
+    log,
+    topicPrefix,
+    partitions: 3,
+    sessionTimeoutMs: 6_000,
+    disabledTopics: OUTSIDE_TOPICS,
+  });
+  const relay = options.relays
+    ? startLoop(
+        'event-relay',
+        relayEvents({ eventLog, transactions, log, meter, sink: bus }, { disabledTopics: OUTSIDE_TOPICS }),
+        log,
+      )
+    : undefined;
+  if (relay) eventLog.onAppend(() => relay.wake());
+  return {
+    bus,
+    deps,
+    pool,
+    eventLog,
+    lines,
+    async close() {
+      await relay?.stop();
+      await closeAll([bus, eventLog]);
+      await pool.end();
+    },
+  };
+}
+
+const OUTSIDE_TOPICS: ReadonlySet<string> = new Set([
+  'order_placed',
+  'order_events',
+  'order_status_updates',
+  'db_write_order_status',
+  'order.completed',
+]);
+
+async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
+  for (const part of parts) await part.close();
+}
+
+export function keepLines(lines: LogLine[]): Log {
+  const keep = (level: LogLine['level']) => (fields: LogLine['fields'], message: string) => {
+    lines.push({ level, message, fields });
+  };
+  return { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') };
+}
+
+export type Processing = EventOf<'order.processing'>;
+
+/** The contract's event: its version is its number within its order. */
+export function processing(orderId: string, version: number): Processing {
+  const at = new Date().toISOString();
+  return {
+    eventId: randomUUID(),
+    eventType: 'order.processing',
+    schemaVersion: 1,
+    occurredAt: at,
+    producedAt: at,
+    orderId,
+    correlationId: 'contract',
+    producer: 'contract',
+    payload: { status: 'PROCESSING', version },
+  };
+}
+
+/** A consumer whose effect on an event is another event with an id of its own, so applying twice shows as two rows. */
+export function countingConsumer(
+  name: string,
+  options: {
+    batchSize?: number;
+    before?: (events: readonly Processing[]) => void;
+    afterwards?: () => Promise<void>;
+  } = {},
+): Consumer<'order.processing', void> {
+  const { batchSize, before, afterwards } = options;
+  return {
+    name,
+    topics: ['raw.order-events'],
+    types: ['order.processing'],
+    ...(batchSize === undefined ? {} : { batchSize }),
+    async apply(_tx, events, _performed, afterCommit) {
+      before?.(events);
+      if (afterwards) afterCommit(afterwards);
+      return events.map((event) => ({
+        ...event,
+        eventId: randomUUID(),
+        eventType: 'order.noted',
+        payload: { version: event.payload.version, fact: name },
+      }));
+    },
+  };
+}
+
+export interface Effect {
+  readonly orderId: string;
+  readonly version: number;
+}
+
+/** What a counting consumer has applied, in the order in which it did. */
+export async function effectsOf(pool: pg.Pool, consumer: string): Promise<Effect[]> {
+  const { rows } = await pool.query<{ order_id: string; version: number }>(
+    `SELECT order_id, (record -> 'payload' ->> 'version')::int AS version FROM events
+     WHERE event_type = 'order.noted' AND record -> 'payload' ->> 'fact' = $1 ORDER BY position`,
+    [consumer],
+  );
+  return rows.map((row) => ({ orderId: row.order_id, version: row.version }));
+}
+
+export function versionsOf(effects: readonly Effect[], orderId: string): number[] {
+  return effects.filter((effect) => effect.orderId === orderId).map((effect) => effect.version);
+}
+
+/** Polls until it holds; fails, saying what was waited for, when it does not come to hold. */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  limitMs = 30_000,
+): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`waited in vain for: ${what}`);
+    await pause(10);
+  }
+}
