@@ -123,7 +123,7 @@ async function handleTogether(
     .map((event) => parkedLetter(consumer, event));
   const performed = flowing.length > 0 ? await consumer.perform?.(flowing) : undefined;
   let afterwards: (() => Promise<void>)[] = [];
-  await deps.transactions.run(async (tx) => {
+  const buried = await deps.transactions.run(async (tx) => {
     afterwards = [];
     await settle(tx);
     const claimed = await tx.claimEvents(consumer.name, [
@@ -135,9 +135,11 @@ async function handleTogether(
       await tx.appendEvents(
         (await consumer.apply?.(tx, claimedEvents, performed, (work) => afterwards.push(work))) ?? [],
       );
-    await tx.letters.bury([...waiting, ...poison].filter((letter) => claimed.has(letter.eventId)));
+    const letters = [...waiting, ...poison].filter((letter) => claimed.has(letter.eventId));
+    await tx.letters.bury(letters);
+    return letters;
   });
-  for (const letter of poison) reportDead(deps, letter);
+  for (const letter of buried) if (letter.error !== undefined) reportDead(deps, letter);
   await runAfterwards(deps, consumer, afterwards);
 }
 

@@ -12,13 +12,15 @@ export function httpApp(routers: readonly Router[], log: Log): Koa {
   app.use(async (ctx, next) => {
     try {
       await next();
-      if (ctx.status === 404 && ctx.body === undefined) {
+      const allowed = ctx.response.get('Allow');
+      // A method that nobody takes is 501 to the router, on paths that are not there as well.
+      if ((ctx.status === 404 && ctx.body === undefined) || (ctx.status === 501 && !allowed)) {
         throw new TiffinError('ROUTE_NOT_FOUND', `there is no ${ctx.method} ${ctx.path}`);
       }
       if ((ctx.status === 405 || ctx.status === 501) && !ctx.body) {
         throw new TiffinError(
           'METHOD_NOT_ALLOWED',
-          `${ctx.path} does not take ${ctx.method}; it takes ${ctx.response.get('Allow')}`,
+          `${ctx.path} does not take ${ctx.method}; it takes ${allowed}`,
         );
       }
     } catch (error) {

@@ -57,7 +57,7 @@ export function orderRoutes(deps: OrderRouteDeps): Router {
         items: [],
         total: { minor: body.total_price, currency: DEFAULT_CURRENCY },
       },
-      scheduledAt: body.scheduled_time ?? undefined,
+      scheduledAt: body.scheduled_time,
       fingerprint,
       origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
       idempotency: key && { key, answer: placed },
@@ -67,7 +67,7 @@ export function orderRoutes(deps: OrderRouteDeps): Router {
         return send(ctx, placed(result.order));
       case 'repeated':
         return sendAgain(ctx, {
-          ...placed(asPlaced(result.order, body.scheduled_time ?? undefined)),
+          ...placed(asPlaced(result.order, body.scheduled_time)),
           fingerprint,
         });
       case 'answered':

@@ -49,7 +49,12 @@ const moment = z
   .transform((text) => Date.parse(text));
 
 function scheduleTime(now: () => number) {
-  return moment.refine((time) => !isTooFarAhead(time, now()), 'must be within ten years');
+  return (
+    moment
+      .refine((time) => !isTooFarAhead(time, now()), 'must be within ten years')
+      // All that is past means now; a year before 1 is one that Postgres cannot hold.
+      .transform((time) => Math.max(time, 0))
+  );
 }
 
 const object = expected('a JSON object');
@@ -60,7 +65,9 @@ export function placeOrderBody(now: () => number) {
       id: orderId.optional(),
       customer_name: name,
       total_price: price,
-      scheduled_time: scheduleTime(now).nullish(),
+      scheduled_time: scheduleTime(now)
+        .nullish()
+        .transform((time) => time ?? undefined),
     },
     object,
   );

@@ -1,0 +1,100 @@
+/** The configuration: what is taken, and a sentence for what is not. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigError, readConfig } from './config.ts';
+
+function faultOf(env: Record<string, string>): string {
+  try {
+    readConfig(env);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message;
+  }
+  return 'it was taken';
+}
+
+test('nothing at all is a configuration: embedded, on loopback, at port 8080', () => {
+  const { HOST, PORT, DATABASE_URL, REDIS_URL, KAFKA_BROKERS, DISPATCH_INTERVAL_MS, SCHEDULE_SHARDS } =
+    readConfig({});
+  assert.deepEqual([HOST, PORT, DISPATCH_INTERVAL_MS, SCHEDULE_SHARDS], ['127.0.0.1', 8080, 1_000, 1]);
+  assert.deepEqual([DATABASE_URL, REDIS_URL, KAFKA_BROKERS], [undefined, undefined, undefined]);
+});
+
+test('an empty variable is as good as none', () => {
+  assert.deepEqual(readConfig({ PORT: '', DATABASE_URL: '', KAFKA_BROKERS: '', AUTH: '' }), readConfig({}));
+});
+
+test('what is set is read: numbers as numbers, brokers as a list', () => {
+  const config = readConfig({
+    PORT: '0',
+    DATABASE_URL: 'postgresql://me@db:5432/tiffin',
+    REDIS_URL: 'rediss://cache:6380/1',
+    KAFKA_BROKERS: 'a:9092, b.example:9093',
+    SCHEDULE_SHARDS: '64',
+    PATH: '/usr/bin',
+  });
+  assert.deepEqual(
+    [config.PORT, config.SCHEDULE_SHARDS, config.KAFKA_BROKERS],
+    [0, 64, ['a:9092', 'b.example:9093']],
+  );
+  assert.equal('PATH' in config, false);
+});
+
+const WRONG: readonly [name: string, value: string, why: RegExp][] = [
+  ['PORT', '65536', /PORT must be a whole number from 0 to 65535, and it is '65536'/],
+  ['PORT', 'http', /PORT must be a whole number/],
+  ['PORT', '80.5', /PORT must be a whole number/],
+  ['PORT', '-1', /PORT must be a whole number/],
+  [
+    'DATABASE_URL',
+    'mysql://db',
+    /DATABASE_URL must be a URL that begins with postgres:\/\/ or postgresql:\/\//,
+  ],
+  ['DATABASE_URL', 'localhost', /DATABASE_URL must be a URL/],
+  ['DATABASE_POOL', '1', /DATABASE_POOL must be a whole number from 2 to 200/],
+  ['REDIS_URL', 'http://cache', /REDIS_URL must be a URL that begins with redis:\/\/ or rediss:\/\//],
+  ['REDIS_PREFIX', 'a{b}', /REDIS_PREFIX must be 1 to 32 letters/],
+  ['EMBEDDED_REDIS', 'yes', /EMBEDDED_REDIS must be one of auto, native, wasm/],
+  ['KAFKA_BROKERS', 'kafka', /KAFKA_BROKERS must be host:port/],
+  ['KAFKA_BROKERS', 'a:1,,b:2', /KAFKA_BROKERS must be host:port/],
+  ['DISPATCH_INTERVAL_MS', '9', /DISPATCH_INTERVAL_MS must be a whole number from 10 to 60000/],
+  ['DISPATCH_LEASE_MS', '1', /DISPATCH_LEASE_MS must be a whole number/],
+  ['SCHEDULE_SHARDS', '65', /SCHEDULE_SHARDS must be a whole number from 1 to 64/],
+  ['LOG_LEVEL', 'loud', /LOG_LEVEL must be one of trace, debug, info, warn, error, silent/],
+  ['LOG_FORMAT', 'xml', /LOG_FORMAT must be one of/],
+  ['AUTH', 'on', /AUTH must be one of off/],
+];
+for (const [name, value, why] of WRONG) {
+  test(`${name}=${value} stops the start with a sentence that names it`, () => {
+    const fault = faultOf({ [name]: value });
+    assert.match(fault, why);
+    assert.match(fault, /\.$/);
+    assert.doesNotMatch(fault, /\n/);
+  });
+}
+
+test('several wrong values are named at once', () => {
+  const fault = faultOf({ PORT: 'x', LOG_LEVEL: 'y', REDIS_URL: 'z' });
+  for (const name of ['PORT', 'LOG_LEVEL', 'REDIS_URL']) assert.match(fault, new RegExp(`${name} must`));
+});
+
+for (const host of ['0.0.0.0', '::', '192.168.1.7', 'example.com', '127.0.0.1.example.com']) {
+  test(`listening on ${host} is refused while nobody has to log in, unless that is meant`, () => {
+    assert.match(faultOf({ HOST: host }), /HOST is .*AUTH=off/);
+    assert.equal(readConfig({ HOST: host, AUTH: 'off' }).HOST, host);
+  });
+}
+
+for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', '::1']) {
+  test(`listening on ${host} is nobody's business but this machine's`, () => {
+    assert.equal(readConfig({ HOST: host }).HOST, host);
+  });
+}
+
+test('a wrong URL is not shown with its password', { todo: 'the whole value is shown' }, () => {
+  assert.doesNotMatch(faultOf({ DATABASE_URL: 'mysql://me:s3cret@db/x' }), /s3cret/);
+});
+
+test('a port of spaces is not port 0', { todo: 'z.coerce.number reads spaces as 0' }, () => {
+  assert.match(faultOf({ PORT: ' ' }), /PORT must be/);
+});

@@ -1,0 +1,183 @@
+/** The shape of the code: which way imports point, what the domain may not know, and how long and what called a file may be. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+const LONGEST = 300;
+/** Names that say nothing of what is inside. */
+const EMPTY_NAMES = /^(utils?|helpers?|common|types?|shared)$/;
+/** What would make the domain depend on the moment or the machine it runs on. */
+const IMPURE =
+  /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\basync\b|\bawait\b|\bprocess\.|\bperformance\.|\bset(?:Timeout|Interval|Immediate)\b|['"]node:/g;
+const IMPORT =
+  /\bimport\s*\(\s*['"]([^'"]+)['"]|\b(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*['"]([^'"]+)['"]/g;
+
+/** Everything that is wrong with a file; `file` is its path from the root, with forward slashes. */
+function violations(file: string, source: string): string[] {
+  const lines = source.replace(/\n$/, '').split('\n').length;
+  return [
+    ...(lines > LONGEST ? [`${file} has ${lines} lines; ${LONGEST} are allowed`] : []),
+    ...emptyNames(file),
+    ...(file.endsWith('.test.ts') || file.startsWith('test/')
+      ? []
+      : [...wrongImports(file, source), ...impurities(file, source)]),
+  ];
+}
+
+function emptyNames(file: string): string[] {
+  return file
+    .split('/')
+    .filter((step) => EMPTY_NAMES.test(step.replace(/(\.test)?\.\w+$/, '')))
+    .map((step) => `${file} is named '${step}', which says nothing`);
+}
+
+function wrongImports(file: string, source: string): string[] {
+  const from = areaOf(file);
+  return importsOf(source)
+    .map((specifier) => ({ specifier, to: targetOf(file, specifier) }))
+    .filter(({ to }) => !mayImport(file, from, to))
+    .map(({ specifier }) => `${file} may not import '${specifier}'`);
+}
+
+function impurities(file: string, source: string): string[] {
+  if (!file.startsWith('internal/domain/')) return [];
+  return [...withoutComments(source).matchAll(IMPURE)].map(
+    ([found]) => `${file} is domain code and may not use '${found}'`,
+  );
+}
+
+function importsOf(source: string): string[] {
+  return [...withoutComments(source).matchAll(IMPORT)].map(
+    ([, dynamic, named, bare]) => (dynamic ?? named ?? bare) as string,
+  );
+}
+
+function withoutComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '');
+}
+
+/** 'internal/domain', 'internal/transport/http', 'cmd': the folder whose insides may know each other. */
+function areaOf(file: string): string {
+  const steps = file.split('/');
+  if (steps[0] !== 'internal') return steps[0] as string;
+  const depth = steps[1] === 'repository' || steps[1] === 'transport' ? 3 : 2;
+  return steps.slice(0, Math.min(depth, steps.length - 1)).join('/');
+}
+
+/** The area that an import leads to; 'node' for a builtin, 'package' for what npm installed. */
+function targetOf(file: string, specifier: string): string {
+  if (specifier.startsWith('node:')) return 'node';
+  if (!specifier.startsWith('.')) return 'package';
+  return areaOf(path.posix.normalize(path.posix.join(path.posix.dirname(file), specifier)));
+}
+
+function mayImport(file: string, from: string, to: string): boolean {
+  if (from === to) return true;
+  switch (from) {
+    case 'internal/domain':
+      return to === 'package' && file === 'internal/domain/events.ts';
+    case 'internal/service':
+      return to === 'internal/domain' || to === 'node';
+    case 'cmd':
+      return to !== 'test' && to !== 'bench';
+    default:
+      return ['internal/domain', 'internal/service', 'node', 'package'].includes(to);
+  }
+}
+
+function sourceFiles(): string[] {
+  return ['cmd', 'internal', 'test']
+    .flatMap((top) =>
+      fs
+        .readdirSync(path.join(ROOT, top), { recursive: true, encoding: 'utf8' })
+        .map((file) => path.join(top, file).split(path.sep).join('/')),
+    )
+    .filter((file) => file.endsWith('.ts') && !file.includes('node_modules/'));
+}
+
+test('the code keeps its shape', () => {
+  const files = sourceFiles();
+  assert.ok(files.length > 50, 'there are files to look at');
+  const found = files.flatMap((file) => {
+    const all = violations(file, fs.readFileSync(path.join(ROOT, file), 'utf8'));
+    // A long table of cases is no fault of a test.
+    return file.startsWith('test/') ? all.filter((violation) => !violation.includes(' lines; ')) : all;
+  });
+  assert.deepEqual(found, []);
+});
+
+test('the only package that the domain imports is zod, in events.ts', () => {
+  const packages = sourceFiles()
+    .filter((file) => file.startsWith('internal/domain/') && !file.endsWith('.test.ts'))
+    .flatMap((file) => importsOf(fs.readFileSync(path.join(ROOT, file), 'utf8')))
+    .filter((specifier) => !specifier.startsWith('.'));
+  assert.deepEqual(packages, ['zod']);
+});
+
+const BAD: readonly [file: string, source: string, violation: RegExp][] = [
+  ['internal/domain/order.ts', "import { z } from 'zod';", /may not import 'zod'/],
+  ['internal/domain/order.ts', "import type { Log } from '../service/ports.ts';", /service\/ports/],
+  ['internal/domain/order.ts', "import { x } from 'node:fs';", /may not import 'node:fs'/],
+  ['internal/domain/order.ts', 'const now = Date.now();', /may not use 'Date.now'/],
+  ['internal/domain/order.ts', 'const now = new Date();', /may not use 'new Date\(\)'/],
+  ['internal/domain/order.ts', 'export async function f() {}', /may not use 'async'/],
+  ['internal/domain/order.ts', 'const port = process.env.PORT;', /may not use 'process.'/],
+  ['internal/service/place-order.ts', "import { Pool } from 'pg';", /may not import 'pg'/],
+  [
+    'internal/service/place-order.ts',
+    "import { f } from '../repository/postgres/database.ts';",
+    /repository/,
+  ],
+  ['internal/service/place-order.ts', "const m = await import('../transport/http/app.ts');", /transport/],
+  ['internal/transport/http/app.ts', "import { f } from '../events/kafka-bus.ts';", /kafka-bus/],
+  ['internal/transport/http/app.ts', "export { f } from '../../repository/redis/due-queue.ts';", /due-queue/],
+  ['internal/transport/http/app.ts', "import '../../../cmd/config.ts';", /config/],
+  ['internal/repository/redis/due-queue.ts', "import { f } from '../postgres/database.ts';", /database/],
+  ['internal/repository/redis/due-queue.ts', "import { f } from '../../transport/http/app.ts';", /app\.ts/],
+  ['cmd/wire.ts', "import { f } from '../test/support/builders.ts';", /builders/],
+  ['cmd/wire.ts', 'x\n'.repeat(301), /has 301 lines/],
+  ['internal/domain/utils/order.ts', '', /named 'utils'/],
+  ['cmd/types.ts', '', /named 'types.ts'/],
+  ['test/support/helpers.test.ts', '', /named 'helpers.test.ts'/],
+];
+
+for (const [file, source, violation] of BAD) {
+  test(`it is refused that ${file} holds \`${source.slice(0, 60).trim() || 'anything'}\``, () => {
+    const found = violations(file, source);
+    assert.ok(
+      found.some((text) => violation.test(text)),
+      `found only: ${found.join('; ') || 'nothing'}`,
+    );
+  });
+}
+
+const GOOD: readonly [file: string, source: string][] = [
+  ['internal/domain/events.ts', "import { z } from 'zod';\nimport { f } from './order.ts';"],
+  ['internal/domain/order.ts', '/** Runs in the process. */\n// await nothing\nconst x = 1;'],
+  [
+    'internal/service/loop.ts',
+    "import { pause } from 'node:timers/promises';\nimport { f } from '../domain/retry.ts';",
+  ],
+  [
+    'internal/transport/http/app.ts',
+    "import Koa from 'koa';\nimport type { Log } from '../../service/ports.ts';",
+  ],
+  ['internal/repository/redis/due-queue.ts', "import { reach } from './connection.ts';"],
+  [
+    'cmd/services/x.ts',
+    "import { wire } from '../wire.ts';\nimport { f } from '../../internal/domain/order.ts';",
+  ],
+  ['cmd/wire.ts', 'x\n'.repeat(300)],
+  [
+    'internal/domain/order.test.ts',
+    "import { x } from 'node:test';\nimport { b } from '../../test/support/builders.ts';",
+  ],
+];
+
+for (const [file, source] of GOOD) {
+  test(`it is allowed that ${file} holds \`${source.slice(0, 60).replaceAll('\n', ' ').trim()}\``, () => {
+    assert.deepEqual(violations(file, source), []);
+  });
+}

@@ -1,0 +1,374 @@
+/** What every due queue must do, wherever it keeps its orders. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { OrderId } from '../../internal/domain/order.ts';
+import type { Claim, DueQueue, Waiting } from '../../internal/service/ports.ts';
+
+export interface QueueHarness {
+  /** A queue that no other test uses, empty and running. */
+  open(options: { shards: number; leaseMs: number }): Promise<OpenQueue>;
+}
+
+export interface OpenQueue {
+  readonly queue: DueQueue;
+  /** The queue's own time, epoch ms. */
+  now(): Promise<number>;
+  /** Resolves when the queue's own time has come this far. */
+  until(time: number): Promise<void>;
+  /** Loses everything, state included. */
+  lose(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const LIMIT = 1_000;
+/** Longer than any test here takes, for leases that must not run out. */
+const LONG_MS = 60_000;
+const SHORT_MS = 40;
+const HOUR_MS = 3_600_000;
+
+const id = (name: string) => name as OrderId;
+
+export function dueQueueContract(name: string, harness: QueueHarness): void {
+  describe(`${name} keeps the contract of a due queue`, () => {
+    const scenario = (
+      sentence: string,
+      run: (opened: OpenQueue & { at: number }) => Promise<void>,
+      { shards = 1, leaseMs = LONG_MS } = {},
+    ) =>
+      test(sentence, { timeout: 30_000 }, async () => {
+        const opened = await harness.open({ shards, leaseMs });
+        try {
+          await run({ ...opened, at: await opened.now() });
+        } finally {
+          await opened.close();
+        }
+      });
+
+    scenario('what is due is claimed in the order of its times, with its times', async ({ queue, at }) => {
+      const added = await queue.schedule([
+        { orderId: id('third'), dueAt: at - 1 },
+        { orderId: id('first'), dueAt: at - 30 },
+        { orderId: id('second'), dueAt: at - 20 },
+      ]);
+      assert.equal(added, 3);
+      const { due, again, state, full } = await queue.claim(0, LIMIT);
+      assert.deepEqual(
+        { due, again, state, full },
+        {
+          due: [
+            { orderId: 'first', dueAt: at - 30 },
+            { orderId: 'second', dueAt: at - 20 },
+            { orderId: 'third', dueAt: at - 1 },
+          ],
+          again: [],
+          state: 'running',
+          full: false,
+        },
+      );
+    });
+
+    scenario('nothing is claimed before its time, and the next time is told', async ({ queue, at }) => {
+      await queue.schedule([
+        { orderId: id('later'), dueAt: at + 2 * HOUR_MS },
+        { orderId: id('soon'), dueAt: at + HOUR_MS },
+      ]);
+      const { due, nextDueAt } = await queue.claim(0, LIMIT);
+      assert.deepEqual({ due, nextDueAt }, { due: [], nextDueAt: at + HOUR_MS });
+    });
+
+    scenario(
+      'an order is claimed once its time has come, and never by a clock that is behind it',
+      async ({ queue, at, until }) => {
+        const dueAt = at + 30;
+        await queue.schedule([{ orderId: id('soon'), dueAt }]);
+        await until(dueAt);
+        const claim = await queue.claim(0, LIMIT);
+        assert.deepEqual(claim.due, [{ orderId: 'soon', dueAt }]);
+        assert.ok(claim.now >= dueAt);
+      },
+    );
+
+    scenario('an empty queue has no next time', async ({ queue }) => {
+      const { due, again, nextDueAt, state, full } = await queue.claim(0, LIMIT);
+      assert.deepEqual(
+        { due, again, nextDueAt, state, full },
+        { due: [], again: [], nextDueAt: undefined, state: 'running', full: false },
+      );
+    });
+
+    scenario(
+      'what is claimed stays in the queue under its lease and is not claimed by another',
+      async ({ queue, at }) => {
+        await queue.schedule([{ orderId: id('one'), dueAt: at }]);
+        const first = await queue.claim(0, LIMIT);
+        assert.ok(first.lease > first.now, 'the lease ends later than now');
+        const second = await queue.claim(0, LIMIT);
+        assert.deepEqual([second.due, second.again], [[], []]);
+        assert.deepEqual(await queue.size(), { waiting: 1, due: 0 });
+        assert.ok(
+          first.nextDueAt !== undefined && first.nextDueAt > first.now,
+          'it is next due when its lease ends',
+        );
+      },
+    );
+
+    scenario('two that claim at once never claim the same order', async ({ queue, at }) => {
+      const orders = manyOrders(500, at - 500);
+      await queue.schedule(orders);
+      const claims = await Promise.all(Array.from({ length: 20 }, () => queue.claim(0, 30)));
+      const claimed = claims.flatMap(({ due }) => due.map(({ orderId }) => orderId));
+      assert.equal(claimed.length, 500);
+      assert.equal(new Set(claimed).size, 500);
+    });
+
+    scenario('what is acknowledged is gone', async ({ queue, at }) => {
+      await queue.schedule(manyOrders(3, at - 3));
+      const { lease, due } = await queue.claim(0, LIMIT);
+      await queue.acknowledge(
+        0,
+        lease,
+        due.slice(0, 2).map(({ orderId }) => orderId),
+      );
+      assert.deepEqual(await queue.size(), { waiting: 1, due: 0 });
+      await queue.acknowledge(0, lease, []);
+      await queue.acknowledge(0, lease, [id('never-was')]);
+      assert.deepEqual(await queue.size(), { waiting: 1, due: 0 });
+    });
+
+    scenario(
+      'what is not acknowledged is claimed again when its lease is over, and reported so',
+      async ({ queue, at, until }) => {
+        await queue.schedule([{ orderId: id('one'), dueAt: at }]);
+        const first = await queue.claim(0, LIMIT);
+        assert.deepEqual([first.due.length, first.again], [1, []]);
+        for (let round = 0, lease = first.lease; round < 2; round += 1) {
+          await until(Math.ceil(lease));
+          const next = await queue.claim(0, LIMIT);
+          assert.deepEqual([next.due, next.again], [[], ['one']]);
+          assert.ok(next.lease > lease);
+          lease = next.lease;
+        }
+      },
+      { leaseMs: SHORT_MS },
+    );
+
+    scenario(
+      'an acknowledgement that comes after the lease was taken over removes nothing',
+      async ({ queue, at, until }) => {
+        await queue.schedule([{ orderId: id('one'), dueAt: at }]);
+        const first = await queue.claim(0, LIMIT);
+        await until(Math.ceil(first.lease));
+        const second = await queue.claim(0, LIMIT);
+        assert.deepEqual(second.again, ['one']);
+        await queue.acknowledge(0, first.lease, [id('one')]);
+        assert.equal((await queue.size()).waiting, 1);
+        await queue.acknowledge(0, second.lease, [id('one')]);
+        assert.equal((await queue.size()).waiting, 0);
+      },
+      { leaseMs: SHORT_MS },
+    );
+
+    scenario(
+      'an order that is rescheduled between claim and acknowledgement survives',
+      async ({ queue, at }) => {
+        await queue.schedule([
+          { orderId: id('moved'), dueAt: at },
+          { orderId: id('done'), dueAt: at },
+        ]);
+        const { lease } = await queue.claim(0, LIMIT);
+        await queue.schedule([{ orderId: id('moved'), dueAt: at + HOUR_MS }]);
+        await queue.acknowledge(0, lease, [id('moved'), id('done')]);
+        const { due, again, nextDueAt } = await queue.claim(0, LIMIT);
+        assert.deepEqual({ due, again, nextDueAt }, { due: [], again: [], nextDueAt: at + HOUR_MS });
+      },
+    );
+
+    scenario('an order that is rescheduled moves, and counts once', async ({ queue, at }) => {
+      await queue.schedule([{ orderId: id('one'), dueAt: at + HOUR_MS }]);
+      assert.equal(await queue.schedule([{ orderId: id('one'), dueAt: at - 5 }]), 0);
+      assert.deepEqual(await queue.size(), { waiting: 1, due: 1 });
+      assert.deepEqual((await queue.claim(0, LIMIT)).due, [{ orderId: 'one', dueAt: at - 5 }]);
+    });
+
+    scenario('only what is missing is added when that is asked for', async ({ queue, at }) => {
+      await queue.schedule([{ orderId: id('there'), dueAt: at + HOUR_MS }]);
+      const orders = ['there', 'missing'].map((name) => ({ orderId: id(name), dueAt: at - 1 }));
+      assert.equal(await queue.schedule(orders, { onlyMissing: true }), 1);
+      const { due, nextDueAt, lease } = await queue.claim(0, LIMIT);
+      assert.deepEqual(due, [{ orderId: 'missing', dueAt: at - 1 }]);
+      assert.equal(nextDueAt, Math.min(lease, at + HOUR_MS));
+    });
+
+    scenario('only what is missing leaves a lease as it is', async ({ queue, at }) => {
+      await queue.schedule([{ orderId: id('one'), dueAt: at }]);
+      const { lease } = await queue.claim(0, LIMIT);
+      assert.equal(await queue.schedule([{ orderId: id('one'), dueAt: at }], { onlyMissing: true }), 0);
+      assert.deepEqual((await queue.claim(0, LIMIT)).due, []);
+      await queue.acknowledge(0, lease, [id('one')]);
+      assert.equal((await queue.size()).waiting, 0);
+    });
+
+    scenario('what is removed is never claimed, even under a lease', async ({ queue, at }) => {
+      await queue.schedule(manyOrders(3, at - 3));
+      await queue.remove([id('order-0'), id('never-was')]);
+      const { due } = await queue.claim(0, LIMIT);
+      assert.deepEqual(due.map(({ orderId }) => orderId).sort(), ['order-1', 'order-2']);
+      await queue.remove([id('order-1')]);
+      await queue.remove([]);
+      assert.equal((await queue.size()).waiting, 1);
+    });
+
+    scenario(
+      'no more than the limit is claimed, nearest first, and a full claim says so',
+      async ({ queue, at }) => {
+        await queue.schedule(manyOrders(5, at - 10));
+        const sizes: [number, boolean][] = [];
+        const claimed: string[] = [];
+        for (let pass = 0; pass < 3; pass += 1) {
+          const { due, full } = await queue.claim(0, 2);
+          sizes.push([due.length, full]);
+          claimed.push(...due.map(({ orderId }) => orderId));
+        }
+        assert.deepEqual(sizes, [
+          [2, true],
+          [2, true],
+          [1, false],
+        ]);
+        assert.deepEqual(claimed, ['order-0', 'order-1', 'order-2', 'order-3', 'order-4']);
+      },
+    );
+
+    scenario('a full claim tells when the next is due, which may be already', async ({ queue, at }) => {
+      await queue.schedule(manyOrders(3, at - 10));
+      assert.equal((await queue.claim(0, 2)).nextDueAt, at - 8);
+    });
+
+    scenario(
+      'a queue that was lost claims nothing until it is said to be complete',
+      async ({ queue, at, lose }) => {
+        await lose();
+        await queue.schedule([{ orderId: id('one'), dueAt: at }]);
+        const lost = await queue.claim(0, LIMIT);
+        assert.deepEqual([lost.state, lost.due, lost.again], ['lost', [], []]);
+        assert.ok(lost.now >= at, 'the time is told all the same');
+        await queue.setState('running');
+        const { state, due } = await queue.claim(0, LIMIT);
+        assert.deepEqual([state, due.length], ['running', 1]);
+      },
+    );
+
+    scenario('a paused queue claims nothing, and goes on where it was', async ({ queue, at }) => {
+      await queue.schedule([{ orderId: id('one'), dueAt: at }]);
+      await queue.setState('paused');
+      const paused = await queue.claim(0, LIMIT);
+      assert.deepEqual([paused.state, paused.due], ['paused', []]);
+      assert.deepEqual(await queue.size(), { waiting: 1, due: 1 });
+      await queue.setState('running');
+      assert.equal((await queue.claim(0, LIMIT)).due.length, 1);
+    });
+
+    scenario(
+      'a lost queue stays lost when its state is set only if it is complete',
+      async ({ queue, lose }) => {
+        await queue.setState('paused', { ifComplete: true });
+        assert.equal((await queue.claim(0, LIMIT)).state, 'paused');
+        await lose();
+        await queue.setState('running', { ifComplete: true });
+        assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
+      },
+    );
+
+    scenario('an order may be due at time zero and have the longest of names', async ({ queue }) => {
+      const orderId = id('a'.repeat(64));
+      await queue.schedule([
+        { orderId, dueAt: 0 },
+        { orderId: id('A.b-c_9'), dueAt: 1 },
+      ]);
+      const { due } = await queue.claim(0, LIMIT);
+      assert.deepEqual(due, [
+        { orderId, dueAt: 0 },
+        { orderId: 'A.b-c_9', dueAt: 1 },
+      ]);
+    });
+
+    scenario(
+      'several shards share the orders, and each order has one place',
+      async ({ queue, at }) => {
+        const orders = manyOrders(400, at - 1_000);
+        assert.equal(await queue.schedule(orders), 400);
+        assert.equal(await queue.schedule(orders), 0, 'they are found where they were put');
+        const claims = await claimAll(queue);
+        const sizes = claims.map(({ due }) => due.length);
+        assert.ok(
+          sizes.every((size) => size > 0),
+          `every shard holds some: ${sizes}`,
+        );
+        assert.deepEqual(
+          claims.flatMap(({ due }) => due).sort((a, b) => a.dueAt - b.dueAt),
+          orders,
+        );
+        await Promise.all(
+          claims.map(({ lease, due }, shard) =>
+            queue.acknowledge(
+              shard,
+              lease,
+              due.map(({ orderId }) => orderId),
+            ),
+          ),
+        );
+        assert.deepEqual(await queue.size(), { waiting: 0, due: 0 });
+      },
+      { shards: 4 },
+    );
+
+    scenario(
+      'pausing and removing reach every shard',
+      async ({ queue, at }) => {
+        const orders = manyOrders(40, at);
+        await queue.schedule(orders);
+        await queue.setState('paused');
+        assert.deepEqual(
+          (await claimAll(queue)).map(({ state }) => state),
+          ['paused', 'paused', 'paused'],
+        );
+        await queue.remove(orders.map(({ orderId }) => orderId));
+        assert.equal((await queue.size()).waiting, 0);
+      },
+      { shards: 3 },
+    );
+
+    scenario(
+      'twenty thousand orders go in with one call and come out by the thousand',
+      async ({ queue, at }) => {
+        const orders = manyOrders(20_000, at - 30_000);
+        assert.equal(await queue.schedule(orders), 20_000);
+        assert.deepEqual(await queue.size(), { waiting: 20_000, due: 20_000 });
+        const claimed = new Set<string>();
+        for (let pass = 0; pass < 20; pass += 1) {
+          const { due, lease, full } = await queue.claim(0, LIMIT);
+          assert.deepEqual([due.length, full], [LIMIT, true]);
+          for (const { orderId } of due) claimed.add(orderId);
+          await queue.acknowledge(
+            0,
+            lease,
+            due.map(({ orderId }) => orderId),
+          );
+        }
+        assert.equal(claimed.size, 20_000);
+        assert.deepEqual(await queue.size(), { waiting: 0, due: 0 });
+      },
+    );
+  });
+}
+
+/** Orders that are due one millisecond after another. */
+function manyOrders(count: number, from: number): Waiting[] {
+  return Array.from({ length: count }, (_, index) => ({
+    orderId: id(`order-${index}`),
+    dueAt: from + index,
+  }));
+}
+
+function claimAll(queue: DueQueue): Promise<Claim[]> {
+  return Promise.all(Array.from({ length: queue.shards }, (_, shard) => queue.claim(shard, LIMIT)));
+}

@@ -1,0 +1,143 @@
+/** The order service's HTTP on a free port over adapters in memory, and a client that can say anything. */
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { dispatchReport } from '../../internal/service/dispatch-report.ts';
+import { orderPlacer } from '../../internal/service/place-order.ts';
+import type { OrderStore } from '../../internal/service/ports.ts';
+import { httpApp } from '../../internal/transport/http/app.ts';
+import { type Check, opsRoutes } from '../../internal/transport/http/ops-routes.ts';
+import { type OrderRouteDeps, orderRoutes } from '../../internal/transport/http/order-routes.ts';
+import { schedulerRoutes } from '../../internal/transport/http/scheduler-routes.ts';
+import { nextId } from '../support/builders.ts';
+import { memoryQueue, memoryStore } from '../support/in-memory.ts';
+import { manualClock } from '../support/manual-clock.ts';
+import { recordingLog, recordingMeter } from '../support/recording-log.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was answered
+  readonly body: any;
+}
+
+export interface Ask {
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Sent as it is. */
+  readonly raw?: string | Buffer;
+  readonly chunked?: boolean;
+}
+
+export type Api = Awaited<ReturnType<typeof startApi>>;
+
+export async function startApi({
+  orders: replaced = {} as Partial<OrderStore>,
+  routes = {} as Partial<OrderRouteDeps>,
+  checks = [] as Check[],
+  maxWaiting = 100,
+} = {}) {
+  const store = memoryStore();
+  const clock = manualClock();
+  const queue = memoryQueue(clock);
+  const log = recordingLog();
+  const meter = recordingMeter();
+  const orders = { ...store.orders, ...replaced };
+  const newEventId = () => nextId('event');
+  const place = orderPlacer(
+    { orders, clock, meter, newEventId },
+    { maxBatch: 100, concurrency: 2, maxWaiting },
+  );
+  const newOrderId = () => nextId('generated');
+  let stopping = false;
+  const metrics = { contentType: 'text/plain; version=0.0.4', metrics: async () => '# figures\n' };
+  const app = httpApp(
+    [
+      opsRoutes({ checks, isStopping: () => stopping, metrics }),
+      orderRoutes({
+        place,
+        orders,
+        transactions: store.transactions,
+        clock,
+        newEventId,
+        newOrderId,
+        ...routes,
+      }),
+      schedulerRoutes({
+        queue,
+        report: dispatchReport({ queue, log, meter }),
+        schedulerSwitch: store.schedulerSwitch,
+      }),
+    ],
+    log,
+  );
+  const server = createServer(app.callback());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    store,
+    clock,
+    queue,
+    log,
+    port,
+    beginStopping() {
+      stopping = true;
+    },
+    ask: (method: string, path: string, ask: Ask = {}) => send(port, method, path, ask),
+    order: (body: unknown, headers: Record<string, string> = {}) =>
+      send(port, 'POST', '/orders', { body, headers }),
+    /** The ids of all orders there are. */
+    stored: () => [...store.tables.orders.keys()] as string[],
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function send(port: number, method: string, path: string, ask: Ask): Promise<Answer> {
+  const payload = ask.raw ?? (ask.body === undefined ? undefined : JSON.stringify(ask.body));
+  const outgoing = request({
+    port,
+    method,
+    path,
+    host: '127.0.0.1',
+    agent: false,
+    headers: {
+      ...(ask.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(payload === undefined || ask.chunked ? {} : { 'content-length': Buffer.byteLength(payload) }),
+      ...(ask.chunked ? { 'transfer-encoding': 'chunked' } : {}),
+      ...ask.headers,
+    },
+  });
+  const answered = once(outgoing, 'response');
+  // A server that has read enough may close while a large body is still being written.
+  outgoing.on('error', () => {});
+  outgoing.end(payload);
+  const [response] = await answered;
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString();
+  const isJson = /json/.test(response.headers['content-type'] ?? '');
+  return {
+    status: response.statusCode,
+    headers: response.headers,
+    text,
+    body: isJson && text ? JSON.parse(text) : undefined,
+  };
+}
+
+/** Sends bytes and reads until the server closes. */
+export async function speak(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.setEncoding('latin1');
+  socket.end(bytes);
+  let heard = '';
+  for await (const chunk of socket) heard += chunk;
+  return heard;
+}

@@ -1,0 +1,159 @@
+/** Orders and events for tests: valid by default, and different only where a test says so. */
+import { announce, type Event, type EventOf } from '../../internal/domain/events.ts';
+import {
+  evolve,
+  type Milestone,
+  type Order,
+  type OrderContent,
+  type OrderEvent,
+  type OrderId,
+  type OrderStatus,
+  place,
+} from '../../internal/domain/order.ts';
+import { scheduleName, toRfc3339 } from '../../internal/domain/schedule.ts';
+import { NOON } from './manual-clock.ts';
+
+let count = 0;
+export function nextId(prefix: string): string {
+  count += 1;
+  return `${prefix}-${count}`;
+}
+
+export const ADDRESS = { street: '1 Churchgate', city: 'Mumbai', state: 'MH', zipCode: '400020' };
+const ITEMS = [{ itemId: 'sushi-set', quantity: 2, unitPriceMinor: 950 }];
+
+/** What kinds of content there are, by what the order needs. */
+export const CONTENTS = {
+  plain: { items: [] },
+  items: { items: ITEMS },
+  restaurant: { items: ITEMS, restaurantId: 'r1' },
+  delivery: { items: ITEMS, deliveryAddress: ADDRESS },
+  everything: { items: ITEMS, restaurantId: 'r1', deliveryAddress: ADDRESS },
+} as const satisfies Record<string, Partial<OrderContent>>;
+
+export function content(changes: Partial<Omit<OrderContent, 'id'>> & { id?: string } = {}): OrderContent {
+  return {
+    customerName: 'Asha',
+    items: [],
+    total: { minor: 1250, currency: 'USD' },
+    ...changes,
+    id: (changes.id ?? nextId('order')) as OrderId,
+  };
+}
+
+export type Kind = keyof typeof CONTENTS;
+type Step = Exclude<Milestone, 'CREATED'>;
+/** When the orders of `orderAt` are due, and when commands come. */
+export const LATER = NOON + 60_000;
+
+export interface Placed {
+  readonly content?: Parameters<typeof content>[0];
+  readonly scheduledAt?: number;
+  readonly at?: number;
+}
+
+/** A new order; at noon, for now, unless it is said otherwise. */
+export function placedOrder({ content: changes, scheduledAt, at = NOON }: Placed = {}): Order {
+  return evolve(undefined, place(content(changes), scheduledAt, at));
+}
+
+/** The order after these events. */
+export function after(order: Order, ...events: OrderEvent[]): Order {
+  return events.reduce<Order>(evolve, order);
+}
+
+/** The order, moved along milestone by milestone. */
+export function movedTo(order: Order, ...milestones: Exclude<Milestone, 'CREATED'>[]): Order {
+  return after(order, ...milestones.map((to) => ({ type: 'advanced', at: order.updatedAt, to }) as const));
+}
+
+export function createdEvent(order: Order, eventId = nextId('event')): EventOf<'order.created'> {
+  const created: OrderEvent = {
+    type: 'created',
+    at: order.createdAt,
+    content: order,
+    dueAt: order.dueAt,
+    ...(order.scheduledAt === undefined ? {} : { scheduledAt: order.scheduledAt }),
+  };
+  return announce(created, order, eventId, { producer: 'test' }) as EventOf<'order.created'>;
+}
+
+export function rescheduledEvent(order: Order, dueAt: number): EventOf<'order.rescheduled'> {
+  const moved: OrderEvent = { type: 'rescheduled', at: order.updatedAt, scheduledAt: dueAt, dueAt };
+  return announce(moved, evolve(order, moved), nextId('event'), {
+    producer: 'test',
+  }) as EventOf<'order.rescheduled'>;
+}
+
+export function cancelledEvent(order: Order): EventOf<'order.cancelled'> {
+  const cancelled: OrderEvent = { type: 'cancelled', at: order.updatedAt };
+  return announce(cancelled, evolve(order, cancelled), nextId('event'), {
+    producer: 'test',
+  }) as EventOf<'order.cancelled'>;
+}
+
+export function processingEvent(orderId: string, eventId = nextId('event')): EventOf<'order.processing'> {
+  return envelope('order.processing', orderId, eventId, { status: 'PROCESSING', version: 2 });
+}
+
+/** The scheduler's announcement, with the id that this schedule of the order always has. */
+export function readyEvent(
+  orderId: string,
+  dueAt: number,
+  eventId = scheduleName(orderId, dueAt),
+): EventOf<'order.ready'> {
+  return envelope('order.ready', orderId, eventId, { dueAt: toRfc3339(dueAt), readyAt: toRfc3339(dueAt) });
+}
+
+function envelope<T extends Event['eventType']>(
+  eventType: T,
+  orderId: string,
+  eventId: string,
+  payload: EventOf<T>['payload'],
+): EventOf<T> {
+  return {
+    eventId,
+    eventType,
+    schemaVersion: 1,
+    occurredAt: toRfc3339(NOON),
+    producedAt: toRfc3339(NOON),
+    orderId,
+    correlationId: orderId,
+    producer: 'test',
+    payload,
+  };
+}
+
+/** The states that an order of each kind goes through. */
+export const JOURNEYS: Record<Kind, readonly Milestone[]> = {
+  plain: ['CREATED', 'PROCESSING', 'COMPLETED'],
+  items: ['CREATED', 'PROCESSING', 'CONFIRMED', 'COMPLETED'],
+  restaurant: ['CREATED', 'PROCESSING', 'CONFIRMED', 'ACCEPTED', 'PREPARING', 'COMPLETED'],
+  delivery: ['CREATED', 'PROCESSING', 'CONFIRMED', 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'],
+  everything: [
+    'CREATED',
+    'PROCESSING',
+    'CONFIRMED',
+    'ACCEPTED',
+    'PREPARING',
+    'RIDER_ASSIGNED',
+    'OUT_FOR_DELIVERY',
+    'DELIVERED',
+  ],
+};
+export const STEPS = JOURNEYS.everything.slice(1) as Step[];
+
+/** An order of this kind, as far as this status. */
+export function orderAt(status: OrderStatus, kind: Kind = 'everything'): Order {
+  const order = placedOrder({ content: CONTENTS[kind], scheduledAt: LATER });
+  switch (status) {
+    case 'FAILED':
+      return after(order, { type: 'failed', at: NOON, reason: 'NO_STOCK' });
+    case 'CANCELLED':
+      return after(order, { type: 'cancelled', at: NOON, reason: 'changed my mind' });
+    case 'REJECTED':
+      return after(orderAt('CONFIRMED', kind), { type: 'rejected', at: NOON, reason: 'CLOSED' });
+    default:
+      return movedTo(order, ...(JOURNEYS[kind].slice(1, JOURNEYS[kind].indexOf(status) + 1) as Step[]));
+  }
+}

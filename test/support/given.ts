@@ -1,0 +1,18 @@
+/** Specifications of the order's rules: given an order, when a command comes, then these events follow. */
+import assert from 'node:assert/strict';
+import { decide, type Order, type OrderCommand } from '../../internal/domain/order.ts';
+import { LATER } from './builders.ts';
+
+export function given(order: Order) {
+  return {
+    when(command: OrderCommand) {
+      const decision = decide(command, order, LATER);
+      return {
+        follows: (...events: object[]) =>
+          assert.deepEqual(decision, { events: events.map((event) => ({ ...event, at: LATER })) }),
+        nothingHappens: () => assert.deepEqual(decision, { events: [] }),
+        itIsRefused: (why: string) => assert.deepEqual(decision, { refused: why }),
+      };
+    },
+  };
+}

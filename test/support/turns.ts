@@ -1,0 +1,15 @@
+/** Lets everything that can go on without the outside do so: a number of turns of the event loop, and no time. */
+export async function turns(count = 5): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** A promise that a test settles. */
+export function gate<T = void>() {
+  let open: (value: T) => void = () => {};
+  let fail: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((resolve, reject) => {
+    open = resolve;
+    fail = reject;
+  });
+  return { promise, open, fail };
+}
