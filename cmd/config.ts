@@ -9,12 +9,13 @@ const url = (...protocols: string[]) =>
       `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
     );
 const whole = (from: number, to: number) =>
-  z.coerce
-    .number({ error: `must be a whole number from ${from} to ${to}` })
+  z
+    .string()
     .refine(
-      (value) => Number.isInteger(value) && value >= from && value <= to,
+      (text) => /^\d{1,15}$/.test(text) && Number(text) >= from && Number(text) <= to,
       `must be a whole number from ${from} to ${to}`,
-    );
+    )
+    .transform(Number);
 const oneOf = <const T extends readonly string[]>(...values: T) =>
   z.enum(values, { error: `must be one of ${values.join(', ')}` });
 
@@ -63,7 +64,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (!parsed.success) {
     const faults = parsed.error.issues.map(({ path, message }) => {
       const name = String(path[0]);
-      return `${name} ${message}, and it is '${env[name]}'`;
+      // A URL may hold a password.
+      return name.endsWith('_URL') ? `${name} ${message}` : `${name} ${message}, and it is '${env[name]}'`;
     });
     throw new ConfigError(`${faults.join('; ')}.`);
   }

@@ -2,8 +2,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { replayLetters, subscriptionOf } from '../internal/service/consume.ts';
+import { subscriptionOf } from '../internal/service/consume.ts';
 import { startLoop } from '../internal/service/loop.ts';
+import { replayLetters } from '../internal/service/replay-letters.ts';
 import { httpApp } from '../internal/transport/http/app.ts';
 import { type Check, opsRoutes } from '../internal/transport/http/ops-routes.ts';
 import type { Service, Wiring } from './wire.ts';

@@ -14,6 +14,7 @@ export function schedulerWorker(wiring: Wiring): Service {
   const dispatching = dispatcher(
     {
       ...wiring,
+      wake: () => dispatchLoop?.wake(),
       onLost: () => {
         if (reconciling.lost()) reconcileLoop?.wake();
       },
@@ -27,9 +28,7 @@ export function schedulerWorker(wiring: Wiring): Service {
     consumers: [
       scheduleConsumer({
         queue,
-        onScheduled: (earliest) => {
-          if (dispatching.sleepsPast(earliest)) dispatchLoop?.wake();
-        },
+        onScheduled: (earliest) => dispatching.scheduled(earliest),
       }),
     ],
     gauges: [

@@ -2,24 +2,11 @@
 import { z } from 'zod';
 import { unreachable } from './errors.ts';
 import { toDecimalText } from './money.ts';
-import type { Order, OrderEvent } from './order.ts';
+import { ORDER_STATUSES, type Order, type OrderEvent } from './order.ts';
 import { toRfc3339 } from './schedule.ts';
 
 const time = z.iso.datetime({ offset: true });
-const status = z.enum([
-  'CREATED',
-  'PROCESSING',
-  'CONFIRMED',
-  'ACCEPTED',
-  'PREPARING',
-  'RIDER_ASSIGNED',
-  'OUT_FOR_DELIVERY',
-  'DELIVERED',
-  'COMPLETED',
-  'FAILED',
-  'REJECTED',
-  'CANCELLED',
-]);
+const status = z.enum(ORDER_STATUSES);
 
 /** A change of the order: the status it has now and the version that this change made. */
 const change = z.object({ status, version: z.int().positive(), reason: z.string().optional() });

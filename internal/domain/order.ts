@@ -53,6 +53,20 @@ export type OrderState =
   | { readonly status: 'CANCELLED'; readonly reason?: string };
 
 export type OrderStatus = OrderState['status'];
+export const ORDER_STATUSES = [
+  'CREATED',
+  'PROCESSING',
+  'CONFIRMED',
+  'ACCEPTED',
+  'PREPARING',
+  'RIDER_ASSIGNED',
+  'OUT_FOR_DELIVERY',
+  'DELIVERED',
+  'COMPLETED',
+  'FAILED',
+  'REJECTED',
+  'CANCELLED',
+] as const satisfies readonly OrderStatus[];
 /** The states on the way to the order's end, as opposed to the three it can drop out into. */
 export type Milestone = Exclude<OrderStatus, 'FAILED' | 'REJECTED' | 'CANCELLED'>;
 

@@ -9,7 +9,7 @@ import type { Claim, DueQueue, EventBus, Log, Meter, OrderStore, ScheduleState, 
 
 /** Orders that one pass takes from one shard, at most; keeps the script, and so every Redis call, around a millisecond. */
 const CLAIM_LIMIT = 1_000;
-/** Passes whose orders are claimed and not yet published, at most: when the stream stalls, the backlog stays in Redis. */
+/** No pass begins while so many claims are not yet published: when the stream stalls, the backlog stays in Redis. */
 const MAX_UNDER_WAY = 4;
 const SHORTEST_SLEEP_MS = 2;
 
@@ -23,16 +23,18 @@ export interface DispatchDeps {
   readonly eventIdFor: (name: string) => string;
   /** Called when the queue's data is gone. */
   readonly onLost: () => void;
+  /** Has the next pass run at once, or right after the one under way. */
+  readonly wake: () => void;
 }
 
 export interface Dispatcher {
-  /** One pass over all shards; returns the milliseconds to sleep before the next. */
+  /** One pass over all shards, unless too much is under way; returns the milliseconds to sleep before the next. */
   runOnce(): Promise<number>;
   /**
-   * True where what was scheduled for this time (epoch ms, by Redis's clock) would be late if the loop slept as planned.
-   * A pass that is under way, and may have looked before it was there, takes it into account.
+   * Told of what was scheduled for a time (epoch ms, by Redis's clock), so as not to sleep past it. A pass that is under
+   * way, and may have looked before it was there, takes it into account.
    */
-  sleepsPast(dueAt: number): boolean;
+  scheduled(dueAt: number): void;
   /** Resolves when what was claimed has been published and acknowledged, or has failed. */
   drain(): Promise<void>;
   readonly report: DispatchReport;
@@ -46,6 +48,8 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   let wakesAt = 0;
   let earliestMeanwhile = Number.POSITIVE_INFINITY;
   let failures = 0;
+  /** Milliseconds to rest before the next pass, after a failure. */
+  let rest = 0;
 
   async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
     try {
@@ -55,17 +59,18 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
           publish.map(({ orderId, dueAt }) => orderReady(deps, orderId, dueAt, claim.now)),
         );
       const publishedAt = claim.now + (performance.now() - repliedAt);
-      // First put back, so that what was moved no longer carries the lease and is not removed.
-      await queue.schedule(moved);
       await queue.acknowledge(shard, claim.lease, [
         ...claim.due.map(({ orderId }) => orderId),
         ...claim.again,
       ]);
+      // What was moved once more meanwhile has kept its place, and keeps it.
+      await queue.schedule(moved, { onlyMissing: true });
       report.published(publish, publishedAt);
       failures = 0;
     } catch (error) {
       // The leases run out by themselves and the orders become due again.
       failures += 1;
+      rest = backoffMs(failures);
       report.failed(claim.due.length + claim.again.length);
       const level = isTransient(error) ? 'warn' : 'error';
       if (failures === 1 || level === 'error')
@@ -82,7 +87,11 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
         const claim = await queue.claim(shard, CLAIM_LIMIT);
         if (claim.due.length + claim.again.length > 0) {
           report.claimed(claim);
-          const sending = send(claim, shard, performance.now()).finally(() => underWay.delete(sending));
+          const sending = send(claim, shard, performance.now()).finally(() => {
+            const wasFull = underWay.size >= MAX_UNDER_WAY;
+            underWay.delete(sending);
+            if (wasFull || failures > 0) deps.wake();
+          });
           underWay.add(sending);
         }
         return claim;
@@ -94,11 +103,12 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   return {
     report,
     async runOnce() {
-      while (underWay.size >= MAX_UNDER_WAY) await Promise.race(underWay);
-      if (failures > 0) {
-        // One pass at a time, and rarely, until the stream takes orders again.
-        await Promise.all(underWay);
-        if (failures > 0) await delay(backoffMs(failures));
+      // One claim at a time, and rarely, until the stream takes orders again.
+      if (underWay.size >= (failures > 0 ? 1 : MAX_UNDER_WAY)) return options.intervalMs;
+      if (rest > 0) {
+        const pause = rest;
+        rest = 0;
+        return pause;
       }
       earliestMeanwhile = Number.POSITIVE_INFINITY;
       const claims = await pass();
@@ -115,19 +125,15 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
       wakesAt = now + sleep;
       return sleep;
     },
-    sleepsPast(dueAt) {
+    scheduled(dueAt) {
       earliestMeanwhile = Math.min(earliestMeanwhile, dueAt);
-      return dueAt < wakesAt;
+      if (dueAt < wakesAt) deps.wake();
     },
     async drain() {
       await Promise.all(underWay);
       await report.flush();
     },
   };
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function worst(states: readonly ScheduleState[]): ScheduleState {

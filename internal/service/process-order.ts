@@ -1,5 +1,5 @@
 /** Carries orders on once they are ready: to PROCESSING, through what they need, to their end. */
-import { isTransient } from '../domain/errors.ts';
+import { TiffinError } from '../domain/errors.ts';
 import { announce, type Event, type EventOf, type EventType } from '../domain/events.ts';
 import { decide, evolve, journey, type Order, type OrderCommand, type OrderId } from '../domain/order.ts';
 import type { Consumer } from './consume.ts';
@@ -16,7 +16,7 @@ export interface ProcessDeps {
 
 /**
  * The order's own logic, run once an order is PROCESSING and outside any transaction; after a crash it may run again for
- * the same order. What it throws is the reason the order becomes FAILED; UNAVAILABLE is tried again instead.
+ * the same order. What it throws is the reason the order becomes FAILED; with the code UNAVAILABLE it is tried again.
  */
 export type OrderLogic = (order: Order) => Promise<void>;
 
@@ -85,15 +85,22 @@ async function runLogic(
       try {
         await logic(order);
       } catch (error) {
-        if (isTransient(error)) away = error;
-        else failures.set(order.id, error instanceof Error ? error.message : String(error));
+        if ((error as { code?: unknown } | null)?.code === 'UNAVAILABLE') away = error;
+        else failures.set(order.id, asReason(error));
       }
     }
   };
   await Promise.all(Array.from({ length: LOGIC_CONCURRENCY }, worker));
   // Not before all runs have ended: the batch is delivered again, and no order's logic may run twice at a time.
-  if (away) throw away;
+  if (away)
+    throw new TiffinError('UNAVAILABLE', 'the logic of an order waits for a dependency', { cause: away });
   return failures;
+}
+
+/** What was thrown, in text that a database can hold. */
+function asReason(error: unknown): string {
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  return text.replace(/[\p{Cc}\p{Cs}]/gu, ' ').slice(0, 256);
 }
 
 /** Locks the orders of a batch, applies to each the command its event asks for, and returns the events that follow. */

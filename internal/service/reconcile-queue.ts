@@ -46,12 +46,21 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     return added;
   }
 
+  /** The switch in Postgres is the truth; looked at again, should somebody have used it meanwhile. */
+  async function restoreState(options: { ifComplete: boolean }): Promise<void> {
+    let paused: boolean;
+    do {
+      paused = await schedulerSwitch.isPaused();
+      await queue.setState(paused ? 'paused' : 'running', options);
+    } while (paused !== (await schedulerSwitch.isPaused()));
+  }
+
   async function rebuild(): Promise<void> {
     const started = clock.now();
     restoring = true;
     const dueSoon = await addMissing(0, started + FIRST_MS);
     complete = true;
-    await queue.setState((await schedulerSwitch.isPaused()) ? 'paused' : 'running');
+    await restoreState({ ifComplete: false });
     restoring = false;
     deps.onAdded();
     const dueSoonMs = clock.now() - started;
@@ -66,6 +75,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   async function reconcile(): Promise<void> {
     const now = clock.now();
     const added = await addMissing(checkedUpTo - OVERLAP_MS, now + AHEAD_MS);
+    await restoreState({ ifComplete: true });
     checkedUpTo = now;
     if (added > 0) log.warn({ added }, 'orders were missing from the schedule and have been added');
   }

@@ -7,8 +7,9 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { TiffinError } from '../../internal/domain/errors.ts';
-import { replayLetters, subscriptionOf } from '../../internal/service/consume.ts';
+import { subscriptionOf } from '../../internal/service/consume.ts';
 import type { Delivery, Subscription } from '../../internal/service/ports.ts';
+import { replayLetters } from '../../internal/service/replay-letters.ts';
 import type { Death } from './dying-member.ts';
 import {
   countingConsumer,

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import { placeOrders } from '../support/order-client.ts';
 import { assertEachCompletedOnce, countUnfinished } from '../support/orders.ts';
 import { type Program, reaches, request, startProgram } from '../support/program.ts';
-import { type ServerProxy, proxyTo } from '../support/proxy.ts';
+import { proxyTo, type ServerProxy } from '../support/proxy.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 

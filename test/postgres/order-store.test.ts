@@ -111,11 +111,15 @@ describe('the order store', () => {
     assert.equal(await count('events'), 1);
   });
 
-  it('does not keep an idempotency key whose order was not stored', async () => {
+  it('keeps an idempotency key for an order that was placed before under the same id, if it is the same order', async () => {
     const order = placedOrder({ content: { id: 'taken' } });
     await orders.place([placement(order)]);
-    await orders.place([placement(order, { key: 'unused' })]);
+    await orders.place([placement(order, { key: 'other', fingerprint: 'g' })]);
     assert.equal(await count('idempotency_keys'), 0);
+    await orders.place([placement(order, { key: 'same' })]);
+    assert.deepEqual(await orders.place([placement(placedOrder(), { key: 'same' })]), [
+      { outcome: 'answered', answer },
+    ]);
   });
 
   it('places the same keys and ids from many groups at once without a deadlock, each once', async () => {

@@ -21,6 +21,7 @@ function setUp({ shards = 1, changes = {} as Partial<DispatchDeps> } = {}) {
   const log = recordingLog();
   const meter = recordingMeter();
   let lost = 0;
+  let wakes = 0;
   const deps: DispatchDeps = {
     queue,
     bus: store.bus,
@@ -30,6 +31,9 @@ function setUp({ shards = 1, changes = {} as Partial<DispatchDeps> } = {}) {
     eventIdFor: (name) => `event of ${name}`,
     onLost: () => {
       lost += 1;
+    },
+    wake: () => {
+      wakes += 1;
     },
     ...changes,
   };
@@ -43,6 +47,7 @@ function setUp({ shards = 1, changes = {} as Partial<DispatchDeps> } = {}) {
     log,
     meter,
     lost: () => lost,
+    wakes: () => wakes,
     /** Puts orders into database and queue. */
     async wait(...orders: Order[]) {
       store.seed(...orders);
@@ -135,6 +140,7 @@ test('what could not be published stays, is not tried within its lease, and late
   assert.deepEqual([sent(), await waiting()], [[], 1]);
   assert.equal(log.at('error').length, 0, 'a dependency that is away is no error');
   assert.equal(log.at('warn').length, 1);
+  assert.equal(await pass(), 50, 'it rests first');
   clock.advance(LEASE_MS);
   await pass();
   assert.deepEqual(sent(), [], 'the lease is not over yet');
@@ -154,6 +160,7 @@ test('a fault that does not pass by itself is logged as an error, each time', as
   await wait(due('a'));
   await pass();
   clock.advance(LEASE_MS + 1);
+  await pass();
   await pass();
   assert.equal(log.at('error').length, 2);
 });
@@ -175,6 +182,7 @@ test('what is claimed for the second time is looked up: done is only removed, mo
     after(moved, { type: 'rescheduled', at: NOON, scheduledAt: later, dueAt: later }),
   );
   clock.advance(LEASE_MS + 1);
+  await runOnce();
   await runOnce();
   await drain();
   assert.deepEqual(sent(), [`event of still@${NOON}`]);
@@ -226,21 +234,24 @@ test('an order that is rescheduled while it is published stays for its new time'
 
 test('when the stream stalls, claiming stops after four passes and the backlog stays in the queue', async () => {
   const { bus, calls } = heldBus();
-  const { wait, runOnce, drain, queue } = setUp({ changes: { bus } });
+  const { wait, runOnce, drain, queue, wakes } = setUp({ changes: { bus } });
   for (const id of ['a', 'b', 'c', 'd']) {
     await wait(due(id));
     await runOnce();
   }
   await wait(due('e'));
-  const fifth = runOnce();
+  assert.equal(await runOnce(), INTERVAL_MS);
   await turns(20);
   assert.deepEqual(
     calls.map(({ ids }) => ids),
     [['a'], ['b'], ['c'], ['d']],
   );
   assert.equal(queue.scoreOf('e' as OrderId), NOON, 'it is not even claimed');
+  assert.equal(wakes(), 0);
   calls[2]?.end();
-  await fifth;
+  await turns();
+  assert.equal(wakes(), 1, 'it is woken as soon as there is room');
+  await runOnce();
   await turns();
   assert.deepEqual(calls[4]?.ids, ['e']);
   for (const { end } of calls) end();
@@ -271,15 +282,17 @@ test('a pass that came back full is followed by another at once', async () => {
   assert.equal(await waiting(), 0);
 });
 
-test('it says whether it would sleep past a time', async () => {
-  const { pass, sleepsPast } = setUp();
+test('it is woken by an order that it would sleep past, and by no other', async () => {
+  const { pass, scheduled, wakes } = setUp();
   await pass();
-  assert.equal(sleepsPast(NOON + INTERVAL_MS - 1), true);
-  assert.equal(sleepsPast(NOON + INTERVAL_MS), false);
+  scheduled(NOON + INTERVAL_MS);
+  assert.equal(wakes(), 0);
+  scheduled(NOON + INTERVAL_MS - 1);
+  assert.equal(wakes(), 1);
 });
 
 test('an order that is scheduled between the claim and the sleep is not slept past', async () => {
-  const { runOnce, sleepsPast, queue, deps } = setUp();
+  const { runOnce, scheduled, queue, deps } = setUp();
   await runOnce();
   const claim = queue.claim;
   Object.assign(deps.queue, {
@@ -287,7 +300,7 @@ test('an order that is scheduled between the claim and the sleep is not slept pa
       const claimed = await claim(shard, limit);
       // The queue has answered; before the answer is read an order arrives.
       await queue.schedule([{ orderId: 'a' as OrderId, dueAt: NOON + 40 }]);
-      sleepsPast(NOON + 40);
+      scheduled(NOON + 40);
       return claimed;
     },
   });

@@ -245,7 +245,7 @@ test('no more than 32 run at a time, and all run', async () => {
 test('an order goes from its creation to its end through every service, at its time', async () => {
   const { deps, store, queue, clock, order, start, complete, log } = setUp();
   const dispatch = dispatcher(
-    { ...deps, bus: store.bus, eventIdFor: (name) => name, onLost: () => {} },
+    { ...deps, bus: store.bus, eventIdFor: (name) => name, onLost: () => {}, wake: () => {} },
     { intervalMs: 1_000 },
   );
   const schedule = subscriptionOf(deps, scheduleConsumer({ queue, onScheduled: () => {} }));

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
 import type { OrderId } from '../../domain/order.ts';
 import type { OrderStore, Placement, PlacementOutcome, StoredAnswer, Waiting } from '../../service/ports.ts';
-import { isUniqueViolation, query } from './database.ts';
+import { isUniqueViolation, query, toJson } from './database.ts';
 import { toLogEntry } from './event-log.ts';
 import { ORDER_COLUMNS, type OrderRow, toColumns, toOrder } from './order-rows.ts';
 
@@ -53,6 +53,12 @@ const FIND_ANSWER = {
   text: 'SELECT fingerprint, answer FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3',
 };
 
+const KEEP_ANSWER = {
+  name: 'keep-answer',
+  text: `INSERT INTO idempotency_keys (principal, operation, key, fingerprint, answer) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT DO NOTHING`,
+};
+
 const STILL_WAITING = {
   name: 'still-waiting',
   text: `SELECT order_id, due_at FROM orders WHERE order_id = ANY($1::text[]) AND status = 'CREATED'`,
@@ -80,10 +86,10 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
         principal: key?.principal,
         operation: key?.operation,
         key: key?.key,
-        answer: answer && { status: answer.status, headers: answer.headers, body: answer.body },
+        answer: answer && answerOf(answer),
       };
     });
-    const stored = await query<{ order_id: string }>(pool, PLACE, [JSON.stringify(rows)]);
+    const stored = await query<{ order_id: string }>(pool, PLACE, [toJson(rows)]);
     if (stored.rows.length > 0) onAppend();
     return new Set(stored.rows.map((row) => row.order_id));
   }
@@ -101,7 +107,19 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
     const answer = await findAnswer(placement);
     if (answer) return { outcome: 'answered', answer };
     const { rows } = await query<OrderRow>(pool, FIND, [[placement.order.id]]);
-    if (rows[0]) return { outcome: 'id-taken', order: toOrder(rows[0]), fingerprint: rows[0].fingerprint };
+    const [row] = rows;
+    if (row && placement.idempotency && row.fingerprint === placement.fingerprint) {
+      // The same order, placed again under a new key: from now on the key stands for it too.
+      const { key, answer } = placement.idempotency;
+      await query(pool, KEEP_ANSWER, [
+        key.principal,
+        key.operation,
+        key.key,
+        key.fingerprint,
+        toJson(answerOf(answer)),
+      ]);
+    }
+    if (row) return { outcome: 'id-taken', order: toOrder(row), fingerprint: row.fingerprint };
     throw new TiffinError('UNAVAILABLE', 'the order was removed while it was placed');
   }
 
@@ -171,6 +189,10 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
       return rows.map((row) => ({ orderId: row.order_id as OrderId, dueAt: row.due_at.getTime() }));
     },
   };
+}
+
+function answerOf({ status, headers, body }: StoredAnswer) {
+  return { status, headers, body };
 }
 
 function splitRepeated<T extends { placement: Placement }>(

@@ -11,7 +11,7 @@ import type {
   Transaction,
   Transactions,
 } from '../../service/ports.ts';
-import { asTransient, isUniqueViolation, query } from './database.ts';
+import { asTransient, isUniqueViolation, query, toJson } from './database.ts';
 import { bury, removeLetter } from './dead-letters.ts';
 import { appendEvents, MOVE_CURSOR } from './event-log.ts';
 import { ORDER_COLUMNS, type OrderRow, toChangedColumns, toOrder } from './order-rows.ts';
@@ -96,7 +96,7 @@ function transaction(client: pg.PoolClient, appended: () => void): Transaction {
       return new Map(rows.map((row) => [row.order_id as OrderId, toOrder(row)]));
     },
     async saveOrders(orders: readonly Order[]) {
-      if (orders.length > 0) await query(client, SAVE_ORDERS, [JSON.stringify(orders.map(toChangedColumns))]);
+      if (orders.length > 0) await query(client, SAVE_ORDERS, [toJson(orders.map(toChangedColumns))]);
     },
     async appendEvents(events: readonly Event[]) {
       if (events.length === 0) return;
@@ -142,7 +142,7 @@ function transaction(client: pg.PoolClient, appended: () => void): Transaction {
             key.operation,
             key.key,
             key.fingerprint,
-            JSON.stringify({ status, headers, body }),
+            toJson({ status, headers, body }),
           ]);
         } catch (error) {
           if (!isUniqueViolation(error, 'idempotency_keys_pkey')) throw error;

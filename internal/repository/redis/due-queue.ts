@@ -67,13 +67,14 @@ export function redisDueQueue(
         batches.push(command(dueKey(shard), group.slice(i, i + COMMAND_BATCH)));
       return batches;
     });
-    const results = await reach(redis.pipeline(commands).exec());
-    let sum = 0;
-    for (const [error, count] of results ?? []) {
-      if (error) await reach(Promise.reject(error));
-      sum += Number(count);
-    }
-    return sum;
+    return (await runAll(commands)).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Runs commands in one round trip; each of them has an integer for an answer, or fails them all. */
+  async function runAll(commands: [name: string, ...args: (string | number)[]][]): Promise<number[]> {
+    const results = (await reach(redis.pipeline(commands).exec())) ?? [];
+    for (const [error] of results) if (error) await reach(Promise.reject(error));
+    return results.map(([, answer]) => Number(answer));
   }
 
   return {
@@ -102,30 +103,17 @@ export function redisDueQueue(
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
       const condition = ifComplete ? ['XX'] : [];
-      await reach(
-        redis.pipeline(tags.map((_, shard) => ['set', stateKey(shard), state, ...condition])).exec(),
-      );
+      await runAll(tags.map((_, shard) => ['set', stateKey(shard), state, ...condition]));
     },
     async size() {
       const [seconds, micros] = await reach(redis.time());
       const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
-      const counts = await reach(
-        redis
-          .pipeline(
-            tags.flatMap((_, shard) => [
-              ['zcard', dueKey(shard)],
-              ['zcount', dueKey(shard), '-inf', now],
-            ]),
-          )
-          .exec(),
-      );
-      let waiting = 0;
-      let due = 0;
-      counts?.forEach(([, count], index) => {
-        if (index % 2 === 0) waiting += Number(count);
-        else due += Number(count);
-      });
-      return { waiting, due };
+      const counts = await runAll([
+        ...tags.map((_, shard) => ['zcard', dueKey(shard)] as [string, string]),
+        ...tags.map((_, shard) => ['zcount', dueKey(shard), '-inf', now] as [string, string, string, number]),
+      ]);
+      const sum = (some: number[]) => some.reduce((a, b) => a + b, 0);
+      return { waiting: sum(counts.slice(0, shards)), due: sum(counts.slice(shards)) };
     },
   };
 }

@@ -1,7 +1,7 @@
 /** What the order routes take: schemas that name every fault, and leave parsed values behind. */
 import { z } from 'zod';
 import { parseDecimal } from '../../domain/money.ts';
-import { ORDER_ID, type OrderId, type OrderStatus } from '../../domain/order.ts';
+import { ORDER_ID, ORDER_STATUSES, type OrderId } from '../../domain/order.ts';
 import { isTooFarAhead } from '../../domain/schedule.ts';
 
 function expected(what: string) {
@@ -81,21 +81,6 @@ export const cancelBody = z.object({ reason: text.optional() }, object).optional
 
 export const idQuery = z.object({ id: orderId });
 
-const STATUSES = [
-  'CREATED',
-  'PROCESSING',
-  'CONFIRMED',
-  'ACCEPTED',
-  'PREPARING',
-  'RIDER_ASSIGNED',
-  'OUT_FOR_DELIVERY',
-  'DELIVERED',
-  'COMPLETED',
-  'FAILED',
-  'REJECTED',
-  'CANCELLED',
-] as const satisfies readonly OrderStatus[];
-
 /** Opaque to clients: where the page before ended. */
 const cursor = z.string().transform((text, ctx) => {
   const [createdAt, id] = Buffer.from(text, 'base64url').toString().split('|');
@@ -110,7 +95,7 @@ export function toCursor(order: { createdAt: number; id: OrderId }): string {
 }
 
 export const listQuery = z.object({
-  status: z.enum(STATUSES, { error: `must be one of ${STATUSES.join(', ')}` }).optional(),
+  status: z.enum(ORDER_STATUSES, { error: `must be one of ${ORDER_STATUSES.join(', ')}` }).optional(),
   createdFrom: moment.optional(),
   createdBefore: moment.optional(),
   cursor: cursor.optional(),
