@@ -1,15 +1,13 @@
 /** Runs one Apache Kafka broker as a child process, from its Maven jars, for development and tests. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
+import { JARS, java, kafkaAvailable, run } from './jars.ts';
 
 export interface KafkaBroker {
   /** `host:port`, the value for KAFKA_BROKERS. */
@@ -36,39 +34,8 @@ const HOST = '127.0.0.1';
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 15_000;
 const LOG_LIMIT_BYTES = 10_000_000;
-const MIN_JAVA = 17;
-const POM = fileURLToPath(new URL('pom.xml', import.meta.url));
 const LOG_CONFIG = fileURLToPath(new URL('log4j2.xml', import.meta.url));
-const CACHE = fileURLToPath(new URL('../../node_modules/.cache/kafka', import.meta.url));
 const CLUSTER_ID = Buffer.from('tiffin-one-node.').toString('base64url');
-
-/** Jars are kept per content of the pom, so an edited version never runs with the old jars. */
-const JARS = join(CACHE, createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12));
-const CLASS_ARCHIVE = join(JARS, 'broker.jsa');
-
-const java = () => (process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java');
-const run = promisify(execFile);
-
-/**
- * The reason a broker cannot be had on this machine, or undefined. Downloads the jars when they are not in
- * the cache, so that undefined also means no network is needed any more.
- */
-export async function kafkaAvailable(): Promise<string | undefined> {
-  const version = await run(java(), ['-version']).then(
-    ({ stderr }) => Number(/version "(\d+)/.exec(stderr)?.[1] ?? 0),
-    () => undefined,
-  );
-  if (version === undefined) return `Kafka needs Java ${MIN_JAVA} or newer, and \`${java()}\` does not run`;
-  if (version < MIN_JAVA) return `Kafka needs Java ${MIN_JAVA} or newer, and this is Java ${version}`;
-  if (existsSync(JARS)) return undefined;
-  const maven = await run('mvn', ['-v']).catch(() => undefined);
-  if (!maven) return "Kafka's jars are fetched by Maven, and `mvn` does not run";
-  return fetchJars().then(
-    () => undefined,
-    (error: Error & { stdout?: string }) =>
-      `Maven could not fetch Kafka's jars: ${/\[ERROR\] (.+)/.exec(error.stdout ?? '')?.[1] ?? error.message}`,
-  );
-}
 
 /** Starts a broker and resolves when it serves. It ends with this process, however this process ends. */
 export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
@@ -76,54 +43,13 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
   if (!existsSync(JARS)) onEvent('fetching Kafka with Maven, this once');
   const reason = await kafkaAvailable();
   if (reason) throw new Error(reason);
-  if (await claimArchive()) {
-    onEvent('making a class archive for fast starts, this once');
-    await makeClassArchive().catch((error) => onEvent(`no class archive, starts will be slower: ${error}`));
-  }
-  return open(options.dir, options.port, onEvent, archiveFlags());
-}
-
-const archiveFlags = () => (existsSync(CLASS_ARCHIVE) ? [`-XX:SharedArchiveFile=${CLASS_ARCHIVE}`] : []);
-
-async function fetchJars(): Promise<void> {
-  await mkdir(CACHE, { recursive: true });
-  const partial = await mkdtemp(join(CACHE, 'partial-'));
-  try {
-    await run('mvn', ['-q', '-B', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`]);
-    await rename(partial, JARS).catch((error) => {
-      if (!existsSync(JARS)) throw error; // Else another process was first, with the same jars.
-    });
-  } finally {
-    await rm(partial, { recursive: true, force: true });
-  }
-}
-
-/** True once per set of jars: one process makes the archive, and a failure is not repeated at every start. */
-function claimArchive(): Promise<boolean> {
-  return writeFile(join(JARS, 'archive-claimed'), '', { flag: 'wx' }).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Halves the start-up: the JVM dumps the classes of one short broker life and maps them from then on. */
-async function makeClassArchive(): Promise<void> {
-  const dir = await mkdtemp(join(tmpdir(), 'kafka-archive-'));
-  try {
-    const dump = join(JARS, `partial-${process.pid}.jsa`);
-    const broker = await open(dir, undefined, () => {}, [`-XX:ArchiveClassesAtExit=${dump}`]);
-    await broker.stop();
-    await rename(dump, CLASS_ARCHIVE);
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+  return open(options.dir, options.port, onEvent);
 }
 
 async function open(
   dir: string,
   wanted: number | undefined,
   onEvent: (msg: string) => void,
-  flags: string[],
 ): Promise<KafkaBroker> {
   if (wanted !== undefined && !(await isFree(wanted))) throw new Error(`port ${wanted} is taken`);
   const port = wanted ?? (await freePort());
@@ -134,12 +60,11 @@ async function open(
   const jars = (await readdir(JARS)).filter((name) => name.endsWith('.jar')).sort();
   const classPath = ['-cp', jars.map((name) => join(JARS, name)).join(':')];
   if (!existsSync(join(dir, 'metadata', 'meta.properties'))) {
-    // The archive flags are left out: two JVMs must not dump into one file.
     const format = [...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.tools.StorageTool'];
-    await run(java(), [...archiveFlags(), ...format, 'format', '-t', CLUSTER_ID, '-c', config]);
+    await run(java(), [...format, 'format', '-t', CLUSTER_ID, '-c', config]);
   }
   const command = [
-    ...['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', '-Djava.awt.headless=true', ...flags],
+    ...['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', '-Djava.awt.headless=true'],
     ...[...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.Kafka', config],
   ];
   const log = join(dir, 'broker.log');

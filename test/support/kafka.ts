@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { kafkaAvailable, startKafka } from '../../cmd/kafka/broker.ts';
+import { startKafka } from '../../cmd/kafka/broker.ts';
+import { kafkaAvailable } from '../../cmd/kafka/jars.ts';
 
 let shared: Promise<{ brokers: string } | { skip: string }> | undefined;
 
