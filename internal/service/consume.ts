@@ -122,9 +122,10 @@ async function handleTogether(
 
 async function screen(deps: ConsumeDeps, consumer: AnyConsumer, events: readonly Event[]) {
   if (events.length === 0) return { seen: new Set<string>(), parked: new Set<string>() };
+  // Claiming finds what was handled before; only work outside the transaction must know it sooner.
   return deps.deadLetters.screen(
     consumer.name,
-    events.map((event) => event.eventId),
+    consumer.perform ? events.map((event) => event.eventId) : [],
     [...new Set(events.map((event) => event.orderId))],
   );
 }

@@ -1,7 +1,6 @@
 /** A dispatcher is responsible for sending each order to order.ready at its time, from the due queue. */
 import { isTransient } from '../domain/errors.ts';
 import type { EventOf } from '../domain/events.ts';
-import type { OrderId } from '../domain/order.ts';
 import { backoffMs } from '../domain/retry.ts';
 import { scheduleName, toRfc3339 } from '../domain/schedule.ts';
 import { type DispatchReport, dispatchReport } from './dispatch-report.ts';
@@ -54,10 +53,10 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
     try {
       const { publish, moved } = await whatToPublish(deps, claim);
-      if (publish.length > 0)
-        await deps.bus.publish(
-          publish.map(({ orderId, dueAt }) => orderReady(deps, orderId, dueAt, claim.now)),
-        );
+      if (publish.length > 0) {
+        const readyAt = toRfc3339(claim.now);
+        await deps.bus.publish(publish.map((waiting) => orderReady(deps, waiting, readyAt)));
+      }
       const publishedAt = claim.now + (performance.now() - repliedAt);
       await queue.acknowledge(shard, claim.lease, [
         ...claim.due.map(({ orderId }) => orderId),
@@ -158,11 +157,9 @@ async function whatToPublish(
 
 function orderReady(
   { eventIdFor }: DispatchDeps,
-  orderId: OrderId,
-  dueAt: number,
-  now: number,
+  { orderId, dueAt }: Waiting,
+  readyAt: string,
 ): EventOf<'order.ready'> {
-  const readyAt = toRfc3339(now);
   return {
     eventId: eventIdFor(scheduleName(orderId, dueAt)),
     eventType: 'order.ready',

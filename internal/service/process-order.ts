@@ -49,15 +49,15 @@ export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer
 export function completeConsumer(
   deps: ProcessDeps,
   logic?: OrderLogic,
-): Consumer<'order.processing', Map<string, string>> {
+): Consumer<'order.processing', Map<string, string> | undefined> {
   return {
     name: 'processing-service.complete',
     topics: ['raw.order-events'],
     types: ['order.processing'],
-    perform: async (events) => (logic ? runLogic(deps, logic, events) : new Map()),
+    ...(logic ? { perform: (events) => runLogic(deps, logic, events) } : {}),
     apply: (tx, events, failures) =>
       decideAll(deps, tx, events, (event, order) => {
-        const reason = failures.get(event.orderId);
+        const reason = failures?.get(event.orderId);
         if (reason !== undefined) return { type: 'fail', reason };
         return needsNothing(order) ? { type: 'advance', to: 'COMPLETED', by: 'fact' } : undefined;
       }),

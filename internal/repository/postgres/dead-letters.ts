@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { deadLetterTopic } from '../../domain/events.ts';
 import type { BuriedLetter, DeadLetter, DeadLetters } from '../../service/ports.ts';
 import { type Queryable, query, toJson } from './database.ts';
+import { asUuid } from './event-ids.ts';
 import { appendEntries } from './event-log.ts';
 
 const COLUMNS = 'id, consumer, event_id, order_id, topic, record, error, retry_count, created_at';
@@ -11,7 +12,7 @@ const COLUMNS = 'id, consumer, event_id, order_id, topic, record, error, retry_c
 const SCREEN = {
   name: 'screen-deliveries',
   text: `SELECT
-    ARRAY(SELECT event_id FROM processed_events WHERE consumer = $1 AND event_id = ANY($2::text[])) AS seen,
+    ARRAY(SELECT event_id FROM processed_events WHERE consumer = $1 AND event_id = ANY($2::uuid[])) AS seen,
     ARRAY(SELECT DISTINCT order_id FROM dead_letters WHERE consumer = $1 AND order_id = ANY($3::text[])) AS parked`,
 };
 
@@ -130,12 +131,14 @@ export async function removeLetter(db: Queryable, id: string): Promise<boolean> 
 export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
   return {
     async screen(consumer, eventIds, orderIds) {
+      const names = new Map(eventIds.map((id) => [asUuid(id), id]));
       const { rows } = await query<{ seen: string[]; parked: string[] }>(pool, SCREEN, [
         consumer,
-        eventIds,
+        [...names.keys()],
         orderIds,
       ]);
-      return { seen: new Set(rows[0]?.seen), parked: new Set(rows[0]?.parked) };
+      const seen = rows[0]?.seen.map((id) => names.get(id) as string);
+      return { seen: new Set(seen), parked: new Set(rows[0]?.parked) };
     },
     async list({ limit, after }) {
       const { rows } = await query<LetterRow>(pool, LIST, [after ?? '0', limit]);

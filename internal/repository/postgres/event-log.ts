@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { Event } from '../../domain/events.ts';
 import type { Delivery, EventLog, Log, LogBatch } from '../../service/ports.ts';
 import { asTransient, type Queryable, query, toJson } from './database.ts';
+import { asUuid } from './event-ids.ts';
 
 const CHANNEL = 'tiffin_events';
 /** The first key of this program's advisory locks on consumers. */
@@ -15,7 +16,7 @@ const APPEND = {
   text: `
     INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
     SELECT r.event_id, r.event_type, r.order_id, r.topic, coalesce(r.record, 'null'), r.headers
-    FROM json_to_recordset($1::json) AS r(event_id text, event_type text, order_id text, topic text, record json, headers json)
+    FROM json_to_recordset($1::json) AS r(event_id uuid, event_type text, order_id text, topic text, record json, headers json)
     ON CONFLICT (event_id) DO NOTHING`,
 };
 
@@ -102,7 +103,12 @@ export interface LogEntry {
 }
 
 export function toLogEntry(event: Event): LogEntry {
-  return { event_id: event.eventId, event_type: event.eventType, order_id: event.orderId, record: event };
+  return {
+    event_id: asUuid(event.eventId),
+    event_type: event.eventType,
+    order_id: event.orderId,
+    record: event,
+  };
 }
 
 export async function appendEntries(db: Queryable, entries: readonly LogEntry[]): Promise<void> {

@@ -1,7 +1,7 @@
 /** Orders in Postgres: many are placed in one statement, and read one by one, in pages, or as the scheduler's source. */
 import type pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
-import type { OrderId } from '../../domain/order.ts';
+import { ORDER_STATUSES, type OrderId } from '../../domain/order.ts';
 import type { OrderStore, Placement, PlacementOutcome, StoredAnswer, Waiting } from '../../service/ports.ts';
 import { isUniqueViolation, query, toJson } from './database.ts';
 import { toLogEntry } from './event-log.ts';
@@ -21,7 +21,7 @@ const PLACE = {
         order_id text, customer_id text, customer_name text, restaurant_id text, status text, total_amount numeric,
         currency text, content jsonb, scheduled_at timestamptz, due_at timestamptz, created_at timestamptz,
         updated_at timestamptz, version int, timeline jsonb, fingerprint text,
-        event_id text, event_type text, record json, principal text, operation text, key text, answer json)
+        event_id uuid, event_type text, record json, principal text, operation text, key text, answer json)
     ), fresh AS (
       SELECT * FROM input i WHERE i.key IS NULL OR NOT EXISTS (
         SELECT FROM idempotency_keys k WHERE (k.principal, k.operation, k.key) = (i.principal, i.operation, i.key))
@@ -46,6 +46,17 @@ const PLACE = {
 const FIND = {
   name: 'find-orders',
   text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = ANY($1::text[])`,
+};
+
+// Input: statuses, the window of creation, the last order of the page before, a limit. Output: the next page, newest
+// first: of each status at most a page is read from its index, and of those the newest are kept.
+const LIST = {
+  name: 'list-orders',
+  text: `SELECT o.* FROM unnest($1::text[]) AS wanted(status) CROSS JOIN LATERAL (
+      SELECT ${ORDER_COLUMNS} FROM orders
+      WHERE orders.status = wanted.status AND created_at >= $2 AND created_at < $3 AND (created_at, order_id) < ($4, $5)
+      ORDER BY created_at DESC, order_id DESC LIMIT $6
+    ) o ORDER BY o.created_at DESC, o.order_id DESC LIMIT $6`,
 };
 
 const FIND_ANSWER = {
@@ -156,17 +167,14 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
       return rows.map(toOrder);
     },
     async list({ status, createdFrom, createdBefore, after, limit }) {
-      const values: unknown[] = [];
-      const bind = (value: unknown) => `$${values.push(value)}`;
-      const conditions = [
-        status && `status = ${bind(status)}`,
-        createdFrom !== undefined && `created_at >= ${bind(new Date(createdFrom))}`,
-        createdBefore !== undefined && `created_at < ${bind(new Date(createdBefore))}`,
-        after && `(created_at, order_id) < (${bind(new Date(after.createdAt))}, ${bind(after.id)})`,
-      ].filter(Boolean);
-      const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-      const text = `SELECT ${ORDER_COLUMNS} FROM orders ${where} ORDER BY created_at DESC, order_id DESC LIMIT ${bind(limit)}`;
-      const { rows } = await query<OrderRow>(pool, { name: `list-orders-${text.length}`, text }, values);
+      const { rows } = await query<OrderRow>(pool, LIST, [
+        status ? [status] : ORDER_STATUSES,
+        new Date(createdFrom ?? 0),
+        createdBefore === undefined ? 'infinity' : new Date(createdBefore),
+        after ? new Date(after.createdAt) : 'infinity',
+        after?.id ?? '',
+        limit,
+      ]);
       return rows.map(toOrder);
     },
     async *waiting({ from, to }) {

@@ -13,6 +13,7 @@ import type {
 } from '../../service/ports.ts';
 import { asTransient, isUniqueViolation, query, toJson } from './database.ts';
 import { bury, removeLetter } from './dead-letters.ts';
+import { asUuid } from './event-ids.ts';
 import { appendEvents, MOVE_CURSOR } from './event-log.ts';
 import { ORDER_COLUMNS, type OrderRow, toChangedColumns, toOrder } from './order-rows.ts';
 
@@ -37,7 +38,7 @@ const SAVE_ORDERS = {
 // Input: consumer, event ids. Output: those that the consumer had not handled yet.
 const CLAIM_EVENTS = {
   name: 'claim-events',
-  text: `INSERT INTO processed_events (consumer, event_id) SELECT $1, unnest($2::text[])
+  text: `INSERT INTO processed_events (consumer, event_id) SELECT $1, unnest($2::uuid[])
     ON CONFLICT DO NOTHING RETURNING event_id`,
 };
 
@@ -105,8 +106,9 @@ function transaction(client: pg.PoolClient, appended: () => void): Transaction {
     },
     async claimEvents(consumer: string, eventIds: readonly string[]) {
       if (eventIds.length === 0) return new Set();
-      const { rows } = await query<{ event_id: string }>(client, CLAIM_EVENTS, [consumer, eventIds]);
-      return new Set(rows.map((row) => row.event_id));
+      const names = new Map(eventIds.map((id) => [asUuid(id), id]));
+      const { rows } = await query<{ event_id: string }>(client, CLAIM_EVENTS, [consumer, [...names.keys()]]);
+      return new Set(rows.map((row) => names.get(row.event_id) as string));
     },
     async moveCursor(consumer: string, from: LogPosition, to: LogPosition) {
       const { rowCount } = await query(client, MOVE_CURSOR, [

@@ -27,8 +27,7 @@ CREATE TABLE orders (
 );
 -- What the scheduler rebuilds its queue from.
 CREATE INDEX orders_waiting ON orders (due_at, order_id) WHERE status = 'CREATED';
--- Keyset pages, newest first, with and without a status.
-CREATE INDEX orders_by_creation ON orders (created_at, order_id);
+-- Keyset pages, newest first: of one status, or merged from those of all.
 CREATE INDEX orders_by_status ON orders (status, created_at, order_id);
 
 CREATE TABLE events (
@@ -36,7 +35,7 @@ CREATE TABLE events (
   -- Readers stay below the oldest transaction that is still open, so one that commits late is never skipped.
   transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
   -- Null for a record that came from outside and has no envelope.
-  event_id       varchar(128) COLLATE "C" UNIQUE,
+  event_id       uuid UNIQUE,
   event_type     varchar(64) NOT NULL,
   order_id       varchar(64) NOT NULL,
   -- Set where the record goes to one topic only, instead of the topics of its type.
@@ -57,7 +56,8 @@ CREATE TABLE consumer_cursors (
 -- Each event takes effect once per consumer.
 CREATE TABLE processed_events (
   consumer     varchar(128) COLLATE "C" NOT NULL,
-  event_id     varchar(128) COLLATE "C" NOT NULL,
+  -- An id from outside that is no UUID is named by one: version 5, of the id.
+  event_id     uuid NOT NULL,
   processed_at timestamptz(3) NOT NULL DEFAULT now(),
   PRIMARY KEY (consumer, event_id)
 );
