@@ -54,9 +54,8 @@ export async function measureQueue(
     for (;;) {
       const { lease, due } = await queue.claim(0, BATCH);
       if (due.length === 0) return done;
-      const ids = due.map(({ orderId }) => orderId);
-      await queue.acknowledge(0, lease, ids);
-      done += ids.length;
+      await queue.acknowledge(0, lease);
+      done += due.length;
     }
   };
   const claimBare = async () => {

@@ -9,14 +9,11 @@ const run = promisify(execFile);
 
 export type Peer = 'bullmq' | 'graphile-worker';
 
-/**
- * Installs the peers where they are missing, as the lock file says. Not by `npm ci`: that refuses where a registry lacks an
- * optional package of another platform.
- */
+/** Installs the peers where they are missing. */
 export async function installPeers(): Promise<void> {
   if (existsSync(`${HERE}node_modules`)) return;
-  console.error('installing the peers (npm install --no-save --prefix bench)');
-  await run('npm', ['install', '--no-save', '--prefix', HERE], { shell: process.platform === 'win32' });
+  console.error('installing the peers (npm ci --prefix bench)');
+  await run('npm', ['ci', '--prefix', HERE], { shell: process.platform === 'win32' });
 }
 
 /** Figures that a peer's script printed, as JSON, on its last line. */

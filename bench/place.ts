@@ -32,7 +32,8 @@ interface Server {
 
 async function startServer(kind: string, env: Record<string, string>): Promise<Server> {
   const child = fork(fileURLToPath(new URL('./place-server.ts', import.meta.url)), [kind], {
-    execArgv: ['--import', 'tsx'],
+    // As `npm start` runs it; the bare server too.
+    execArgv: ['--max-semi-space-size=64', '--import', 'tsx'],
     env: { ...process.env, ...env },
   });
   const ended = once(child, 'exit').then(() => Promise.reject(new Error(`the ${kind} server ended`)));

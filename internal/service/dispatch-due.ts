@@ -58,10 +58,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
         await deps.bus.publish(publish.map((waiting) => orderReady(deps, waiting, readyAt)));
       }
       const publishedAt = claim.now + (performance.now() - repliedAt);
-      await queue.acknowledge(shard, claim.lease, [
-        ...claim.due.map(({ orderId }) => orderId),
-        ...claim.again,
-      ]);
+      await queue.acknowledge(shard, claim.lease);
       // What was moved once more meanwhile has kept its place, and keeps it.
       await queue.schedule(moved, { onlyMissing: true });
       report.published(publish, publishedAt);

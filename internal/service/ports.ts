@@ -270,7 +270,7 @@ export interface Claim {
   /** Redis's own time, epoch ms. */
   readonly now: number;
   /** Names the lease; an order that was rescheduled meanwhile no longer carries it. */
-  readonly lease: number;
+  readonly lease: string;
   readonly due: readonly Waiting[];
   /** Claimed before and never acknowledged; their due time must be looked up. */
   readonly again: readonly OrderId[];
@@ -285,8 +285,8 @@ export interface DueQueue {
   remove(ids: readonly OrderId[]): Promise<void>;
   /** Leases what is due, at most `limit`, from one shard. */
   claim(shard: number, limit: number): Promise<Claim>;
-  /** Removes what was sent off, unless it was rescheduled meanwhile. */
-  acknowledge(shard: number, lease: number, ids: readonly OrderId[]): Promise<void>;
+  /** Removes what was claimed under the lease, but for orders that were rescheduled meanwhile. */
+  acknowledge(shard: number, lease: string): Promise<void>;
   /** Says that the queue is complete, and whether it may dispatch; with `ifComplete` a lost queue stays lost. */
   setState(state: 'running' | 'paused', options?: { ifComplete: boolean }): Promise<void>;
   /** How many wait, and how many of those are due, by Redis's clock. */

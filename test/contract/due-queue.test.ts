@@ -71,7 +71,7 @@ test('a Redis that is away is UNAVAILABLE, whatever is asked of it', async (t) =
       schedule: () => queue.schedule([{ orderId, dueAt: 1 }]),
       remove: () => queue.remove([orderId]),
       claim: () => queue.claim(0, 10),
-      acknowledge: () => queue.acknowledge(0, 1, [orderId]),
+      acknowledge: () => queue.acknowledge(0, '1'),
       setState: () => queue.setState('paused', { ifComplete: true }),
       size: () => queue.size(),
     };

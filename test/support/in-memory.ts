@@ -350,9 +350,10 @@ export function memoryQueue(
       const now = clock.now();
       const state = states[shard] as ScheduleState;
       const waiting = scores[shard] as Map<OrderId, number>;
-      const nothing = { state, now, lease: 0, due: [], again: [], nextDueAt: undefined, full: false };
+      const nothing = { state, now, lease: '0', due: [], again: [], nextDueAt: undefined, full: false };
       if (state !== 'running') return nothing;
-      const lease = now + leaseMs + 0.5;
+      let lease = now + leaseMs + 0.5;
+      while ([...waiting.values()].includes(lease)) lease += 1 / 1024;
       const claimed = [...waiting]
         .filter(([, score]) => score <= now)
         .sort(([, a], [, b]) => a - b)
@@ -360,7 +361,7 @@ export function memoryQueue(
       for (const [id] of claimed) waiting.set(id, lease);
       return {
         ...nothing,
-        lease,
+        lease: String(lease),
         due: claimed
           .filter(([, score]) => Number.isInteger(score))
           .map(([orderId, dueAt]) => ({ orderId, dueAt })),
@@ -369,9 +370,9 @@ export function memoryQueue(
         full: claimed.length === limit,
       };
     },
-    async acknowledge(shard, lease, ids) {
+    async acknowledge(shard, lease) {
       const waiting = scores[shard] as Map<OrderId, number>;
-      for (const id of ids) if (waiting.get(id) === lease) waiting.delete(id);
+      for (const [id, score] of waiting) if (score === Number(lease)) waiting.delete(id);
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
       states = states.map((old) => (ifComplete && old === 'lost' ? 'lost' : state));

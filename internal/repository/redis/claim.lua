@@ -1,5 +1,6 @@
 -- Leases what is due, by moving each member's score in place to the end of the lease. A lease that nobody acknowledges
--- simply becomes due again. Lease ends carry the fraction .5, which tells them from times that orders are due at.
+-- simply becomes due again. The end of a lease has a fraction, which tells it from the times that orders are due at, and
+-- which no other claim of the shard has, so that removing that score removes what this claim took and nothing else.
 --
 -- KEYS[1]  sorted set of waiting members, scored by due time in epoch milliseconds
 -- KEYS[2]  state of this shard: 'running' or 'paused'; absent when the data was lost
@@ -13,9 +14,16 @@ if state ~= 'running' then
   return { state, now, '0', '' }
 end
 
-local lease = string.format('%.1f', now + tonumber(ARGV[2]) + 0.5)
+local lease = '0'
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
 if #due > 0 then
+  -- A double holds an epoch millisecond with a 1/1024 to spare.
+  local ends = now + tonumber(ARGV[2]) + 0.5
+  lease = string.format('%.10f', ends)
+  while redis.call('ZCOUNT', KEYS[1], lease, lease) > 0 do
+    ends = ends + 1 / 1024
+    lease = string.format('%.10f', ends)
+  end
   local scored = {}
   for i = 1, #due, 2 do
     scored[i] = lease

@@ -21,7 +21,6 @@ function script(name: string): Script {
 }
 
 const CLAIM = script('./claim.lua');
-const ACKNOWLEDGE = script('./acknowledge.lua');
 
 async function run(
   redis: Redis,
@@ -97,9 +96,8 @@ export function redisDueQueue(
         limit,
       );
     },
-    async acknowledge(shard, lease, ids) {
-      if (ids.length === 0) return;
-      await reach(run(redis, ACKNOWLEDGE, [dueKey(shard)], [lease, ...ids.map((id) => KIND + id)]));
+    async acknowledge(shard, lease) {
+      await reach(redis.zremrangebyscore(dueKey(shard), lease, lease));
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
       const condition = ifComplete ? ['XX'] : [];
@@ -131,7 +129,7 @@ function toClaim([state, now, lease, next, ...scored]: string[], limit: number):
   return {
     state: state as ScheduleState,
     now: Number(now),
-    lease: Number(lease),
+    lease: lease ?? '0',
     due,
     again,
     nextDueAt: next ? Number(next) : undefined,
