@@ -10,14 +10,13 @@ const CHANNEL = 'tiffin_events';
 const LEADER_LOCK = 7_337_002;
 const PRUNE_BATCH = 10_000;
 
-// Input: events as a JSON array. An event id that is already there is the same event, announced again.
+// Input: events as a JSON array.
 const APPEND = {
   name: 'append-events',
   text: `
     INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
     SELECT r.event_id, r.event_type, r.order_id, r.topic, coalesce(r.record, 'null'), r.headers
-    FROM json_to_recordset($1::json) AS r(event_id uuid, event_type text, order_id text, topic text, record json, headers json)
-    ON CONFLICT (event_id) DO NOTHING`,
+    FROM json_to_recordset($1::json) AS r(event_id uuid, event_type text, order_id text, topic text, record json, headers json)`,
 };
 
 /*

@@ -63,8 +63,8 @@ export function toChangedColumns(order: Order) {
 /** Every column, as JSON for json_to_recordset. */
 export function toColumns(order: Order, fingerprint: string) {
   const carries = order.items.length > 0 || order.deliveryAddress;
-  return {
-    ...toChangedColumns(order),
+  // Placing is the hot path, and a spread costs more there than all the rest of this.
+  return Object.assign(toChangedColumns(order), {
     customer_id: order.customerId,
     customer_name: order.customerName,
     restaurant_id: order.restaurantId,
@@ -73,5 +73,5 @@ export function toColumns(order: Order, fingerprint: string) {
     content: carries ? { items: order.items, deliveryAddress: order.deliveryAddress } : undefined,
     created_at: toRfc3339(order.createdAt),
     fingerprint,
-  };
+  });
 }

@@ -34,8 +34,9 @@ CREATE TABLE events (
   position       bigint GENERATED ALWAYS AS IDENTITY,
   -- Readers stay below the oldest transaction that is still open, so one that commits late is never skipped.
   transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
-  -- Null for a record that came from outside and has no envelope.
-  event_id       uuid UNIQUE,
+  -- Null for a record that came from outside and has no envelope. Not unique: an announcement may be repeated, as on
+  -- any stream, and processed_events lets it take effect once.
+  event_id       uuid,
   event_type     varchar(64) NOT NULL,
   order_id       varchar(64) NOT NULL,
   -- Set where the record goes to one topic only, instead of the topics of its type.
