@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { ALL_TOPICS } from '../internal/domain/events.ts';
 import { openPool } from '../internal/repository/postgres/database.ts';
+import { CHANNEL } from '../internal/repository/postgres/leader-session.ts';
 import { BEGINNING, postgresTopicLog } from '../internal/repository/postgres/topic-log.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { findRunning } from './embedded/servers.ts';
@@ -86,7 +87,7 @@ function postgresConsole(databaseUrl: string): TopicConsole {
     async produce(topic, key, value) {
       await log.produce(topic, [{ key, value: parsed(value) }]);
       // The readers of the running Tiffin look at once.
-      await pool.query('NOTIFY tiffin_events');
+      await pool.query(`NOTIFY ${CHANNEL}`);
     },
     close: () => pool.end(),
   };

@@ -1,13 +1,11 @@
 /** The event log: appends events, and reads them for each consumer in commit order without skipping any. */
-import pg from 'pg';
+import type pg from 'pg';
 import type { Event } from '../../domain/events.ts';
 import type { Delivery, EventLog, Log, LogBatch } from '../../service/ports.ts';
 import { asTransient, type Queryable, query, toJson } from './database.ts';
 import { asUuid } from './event-ids.ts';
+import { CHANNEL, leaderSession } from './leader-session.ts';
 
-const CHANNEL = 'tiffin_events';
-/** The first key of this program's advisory locks on consumers. */
-const LEADER_LOCK = 7_337_002;
 const PRUNE_BATCH = 10_000;
 
 /*
@@ -224,81 +222,5 @@ function toDelivery(row: LogRow): Delivery {
     position: `${row.transaction_id}-${row.position}`,
     record: row.record,
     ...(row.headers ? { headers: row.headers } : {}),
-  };
-}
-
-/**
- * One connection of this process, apart from the pool: it listens for appended events, and holds the locks that make
- * this process the reader for a consumer. When it is lost so are the locks, and another process takes over.
- */
-function leaderSession(url: string, onNotify: () => void, log: Log) {
-  const held = new Set<string>();
-  let connecting: Promise<pg.Client> | undefined;
-  /** One query at a time on the one connection. */
-  let previous: Promise<unknown> = Promise.resolve();
-
-  async function open(): Promise<pg.Client> {
-    const client = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: 3_000,
-      keepAlive: true,
-      application_name: 'tiffin listener',
-    });
-    const forget = (error?: Error) => {
-      if (error) log.warn({ error: error.message }, 'the listening connection was lost');
-      connecting = undefined;
-      held.clear();
-    };
-    client.on('error', forget);
-    client.on('end', () => forget());
-    client.on('notification', onNotify);
-    await client.connect();
-    await client.query(`LISTEN ${CHANNEL}`);
-    return client;
-  }
-
-  function session(): Promise<pg.Client> {
-    connecting ??= open().catch((error) => {
-      connecting = undefined;
-      throw asTransient(error);
-    });
-    return connecting;
-  }
-
-  function lock(
-    operation: 'pg_try_advisory_lock' | 'pg_advisory_unlock',
-    consumer: string,
-  ): Promise<boolean> {
-    const answer = previous.then(async () => {
-      const client = await session();
-      const { rows } = await client.query(`SELECT ${operation}($1, hashtext($2)) AS done`, [
-        LEADER_LOCK,
-        consumer,
-      ]);
-      return rows[0].done as boolean;
-    });
-    previous = answer.catch(() => {});
-    return answer;
-  }
-
-  return {
-    async lead(consumer: string): Promise<boolean> {
-      if (held.has(consumer)) return true;
-      try {
-        const leads = await lock('pg_try_advisory_lock', consumer);
-        if (leads) held.add(consumer);
-        return leads;
-      } catch (error) {
-        throw asTransient(error);
-      }
-    },
-    async resign(consumer: string): Promise<void> {
-      if (held.delete(consumer)) await lock('pg_advisory_unlock', consumer).catch(() => false);
-    },
-    async close(): Promise<void> {
-      const client = await connecting?.catch(() => undefined);
-      client?.removeAllListeners('end');
-      await client?.end().catch(() => {});
-    },
   };
 }
