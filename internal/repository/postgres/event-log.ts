@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { Event } from '../../domain/events.ts';
 import type { Delivery, EventLog, Log, LogBatch } from '../../service/ports.ts';
-import { asTransient, type Queryable, query, toJson } from './database.ts';
+import { type Queryable, query, toJson } from './database.ts';
 import { asUuid } from './event-ids.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
 
