@@ -120,8 +120,8 @@ export async function appendEntries(db: Queryable, entries: readonly LogEntry[])
   await query(db, APPEND, [
     lines((entry) => entry.event_id),
     lines((entry) => entry.event_type),
-    // An id from outside may be anything; one of ours never holds a line break.
-    lines((entry) => entry.order_id.replaceAll('\n', ' ')),
+    // A key from outside may hold what no text of a database can, or a line break.
+    lines((entry) => entry.order_id.replace(/[\p{Cc}\p{Cs}]/gu, '\ufffd')),
     lines((entry) => entry.topic),
     lines((entry) => toJson(entry.record ?? null)),
     lines((entry) => entry.headers && toJson(entry.headers)),
