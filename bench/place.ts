@@ -8,7 +8,7 @@ import { median, percentile } from './percentiles.ts';
 import { endChild, withServers } from './servers.ts';
 import { atLeast, atMost, machineLine, perSecond, printTable, type Row } from './table.ts';
 
-/** autocannon 9 is no bottleneck either (same rate on (a)); this client costs less CPU and takes latency from the intended time. */
+/** The client takes latency from the intended time of each request, so that a server that stalls cannot hide it. */
 const CONNECTIONS = Number(process.argv[2] ?? 256);
 const ROUNDS = 5;
 const ROUND_S = 4;
