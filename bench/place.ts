@@ -8,7 +8,6 @@ import { median, percentile } from './percentiles.ts';
 import { endChild, withServers } from './servers.ts';
 import { atLeast, atMost, machineLine, perSecond, printTable, type Row } from './table.ts';
 
-/** The client takes latency from the intended time of each request, so that a server that stalls cannot hide it. */
 const CONNECTIONS = Number(process.argv[2] ?? 256);
 const ROUNDS = 5;
 const ROUND_S = 4;
