@@ -10,7 +10,10 @@ export interface TestServers {
   stop(): Promise<void>;
 }
 
+/** REDIS_TESTS=required makes a missing redis-server an error, for runs that must not pass without it. */
 export async function startTestServers(): Promise<TestServers> {
+  if (process.env.REDIS_TESTS === 'required' && !hasNativeRedis())
+    throw new Error('REDIS_TESTS=required, and there is no redis-server on the PATH');
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-test-'));
   fs.chmodSync(root, 0o755);
   const started: EmbeddedServers[] = [];
