@@ -44,7 +44,11 @@ export async function placeOrders(deps: PlaceDeps, commands: readonly PlaceOrder
   const now = deps.clock.now();
   const placements = commands.map((command) => toPlacement(deps, command, now));
   const outcomes = await deps.orders.place(placements);
-  const results = outcomes.map((outcome, index) => toResult(outcome, placements[index] as Placement));
+  const results = await Promise.all(
+    outcomes.map((outcome, index) =>
+      toResult(deps, outcome, placements[index] as Placement, commands[index] as PlaceOrder),
+    ),
+  );
   deps.meter.count('orders_placed', results.filter(({ outcome }) => outcome === 'placed').length);
   return results;
 }
@@ -59,7 +63,12 @@ function toPlacement(deps: PlaceDeps, command: PlaceOrder, now: number): Placeme
   return { order, event, fingerprint, idempotency: { key: idempotency.key, answer } };
 }
 
-function toResult(outcome: PlacementOutcome, { order, fingerprint, idempotency }: Placement): PlaceResult {
+async function toResult(
+  deps: PlaceDeps,
+  outcome: PlacementOutcome,
+  { order, fingerprint, idempotency }: Placement,
+  command: PlaceOrder,
+): Promise<PlaceResult> {
   switch (outcome.outcome) {
     case 'placed':
       return { outcome: 'placed', order };
@@ -69,7 +78,7 @@ function toResult(outcome: PlacementOutcome, { order, fingerprint, idempotency }
         : { outcome: 'refused', error: keyReused() };
     case 'id-taken':
       return outcome.fingerprint === fingerprint
-        ? { outcome: 'repeated', order: outcome.order }
+        ? { outcome: 'repeated', order: await repeat(deps, command, outcome.order.createdAt) }
         : {
             outcome: 'refused',
             error: new TiffinError(
@@ -78,6 +87,20 @@ function toResult(outcome: PlacementOutcome, { order, fingerprint, idempotency }
             ),
           };
   }
+}
+
+/** The order as it was when it was placed, so that the answer is the same; a key that came with it stands for it from now on. */
+async function repeat(
+  { orders }: PlaceDeps,
+  { content, scheduledAt, idempotency }: PlaceOrder,
+  createdAt: number,
+): Promise<Order> {
+  const order = evolve(undefined, place(content, scheduledAt, createdAt));
+  if (idempotency) {
+    const { key, answer } = idempotency;
+    await orders.keepAnswer(key, { ...answer(order), fingerprint: key.fingerprint });
+  }
+  return order;
 }
 
 export function keyReused(): TiffinError {

@@ -111,13 +111,15 @@ describe('the order store', () => {
     assert.equal(await count('events'), 1);
   });
 
-  it('keeps an idempotency key for an order that was placed before under the same id, if it is the same order', async () => {
+  it('keeps the answer to a key that names an order placed before, and never replaces one', async () => {
     const order = placedOrder({ content: { id: 'taken' } });
     await orders.place([placement(order)]);
-    await orders.place([placement(order, { key: 'other', fingerprint: 'g' })]);
-    assert.equal(await count('idempotency_keys'), 0);
-    await orders.place([placement(order, { key: 'same' })]);
-    assert.deepEqual(await orders.place([placement(placedOrder(), { key: 'same' })]), [
+    await orders.place([placement(order, { key: 'k' })]);
+    assert.equal(await count('idempotency_keys'), 0, 'placing keeps no key whose order it did not store');
+    const key = { principal: 'p', operation: 'place', key: 'k', fingerprint: 'f' };
+    await orders.keepAnswer(key, answer);
+    await orders.keepAnswer(key, { ...answer, status: 500 });
+    assert.deepEqual(await orders.place([placement(placedOrder(), { key: 'k' })]), [
       { outcome: 'answered', answer },
     ]);
   });

@@ -9,7 +9,7 @@ import {
   type PlaceResult,
   placeOrders,
 } from '../../internal/service/place-order.ts';
-import { content, nextId } from '../support/builders.ts';
+import { content, movedTo, nextId } from '../support/builders.ts';
 import { memoryStore } from '../support/in-memory.ts';
 import { manualClock, NOON } from '../support/manual-clock.ts';
 import { recordingMeter } from '../support/recording-log.ts';
@@ -86,6 +86,27 @@ test('the same id with the same content is answered as it was and announced once
   assert.ok(again.outcome === 'repeated' && again.order.id === 'o1');
   assert.equal(bus.events.length, 1);
   assert.equal(meter.total('orders_placed'), 1);
+});
+
+test('a repeated order is shown as it was placed, also under a key that it is repeated with', async () => {
+  const { place, deps, tables } = setUp();
+  const first = await place(command({ id: 'o1', scheduledAt: NOON + 5 }));
+  assert.equal(first.outcome, 'placed');
+  const stored = tables.orders.get('o1' as OrderId);
+  assert.ok(stored && first.outcome === 'placed');
+  tables.orders.set('o1' as OrderId, { ...stored, order: movedTo(stored.order, 'PROCESSING') });
+  deps.clock.advance(60_000);
+  const full = (order: Order) => ({ status: 201, headers: {}, body: order });
+  const again = command({ id: 'o1', scheduledAt: NOON + 5, key: 'k' });
+  const repeated = await place({
+    ...again,
+    ...(again.idempotency && { idempotency: { ...again.idempotency, answer: full } }),
+  });
+  assert.deepEqual(repeated, { outcome: 'repeated', order: first.order });
+  assert.deepEqual(
+    [...tables.answers.values()].map(({ body }) => body),
+    [first.order],
+  );
 });
 
 test('the same id with other content is refused and changes nothing', async () => {

@@ -4,25 +4,27 @@ import { type Event, TOPICS } from '../../internal/domain/events.ts';
 import type { Order, OrderId } from '../../internal/domain/order.ts';
 import type {
   BuriedLetter,
-  Claim,
   Clock,
   DeadLetter,
   DeadLetters,
   Delivery,
-  DueQueue,
   EventBus,
   IdempotencyKey,
   OrderStore,
   Placement,
   PlacementOutcome,
-  SchedulerSwitch,
-  ScheduleState,
   StoredAnswer,
   Subscription,
   Transaction,
   Transactions,
   Waiting,
 } from '../../internal/service/ports.ts';
+import type {
+  Claim,
+  DueQueue,
+  SchedulerSwitch,
+  ScheduleState,
+} from '../../internal/service/scheduler-ports.ts';
 
 interface Row {
   readonly order: Order;
@@ -146,6 +148,9 @@ export function memoryStore(): MemoryStore {
 
   const orders: OrderStore = {
     place: (placements) => exclusively(async () => placements.map(placeOne)),
+    async keepAnswer(key, answer) {
+      if (!tables.answers.has(answerName(key))) tables.answers.set(answerName(key), answer);
+    },
     find: async (ids) => ids.flatMap((id) => tables.orders.get(id)?.order ?? []),
     async list({ status, createdFrom = 0, createdBefore = Number.POSITIVE_INFINITY, after, limit }) {
       return [...tables.orders.values()]

@@ -2,7 +2,8 @@
 import type pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
 import { ORDER_STATUSES, type OrderId } from '../../domain/order.ts';
-import type { OrderStore, Placement, PlacementOutcome, StoredAnswer, Waiting } from '../../service/ports.ts';
+import type { OrderStore, Placement, PlacementOutcome, Waiting } from '../../service/ports.ts';
+import { answerColumn, ONE_ANSWER, recallAnswer, rememberAnswer } from './answers.ts';
 import { isUniqueViolation, query, toJson } from './database.ts';
 import { toLogEntry } from './event-log.ts';
 import { ORDER_COLUMNS, type OrderRow, toColumns, toOrder } from './order-rows.ts';
@@ -59,17 +60,6 @@ const LIST = {
     ) o ORDER BY o.created_at DESC, o.order_id DESC LIMIT $6`,
 };
 
-const FIND_ANSWER = {
-  name: 'find-answer',
-  text: 'SELECT fingerprint, answer FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3',
-};
-
-const KEEP_ANSWER = {
-  name: 'keep-answer',
-  text: `INSERT INTO idempotency_keys (principal, operation, key, fingerprint, answer) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT DO NOTHING`,
-};
-
 const STILL_WAITING = {
   name: 'still-waiting',
   text: `SELECT order_id, due_at FROM orders WHERE order_id = ANY($1::text[]) AND status = 'CREATED'`,
@@ -97,7 +87,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
         principal: key?.principal,
         operation: key?.operation,
         key: key?.key,
-        answer: answer && answerOf(answer),
+        answer: answer && answerColumn(answer),
       };
     });
     const stored = await query<{ order_id: string }>(pool, PLACE, [toJson(rows)]);
@@ -105,31 +95,12 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
     return new Set(stored.rows.map((row) => row.order_id));
   }
 
-  async function findAnswer({ idempotency }: Placement): Promise<StoredAnswer | undefined> {
-    if (!idempotency) return undefined;
-    const { principal, operation, key } = idempotency.key;
-    type Row = { fingerprint: string; answer: Omit<StoredAnswer, 'fingerprint'> };
-    const { rows } = await query<Row>(pool, FIND_ANSWER, [principal, operation, key]);
-    return rows[0] && { ...rows[0].answer, fingerprint: rows[0].fingerprint };
-  }
-
   /** What became of a placement that stored nothing: its key was answered before, or its id is taken. */
   async function explain(placement: Placement): Promise<PlacementOutcome> {
-    const answer = await findAnswer(placement);
+    const answer = placement.idempotency && (await recallAnswer(pool, placement.idempotency.key));
     if (answer) return { outcome: 'answered', answer };
     const { rows } = await query<OrderRow>(pool, FIND, [[placement.order.id]]);
     const [row] = rows;
-    if (row && placement.idempotency && row.fingerprint === placement.fingerprint) {
-      // The same order, placed again under a new key: from now on the key stands for it too.
-      const { key, answer } = placement.idempotency;
-      await query(pool, KEEP_ANSWER, [
-        key.principal,
-        key.operation,
-        key.key,
-        key.fingerprint,
-        toJson(answerOf(answer)),
-      ]);
-    }
     if (row) return { outcome: 'id-taken', order: toOrder(row), fingerprint: row.fingerprint };
     throw new TiffinError('UNAVAILABLE', 'the order was removed while it was placed');
   }
@@ -137,7 +108,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
   async function placeDistinct(placements: readonly Placement[]): Promise<PlacementOutcome[]> {
     const stored = await insert(placements).catch((error) => {
       // The key was stored by another process a moment ago; now it is there to be seen.
-      if (isUniqueViolation(error, 'idempotency_keys_pkey')) return insert(placements);
+      if (isUniqueViolation(error, ONE_ANSWER)) return insert(placements);
       throw error;
     });
     return Promise.all(
@@ -161,6 +132,12 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
         pending = repeated;
       }
       return outcomes;
+    },
+    async keepAnswer(key, answer) {
+      await rememberAnswer(pool, key, answer).catch((error) => {
+        // Whoever was first has stored the same answer, or will be told apart by the fingerprint.
+        if (!isUniqueViolation(error, ONE_ANSWER)) throw error;
+      });
     },
     async find(ids) {
       const { rows } = await query<OrderRow>(pool, FIND, [ids]);
@@ -197,10 +174,6 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
       return rows.map((row) => ({ orderId: row.order_id as OrderId, dueAt: row.due_at.getTime() }));
     },
   };
-}
-
-function answerOf({ status, headers, body }: StoredAnswer) {
-  return { status, headers, body };
 }
 
 function splitRepeated<T extends { placement: Placement }>(

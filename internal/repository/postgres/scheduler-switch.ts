@@ -1,6 +1,6 @@
 /** The operator's switch for dispatching, kept where it outlives Redis. */
 import type pg from 'pg';
-import type { SchedulerSwitch } from '../../service/ports.ts';
+import type { SchedulerSwitch } from '../../service/scheduler-ports.ts';
 import { query } from './database.ts';
 
 const READ = { name: 'read-switch', text: 'SELECT paused FROM scheduler_switch' };

@@ -11,6 +11,7 @@ import type {
   Transaction,
   Transactions,
 } from '../../service/ports.ts';
+import { ONE_ANSWER, recallAnswer, rememberAnswer } from './answers.ts';
 import { asTransient, isUniqueViolation, query, toJson } from './database.ts';
 import { bury, removeLetter } from './dead-letters.ts';
 import { asUuid } from './event-ids.ts';
@@ -40,16 +41,6 @@ const CLAIM_EVENTS = {
   name: 'claim-events',
   text: `INSERT INTO processed_events (consumer, event_id) SELECT $1, unnest($2::uuid[])
     ON CONFLICT DO NOTHING RETURNING event_id`,
-};
-
-const RECALL_ANSWER = {
-  name: 'recall-answer',
-  text: `SELECT fingerprint, answer FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3`,
-};
-
-const REMEMBER_ANSWER = {
-  name: 'remember-answer',
-  text: `INSERT INTO idempotency_keys (principal, operation, key, fingerprint, answer) VALUES ($1, $2, $3, $4, $5)`,
 };
 
 /** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
@@ -129,25 +120,12 @@ function transaction(client: pg.PoolClient, appended: () => void): Transaction {
       remove: (id: string) => removeLetter(client, id),
     },
     answers: {
-      async recall(key: IdempotencyKey) {
-        const { rows } = await query<{ fingerprint: string; answer: Omit<StoredAnswer, 'fingerprint'> }>(
-          client,
-          RECALL_ANSWER,
-          [key.principal, key.operation, key.key],
-        );
-        return rows[0] && { ...rows[0].answer, fingerprint: rows[0].fingerprint };
-      },
-      async remember(key: IdempotencyKey, { status, headers, body }: StoredAnswer) {
+      recall: (key: IdempotencyKey) => recallAnswer(client, key),
+      async remember(key: IdempotencyKey, answer: StoredAnswer) {
         try {
-          await query(client, REMEMBER_ANSWER, [
-            key.principal,
-            key.operation,
-            key.key,
-            key.fingerprint,
-            toJson({ status, headers, body }),
-          ]);
+          await rememberAnswer(client, key, answer);
         } catch (error) {
-          if (!isUniqueViolation(error, 'idempotency_keys_pkey')) throw error;
+          if (!isUniqueViolation(error, ONE_ANSWER)) throw error;
           throw new TiffinError(
             'IDEMPOTENCY_KEY_REUSED',
             'this idempotency key was used for another request at the same moment',

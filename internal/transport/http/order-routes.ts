@@ -66,10 +66,7 @@ export function orderRoutes(deps: OrderRouteDeps): Router {
       case 'placed':
         return send(ctx, placed(result.order));
       case 'repeated':
-        return sendAgain(ctx, {
-          ...placed(asPlaced(result.order, body.scheduled_time)),
-          fingerprint,
-        });
+        return sendAgain(ctx, { ...placed(result.order), fingerprint });
       case 'answered':
         return sendAgain(ctx, result.answer);
       case 'refused':
@@ -147,19 +144,6 @@ function placed(order: Order) {
 
 function changed(order: Order) {
   return { status: 200, headers: { ETag: etag(order.version) }, body: toListedOrder(order) };
-}
-
-/** The order as it was when it was placed, so that a repeated request gets the same answer. */
-function asPlaced(
-  { reason: _reason, scheduledAt: _moved, ...order }: Order & { reason?: string },
-  scheduledAt: number | undefined,
-): Order {
-  return {
-    ...order,
-    status: 'CREATED',
-    version: 1,
-    ...(scheduledAt === undefined ? {} : { scheduledAt }),
-  } as Order;
 }
 
 /** The words of the scheduled-orders dialect for an order's status. */

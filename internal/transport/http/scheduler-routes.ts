@@ -2,7 +2,7 @@
 import Router from '@koa/router';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { DispatchReport } from '../../service/dispatch-report.ts';
-import type { DueQueue, SchedulerSwitch } from '../../service/ports.ts';
+import type { DueQueue, SchedulerSwitch } from '../../service/scheduler-ports.ts';
 
 export interface SchedulerRouteDeps {
   readonly queue: DueQueue;
