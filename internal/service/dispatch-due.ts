@@ -4,7 +4,8 @@ import type { EventOf } from '../domain/events.ts';
 import { backoffMs } from '../domain/retry.ts';
 import { scheduleName, toRfc3339 } from '../domain/schedule.ts';
 import { type DispatchReport, dispatchReport } from './dispatch-report.ts';
-import type { Claim, DueQueue, EventBus, Log, Meter, OrderStore, ScheduleState, Waiting } from './ports.ts';
+import type { EventBus, Log, Meter, OrderStore, Waiting } from './ports.ts';
+import type { Claim, DueQueue, ScheduleState } from './scheduler-ports.ts';
 
 /** Orders that one pass takes from one shard, at most; keeps the script, and so every Redis call, around a millisecond. */
 const CLAIM_LIMIT = 1_000;

@@ -1,5 +1,6 @@
 /** What the dispatcher did: one log line for each second in which it did something, and the same numbers for /scheduler. */
-import type { Claim, DueQueue, Log, Meter, ScheduleState, Waiting } from './ports.ts';
+import type { Log, Meter, Waiting } from './ports.ts';
+import type { Claim, DueQueue, ScheduleState } from './scheduler-ports.ts';
 
 const LINE_EVERY_MS = 1_000;
 

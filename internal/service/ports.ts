@@ -122,6 +122,8 @@ export interface Waiting {
 export interface OrderStore {
   /** Stores each order, its event and its answer, all in one transaction; an outcome for each, in the same order. */
   place(placements: readonly Placement[]): Promise<PlacementOutcome[]>;
+  /** Stores the answer to a key that named an order placed before; an answer that is there already stays. */
+  keepAnswer(key: IdempotencyKey, answer: StoredAnswer): Promise<void>;
   /** Those of the orders that exist, in no particular order. */
   find(ids: readonly OrderId[]): Promise<Order[]>;
   /** Newest first. */
@@ -258,43 +260,4 @@ export interface DeadLetters {
   requested(consumer: string): Promise<DeadLetter[]>;
   /** A replay failed: the letter stays, with its new fault, and so does what is parked behind it. */
   keep(letter: DeadLetter, fault: string): Promise<void>;
-}
-
-// --- the scheduler
-
-export type ScheduleState = 'running' | 'paused' | 'lost';
-
-/** What one pass took under lease. */
-export interface Claim {
-  readonly state: ScheduleState;
-  /** Redis's own time, epoch ms. */
-  readonly now: number;
-  /** Names the lease; an order that was rescheduled meanwhile no longer carries it. */
-  readonly lease: string;
-  readonly due: readonly Waiting[];
-  /** Claimed before and never acknowledged; their due time must be looked up. */
-  readonly again: readonly OrderId[];
-  /** Epoch ms by Redis's clock of the earliest that is left; undefined when nothing waits. */
-  readonly nextDueAt: number | undefined;
-  /** As many as one pass may take: there may be more. */
-  readonly full: boolean;
-}
-export interface DueQueue {
-  /** Adds or moves orders; with `onlyMissing` an order that is already there stays as it is. Returns how many were added. */
-  schedule(waiting: readonly Waiting[], options?: { onlyMissing: boolean }): Promise<number>;
-  remove(ids: readonly OrderId[]): Promise<void>;
-  /** Leases what is due, at most `limit`, from one shard. */
-  claim(shard: number, limit: number): Promise<Claim>;
-  /** Removes what was claimed under the lease, but for orders that were rescheduled meanwhile. */
-  acknowledge(shard: number, lease: string): Promise<void>;
-  /** Says that the queue is complete, and whether it may dispatch; with `ifComplete` a lost queue stays lost. */
-  setState(state: 'running' | 'paused', options?: { ifComplete: boolean }): Promise<void>;
-  /** How many wait, and how many of those are due, by Redis's clock. */
-  size(): Promise<{ waiting: number; due: number }>;
-  readonly shards: number;
-}
-/** The operator's switch; it outlives Redis. */
-export interface SchedulerSwitch {
-  isPaused(): Promise<boolean>;
-  setPaused(paused: boolean): Promise<void>;
 }

@@ -3,7 +3,8 @@ import { TiffinError } from '../domain/errors.ts';
 import { announce, type Event, type EventOf, type EventType } from '../domain/events.ts';
 import { decide, evolve, journey, type Order, type OrderCommand, type OrderId } from '../domain/order.ts';
 import type { Consumer } from './consume.ts';
-import type { Clock, DueQueue, Log, OrderStore, Transaction, Waiting } from './ports.ts';
+import type { Clock, Log, OrderStore, Transaction, Waiting } from './ports.ts';
+import type { DueQueue } from './scheduler-ports.ts';
 
 const PRODUCER = 'processing-service';
 

@@ -1,5 +1,6 @@
 /** A reconciler is responsible for adding to the due queue what Postgres knows and Redis does not. */
-import type { Clock, DueQueue, Log, Meter, OrderStore, SchedulerSwitch } from './ports.ts';
+import type { Clock, Log, Meter, OrderStore } from './ports.ts';
+import type { DueQueue, SchedulerSwitch } from './scheduler-ports.ts';
 
 /** What is due within the next minute is brought back first, and then dispatching goes on. */
 const FIRST_MS = 60_000;

@@ -2,7 +2,8 @@
 import type { EventOf } from '../domain/events.ts';
 import type { OrderId } from '../domain/order.ts';
 import type { Consumer } from './consume.ts';
-import type { DueQueue, Waiting } from './ports.ts';
+import type { Waiting } from './ports.ts';
+import type { DueQueue } from './scheduler-ports.ts';
 
 type ScheduleType = 'order.created' | 'order.rescheduled' | 'order.cancelled';
 

@@ -10,6 +10,7 @@ import { TiffinError } from '../../internal/domain/errors.ts';
 import { subscriptionOf } from '../../internal/service/consume.ts';
 import type { Delivery, Subscription } from '../../internal/service/ports.ts';
 import { replayLetters } from '../../internal/service/replay-letters.ts';
+import { until } from '../support/until.ts';
 import type { Death } from './dying-member.ts';
 import {
   countingConsumer,
@@ -19,7 +20,6 @@ import {
   type Processing,
   processing,
   type StreamAddress,
-  until,
   versionsOf,
 } from './stream-member.ts';
 

@@ -14,6 +14,7 @@ import type { Delivery } from '../../internal/service/ports.ts';
 import { kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
 import { kafkaForTests } from '../support/kafka.ts';
 import { freshDatabase } from '../support/servers.ts';
+import { until } from '../support/until.ts';
 import { eventBusContract, type Stream } from './event-bus.ts';
 import {
   countingConsumer,
@@ -22,7 +23,6 @@ import {
   type LogLine,
   openMember,
   processing,
-  until,
 } from './stream-member.ts';
 
 const shared = await kafkaForTests();

@@ -8,6 +8,7 @@ import { appendEvents } from '../../internal/repository/postgres/event-log.ts';
 import { type AnyConsumer, subscriptionOf } from '../../internal/service/consume.ts';
 import type { LogBatch } from '../../internal/service/ports.ts';
 import { freshDatabase } from '../support/servers.ts';
+import { until } from '../support/until.ts';
 import { eventBusContract, type Stream } from './event-bus.ts';
 import {
   countingConsumer,
@@ -15,7 +16,6 @@ import {
   type Member,
   openMember,
   processing,
-  until,
   versionsOf,
 } from './stream-member.ts';
 

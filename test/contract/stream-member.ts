@@ -1,6 +1,5 @@
 /** One member of a stream, as a process would hold it, and the consumer whose effects the contract counts. */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { EventOf } from '../../internal/domain/events.ts';
 import { openPool } from '../../internal/repository/postgres/database.ts';
@@ -169,17 +168,4 @@ export async function effectsOf(pool: pg.Pool, consumer: string): Promise<Effect
 
 export function versionsOf(effects: readonly Effect[], orderId: string): number[] {
   return effects.filter((effect) => effect.orderId === orderId).map((effect) => effect.version);
-}
-
-/** Polls until it holds; fails, saying what was waited for, when it does not come to hold. */
-export async function until(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-  limitMs = 30_000,
-): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`waited in vain for: ${what}`);
-    await pause(10);
-  }
 }

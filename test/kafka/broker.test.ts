@@ -8,11 +8,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { type KafkaBroker, startKafka } from '../../cmd/kafka/broker.ts';
 import { kafkaForTests, whyNoKafka } from '../support/kafka.ts';
+import { until } from '../support/until.ts';
 
 const skip = (await whyNoKafka()) ?? false;
 const shared = await kafkaForTests();
@@ -107,11 +107,11 @@ describe('a Kafka broker from Maven artifacts', { skip, timeout: 120_000 }, () =
     const [line] = await once(starter.stdout.setEncoding('utf8'), 'data');
     assert.equal(line, `KAFKA_BROKERS=127.0.0.1:${port} npm start\n`);
     const pidOf = () => Number(/pid (\d+)/.exec(events)?.[1]);
-    await until(() => pidOf() > 0);
+    await until('the broker to run', () => pidOf() > 0);
     const pid = pidOf();
     assert.ok(isAlive(pid));
     starter.kill('SIGKILL');
-    await until(() => !isAlive(pid));
+    await until('the broker to end', () => !isAlive(pid));
   });
 });
 
@@ -193,8 +193,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(10);
 }

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
-import type { Claim, DueQueue, ScheduleState, Waiting } from '../../service/ports.ts';
+import type { Waiting } from '../../service/ports.ts';
+import type { Claim, DueQueue, ScheduleState } from '../../service/scheduler-ports.ts';
 import { reach } from './connection.ts';
 
 /** Members of one ZADD or ZREM: a call of this size takes about a millisecond or two. */

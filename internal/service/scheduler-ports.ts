@@ -1,0 +1,40 @@
+/** The scheduler's ports: the orders that wait for their time, and the operator's switch; ports.ts has the glossary. */
+import type { OrderId } from '../domain/order.ts';
+import type { Waiting } from './ports.ts';
+
+export type ScheduleState = 'running' | 'paused' | 'lost';
+
+/** What one pass took under lease. */
+export interface Claim {
+  readonly state: ScheduleState;
+  /** Redis's own time, epoch ms. */
+  readonly now: number;
+  /** Names the lease; an order that was rescheduled meanwhile no longer carries it. */
+  readonly lease: string;
+  readonly due: readonly Waiting[];
+  /** Claimed before and never acknowledged; their due time must be looked up. */
+  readonly again: readonly OrderId[];
+  /** Epoch ms by Redis's clock of the earliest that is left; undefined when nothing waits. */
+  readonly nextDueAt: number | undefined;
+  /** As many as one pass may take: there may be more. */
+  readonly full: boolean;
+}
+export interface DueQueue {
+  /** Adds or moves orders; with `onlyMissing` an order that is already there stays as it is. Returns how many were added. */
+  schedule(waiting: readonly Waiting[], options?: { onlyMissing: boolean }): Promise<number>;
+  remove(ids: readonly OrderId[]): Promise<void>;
+  /** Leases what is due, at most `limit`, from one shard. */
+  claim(shard: number, limit: number): Promise<Claim>;
+  /** Removes what was claimed under the lease, but for orders that were rescheduled meanwhile. */
+  acknowledge(shard: number, lease: string): Promise<void>;
+  /** Says that the queue is complete, and whether it may dispatch; with `ifComplete` a lost queue stays lost. */
+  setState(state: 'running' | 'paused', options?: { ifComplete: boolean }): Promise<void>;
+  /** How many wait, and how many of those are due, by Redis's clock. */
+  size(): Promise<{ waiting: number; due: number }>;
+  readonly shards: number;
+}
+/** The operator's switch; it outlives Redis. */
+export interface SchedulerSwitch {
+  isPaused(): Promise<boolean>;
+  setPaused(paused: boolean): Promise<void>;
+}
