@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
-import { ALL_TOPICS } from '../internal/domain/events.ts';
+import { ALL_TOPICS } from '../internal/domain/topics.ts';
 import { openPool } from '../internal/repository/postgres/database.ts';
 import { CHANNEL } from '../internal/repository/postgres/leader-session.ts';
 import { BEGINNING, postgresTopicLog } from '../internal/repository/postgres/topic-log.ts';

@@ -3,20 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ADDRESS, CONTENTS, movedTo, placedOrder, readyEvent } from '../../test/support/builders.ts';
 import { NOON } from '../../test/support/manual-clock.ts';
-import {
-  ALL_TOPICS,
-  announce,
-  deadLetterTopic,
-  type Event,
-  type EventType,
-  isEventType,
-  PAYLOADS,
-  parseEvent,
-  TOPICS,
-  toRecord,
-  typesOn,
-} from './events.ts';
+import { announce } from './announce.ts';
+import { type Event, type EventType, isEventType, PAYLOADS, parseEvent } from './events.ts';
 import { evolve, type Milestone, type Order, type OrderEvent } from './order.ts';
+import { toRecord } from './records.ts';
+import { ALL_TOPICS, deadLetterTopic, TOPICS, typesOn } from './topics.ts';
 
 const LATER = NOON + 60_000;
 const ORIGIN = { producer: 'order-service', traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` };

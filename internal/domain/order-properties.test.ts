@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { CONTENTS, content } from '../../test/support/builders.ts';
 import { NOON } from '../../test/support/manual-clock.ts';
-import { announce, parseEvent } from './events.ts';
+import { announce } from './announce.ts';
+import { parseEvent } from './events.ts';
 import {
   decide,
   evolve,

@@ -10,6 +10,8 @@ export const ORDER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export interface OrderItem {
   readonly itemId: string;
+  /** As the catalogue called it when the order was placed. */
+  readonly name?: string;
   readonly quantity: number;
   /** Minor units of the order's currency; absent until a catalogue names it. */
   readonly unitPriceMinor?: number;
@@ -22,6 +24,13 @@ export interface Address {
   readonly zipCode: string;
 }
 
+/** How the total of an order with items came about, in minor units: base - discount + fees. */
+export interface PriceParts {
+  readonly baseMinor: number;
+  readonly discountMinor: number;
+  readonly feesMinor: number;
+}
+
 /** What the customer asked for; it never changes. What an order needs follows from what it carries. */
 export interface OrderContent {
   readonly id: OrderId;
@@ -30,7 +39,15 @@ export interface OrderContent {
   readonly restaurantId?: string;
   readonly items: readonly OrderItem[];
   readonly deliveryAddress?: Address;
+  /** It is to be delivered though no address came with it: the carrier has the customer's. */
+  readonly toCustomer?: true;
+  readonly contact?: { readonly name?: string; readonly phone?: string };
+  /** What the payment provider charges; absent for one that knows the customer. */
+  readonly paymentToken?: string;
+  readonly specialInstructions?: string;
   readonly total: Money;
+  /** Absent where the total was given instead of priced. */
+  readonly price?: PriceParts;
 }
 
 /** One entry for each version, so the timeline has no gap: a status reached, or a fact that moved nothing. */
@@ -125,15 +142,24 @@ export function place(content: OrderContent, scheduledAt: number | undefined, no
   return { type: 'created', at: now, content, dueAt, ...(scheduledAt === undefined ? {} : { scheduledAt }) };
 }
 
-/** The states this order goes through when all goes well, in order. */
+export function isDelivered(order: OrderContent): boolean {
+  return order.deliveryAddress !== undefined || order.toCustomer === true;
+}
+
+/**
+ * The states this order goes through when all goes well, in order. What a restaurant makes and no rider of ours carries
+ * is collected there, which completes it (`nextMilestones`), or brought by the restaurant itself.
+ */
 export function journey(order: OrderContent): readonly Milestone[] {
+  const delivered = isDelivered(order);
   return [
     'CREATED',
     'PROCESSING',
     ...(order.items.length > 0 ? (['CONFIRMED'] as const) : []),
     ...(order.restaurantId ? (['ACCEPTED', 'PREPARING'] as const) : []),
-    ...(order.deliveryAddress
-      ? (['RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'] as const)
+    ...(delivered ? (['RIDER_ASSIGNED'] as const) : []),
+    ...(delivered || order.restaurantId
+      ? (['OUT_FOR_DELIVERY', 'DELIVERED'] as const)
       : (['COMPLETED'] as const)),
   ];
 }
@@ -146,7 +172,16 @@ export function nextMilestones(order: Order): readonly Milestone[] {
   const next = path[here + 1];
   if (next === undefined) return [];
   const afterNext = path[here + 2];
-  return next === 'PREPARING' && afterNext ? [next, afterNext] : [next];
+  return [
+    next,
+    ...(next === 'PREPARING' && afterNext ? [afterNext] : []),
+    ...(isCollected(order) ? (['COMPLETED'] as const) : []),
+  ];
+}
+
+/** It waits at the restaurant for whoever fetches it. */
+function isCollected(order: Order): boolean {
+  return !isDelivered(order) && (order.status === 'ACCEPTED' || order.status === 'PREPARING');
 }
 
 export function isFinal(status: OrderStatus): boolean {

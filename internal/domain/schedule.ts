@@ -3,6 +3,9 @@
 /** Ten years, the farthest an order may be scheduled ahead. */
 export const MAX_AHEAD_MS = 10 * 365.25 * 24 * 3_600_000;
 
+/** What may happen to an order later, apart from its being due; each kind runs out as the event `timer.<kind>`. */
+export type TimerKind = 'deadline' | 'checks' | 'rider' | 'eta' | 'notification' | 'payment';
+
 /** The moment an order becomes due; a time in the past, or none, means now. */
 export function dueTime(scheduledAt: number | undefined, now: number): number {
   return scheduledAt === undefined ? now : Math.max(scheduledAt, now);

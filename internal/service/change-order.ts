@@ -1,6 +1,7 @@
 /** Changing one order at a client's request: decided under the lock of its row, answered truthfully. */
+
+import { announce, type Origin } from '../domain/announce.ts';
 import { TiffinError } from '../domain/errors.ts';
-import { announce, type Origin } from '../domain/events.ts';
 import {
   allowedStatuses,
   decide,

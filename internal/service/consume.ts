@@ -7,6 +7,7 @@ import type {
   Batch,
   BuriedLetter,
   DeadLetters,
+  Delivery,
   Log,
   Meter,
   Subscription,
@@ -28,6 +29,11 @@ export interface Consumer<T extends EventType = EventType, P = unknown> {
   readonly topics: readonly string[];
   readonly types: readonly T[];
   readonly batchSize?: number;
+  /**
+   * Reads records that others put on these topics in a form of their own, as events; undefined for one to be passed over.
+   * `eventId` and `orderId` are derived from where the record stands, the same for each delivery of it.
+   */
+  readonly read?: (delivery: Delivery) => { readonly event: Event } | { readonly fault: string } | undefined;
   /** Outside the transaction, for what reaches over the network; it may run again for the same events, so it must be idempotent. */
   readonly perform?: (events: readonly EventOf<T>[]) => Promise<P>;
   /**

@@ -1,6 +1,7 @@
 /** Placing orders: the order, the event that announces it and the answer to the client become one transaction. */
+
+import { announce, type Origin } from '../domain/announce.ts';
 import { TiffinError } from '../domain/errors.ts';
-import { announce, type Origin } from '../domain/events.ts';
 import { evolve, type Order, type OrderContent, place } from '../domain/order.ts';
 import { type GroupCommitOptions, groupCommit } from './group-commit.ts';
 import type {

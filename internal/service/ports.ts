@@ -14,6 +14,7 @@
  */
 import type { Event } from '../domain/events.ts';
 import type { Order, OrderId, OrderStatus } from '../domain/order.ts';
+import type { TimerKind } from '../domain/schedule.ts';
 
 export interface Clock {
   /** Epoch milliseconds. */
@@ -112,9 +113,11 @@ export interface OrderQuery {
   readonly limit: number;
 }
 
-/** An order that waits for its time. */
+/** An order that waits for its time, or one of its timers. */
 export interface Waiting {
   readonly orderId: OrderId;
+  /** Absent where the order itself waits. */
+  readonly kind?: TimerKind;
   /** Epoch ms. */
   readonly dueAt: number;
 }

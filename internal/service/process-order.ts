@@ -1,9 +1,11 @@
 /** Carries orders on once they are ready: to PROCESSING, through what they need, to their end. */
+
 import { TiffinError } from '../domain/errors.ts';
-import { announce, type Event, type EventOf, type EventType } from '../domain/events.ts';
-import { decide, evolve, journey, type Order, type OrderCommand, type OrderId } from '../domain/order.ts';
+import type { EventOf } from '../domain/events.ts';
+import { journey, type Order, type OrderId } from '../domain/order.ts';
 import type { Consumer } from './consume.ts';
-import type { Clock, Log, OrderStore, Transaction, Waiting } from './ports.ts';
+import { decideForEvents } from './decide-orders.ts';
+import type { Clock, Log, OrderStore, Waiting } from './ports.ts';
 import type { DueQueue } from './scheduler-ports.ts';
 
 const PRODUCER = 'processing-service';
@@ -32,7 +34,7 @@ export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer
     types: ['order.ready'],
     async apply(tx, events, _performed, afterCommit) {
       const replaced: Waiting[] = [];
-      const announced = await decideAll(deps, tx, events, (event, order) => {
+      const announced = await decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
         const dueAt = Date.parse(event.payload.dueAt);
         if (order.status === 'CREATED' && dueAt !== order.dueAt)
           replaced.push({ orderId: order.id, dueAt: order.dueAt });
@@ -57,7 +59,7 @@ export function completeConsumer(
     types: ['order.processing'],
     ...(logic ? { perform: (events) => runLogic(deps, logic, events) } : {}),
     apply: (tx, events, failures) =>
-      decideAll(deps, tx, events, (event, order) => {
+      decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
         const reason = failures?.get(event.orderId);
         if (reason !== undefined) return { type: 'fail', reason };
         return needsNothing(order) ? { type: 'advance', to: 'COMPLETED', by: 'fact' } : undefined;
@@ -102,46 +104,4 @@ async function runLogic(
 function asReason(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
   return text.replace(/[\p{Cc}\p{Cs}]/gu, ' ').slice(0, 256);
-}
-
-/** Locks the orders of a batch, applies to each the command its event asks for, and returns the events that follow. */
-async function decideAll<T extends EventType>(
-  deps: ProcessDeps,
-  tx: Transaction,
-  events: readonly EventOf<T>[],
-  commandFor: (event: EventOf<T>, order: Order) => OrderCommand | undefined,
-): Promise<Event[]> {
-  const orders = await tx.lockOrders([...new Set(events.map((event) => event.orderId as OrderId))]);
-  const changed = new Map<OrderId, Order>();
-  const announced: Event[] = [];
-  const now = deps.clock.now();
-  for (const event of events) {
-    const id = event.orderId as OrderId;
-    let order = changed.get(id) ?? orders.get(id);
-    if (!order) {
-      deps.log.warn(
-        { order: id, event: event.eventType },
-        'an event of an order that is not known was passed over',
-      );
-      continue;
-    }
-    const command = commandFor(event, order);
-    const decision = command ? decide(command, order, now) : { events: [] };
-    if ('refused' in decision) {
-      deps.log.info(
-        { order: id, event: event.eventType, status: order.status, refused: decision.refused },
-        'an event was refused',
-      );
-      continue;
-    }
-    for (const change of decision.events) {
-      order = evolve(order, change);
-      changed.set(id, order);
-      announced.push(
-        announce(change, order, deps.newEventId(), { producer: PRODUCER, traceparent: event.traceparent }),
-      );
-    }
-  }
-  await tx.saveOrders([...changed.values()]);
-  return announced;
 }

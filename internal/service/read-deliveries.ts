@@ -15,10 +15,8 @@ export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Deliv
   const runs: Run[] = [];
   let events = new Map<string, Event>();
   for (const delivery of deliveries) {
-    const type = (delivery.record as { eventType?: unknown } | null)?.eventType;
-    // A type this consumer does not handle may well be newer than this program.
-    if (typeof type === 'string' && !consumer.types.includes(type as EventType)) continue;
-    const parsed = parseEvent(delivery.record);
+    const parsed = consumer.read ? consumer.read(delivery) : readOwn(consumer, delivery);
+    if (!parsed) continue;
     if ('event' in parsed) events.set(parsed.event.eventId, parsed.event);
     else {
       runs.push({ events: [...events.values()], poison: unreadable(consumer, delivery, parsed.fault) });
@@ -26,6 +24,13 @@ export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Deliv
     }
   }
   return [...runs, { events: [...events.values()] }];
+}
+
+function readOwn(consumer: AnyConsumer, { record }: Delivery) {
+  const type = (record as { eventType?: unknown } | null)?.eventType;
+  // A type this consumer does not handle may well be newer than this program.
+  if (typeof type === 'string' && !consumer.types.includes(type as EventType)) return undefined;
+  return parseEvent(record);
 }
 
 /** The event as a letter that is parked behind another. */

@@ -1,8 +1,9 @@
 /** Reads the event log for one consumer, page by page from its cursor, and has each page handled. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { isTransient } from '../domain/errors.ts';
-import { type EventType, typesOn } from '../domain/events.ts';
+import type { EventType } from '../domain/events.ts';
 import { backoffMs } from '../domain/retry.ts';
+import { typesOn } from '../domain/topics.ts';
 import type { EventLog, Log, Subscription, Transactions } from './ports.ts';
 
 /** How long a reader sleeps when nothing tells it of new events. */

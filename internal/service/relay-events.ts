@@ -1,6 +1,8 @@
 /** Relays the event log to a broker's topics, in the order of the log, and remembers how far it came. */
 import { isTransient } from '../domain/errors.ts';
-import { ALL_TOPICS, type Event, INBOUND_TOPICS, isEventType, TOPICS, toRecord } from '../domain/events.ts';
+import { type Event, isEventType } from '../domain/events.ts';
+import { toRecord } from '../domain/records.ts';
+import { ALL_TOPICS, INBOUND_TOPICS, TOPICS } from '../domain/topics.ts';
 import type { Delivery, Meter, OutgoingRecord, RecordSink, Subscription } from './ports.ts';
 import { type ReadLogDeps, readLog } from './read-log.ts';
 
@@ -23,7 +25,7 @@ export function relayEvents(deps: RelayDeps, options: RelayOptions = {}): () => 
   const { disabledTopics = new Set<string>(), batchSize } = options;
   const subscription: Subscription = {
     group: RELAY,
-    topics: ALL_TOPICS.filter((topic) => !isInbound(topic) && !disabledTopics.has(topic)),
+    topics: ALL_TOPICS.filter((topic) => !INBOUND_TOPICS.includes(topic) && !disabledTopics.has(topic)),
     types: Object.keys(TOPICS),
     ...(batchSize === undefined ? {} : { batchSize }),
     async handle({ deliveries, settle }) {
@@ -60,7 +62,6 @@ async function sendAll({ sink, log }: RelayDeps, records: readonly OutgoingRecor
 
 /** The records of an event: one for each topic of its type, with the flat fields that plain consumers read. */
 export function eventRecords(event: Event, disabledTopics?: ReadonlySet<string>): OutgoingRecord[] {
-  const value = toRecord(event);
   const headers = {
     eventType: event.eventType,
     eventId: event.eventId,
@@ -68,7 +69,7 @@ export function eventRecords(event: Event, disabledTopics?: ReadonlySet<string>)
   };
   return TOPICS[event.eventType]
     .filter((topic) => !disabledTopics?.has(topic))
-    .map((topic) => ({ topic, key: event.orderId, value, headers }));
+    .map((topic) => ({ topic, key: event.orderId, value: toRecord(event, topic), headers }));
 }
 
 /** A row of the log is an event, or has a topic of its own and goes there as it is. */
@@ -76,8 +77,4 @@ function recordsOf(delivery: Delivery, disabledTopics: ReadonlySet<string>): Out
   if (isEventType(delivery.topic)) return eventRecords(delivery.record as Event, disabledTopics);
   const { topic, key, record, headers } = delivery;
   return [{ topic, key, value: record, headers: { 'content-type': 'application/json', ...headers } }];
-}
-
-function isInbound(topic: string): boolean {
-  return (INBOUND_TOPICS as readonly string[]).includes(topic);
 }

@@ -1,6 +1,7 @@
 /** The scheduler's ports: the orders that wait for their time, and the operator's switch; ports.ts has the glossary. */
 import type { OrderId } from '../domain/order.ts';
-import type { Waiting } from './ports.ts';
+import type { TimerKind } from '../domain/schedule.ts';
+import type { Transaction, Waiting } from './ports.ts';
 
 export type ScheduleState = 'running' | 'paused' | 'lost';
 
@@ -37,4 +38,21 @@ export interface DueQueue {
 export interface SchedulerSwitch {
   isPaused(): Promise<boolean>;
   setPaused(paused: boolean): Promise<void>;
+}
+
+export interface Timer {
+  readonly orderId: OrderId;
+  /** A deadline follows from the order itself and is not stored. */
+  readonly kind: Exclude<TimerKind, 'deadline'>;
+  /** Epoch ms. */
+  readonly dueAt: number;
+}
+
+/** Timers in Postgres, which the due queue is an index of; one of a kind for each order. */
+export interface Timers {
+  /** Sets or moves them; the caller schedules them once this is stored, and what is lost in between reconciling adds. */
+  set(tx: Transaction, timers: readonly Timer[]): Promise<void>;
+  clear(tx: Transaction, timers: readonly Pick<Timer, 'orderId' | 'kind'>[]): Promise<void>;
+  /** Due within [from, to), epoch ms, nearest first, in pages. */
+  waiting(window: { from: number; to: number }): AsyncIterable<Timer[]>;
 }

@@ -1,5 +1,6 @@
 /** Orders and events for tests: valid by default, and different only where a test says so. */
-import { announce, type Event, type EventOf } from '../../internal/domain/events.ts';
+import { announce } from '../../internal/domain/announce.ts';
+import type { Event, EventOf } from '../../internal/domain/events.ts';
 import {
   evolve,
   type Milestone,

@@ -1,7 +1,8 @@
 /** The ports in memory: one store behind transactions, order store, dead letters and stream, and a due queue on a clock. */
 import { TiffinError } from '../../internal/domain/errors.ts';
-import { type Event, TOPICS } from '../../internal/domain/events.ts';
+import type { Event } from '../../internal/domain/events.ts';
 import type { Order, OrderId } from '../../internal/domain/order.ts';
+import { TOPICS } from '../../internal/domain/topics.ts';
 import type {
   BuriedLetter,
   Clock,

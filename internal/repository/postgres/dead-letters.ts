@@ -1,6 +1,6 @@
 /** Dead letters, and the deliveries that are parked behind them. */
 import type pg from 'pg';
-import { deadLetterTopic } from '../../domain/events.ts';
+import { deadLetterTopic } from '../../domain/topics.ts';
 import type { BuriedLetter, DeadLetter, DeadLetters } from '../../service/ports.ts';
 import { type Queryable, query, toJson } from './database.ts';
 import { asUuid } from './event-ids.ts';

@@ -1,6 +1,8 @@
 /** One topic of the event log, read and written by hand as a console does with a broker's topic: without a consumer. */
 import type pg from 'pg';
-import { type Event, isEventType, toRecord, typesOn } from '../../domain/events.ts';
+import { type Event, isEventType } from '../../domain/events.ts';
+import { toRecord } from '../../domain/records.ts';
+import { typesOn } from '../../domain/topics.ts';
 import type { LogPosition } from '../../service/ports.ts';
 import { query } from './database.ts';
 import { appendEntries } from './event-log.ts';
@@ -52,7 +54,9 @@ export function postgresTopicLog(pool: pg.Pool, onAppend: () => void): TopicLog 
       const last = rows.at(-1);
       return {
         records: rows.map((row) =>
-          row.topic === null && isEventType(row.event_type) ? toRecord(row.record as Event) : row.record,
+          row.topic === null && isEventType(row.event_type)
+            ? toRecord(row.record as Event, topic)
+            : row.record,
         ),
         to: last ? { transactionId: last.transaction_id, position: last.position } : after,
       };

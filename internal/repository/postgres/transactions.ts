@@ -43,6 +43,15 @@ const CLAIM_EVENTS = {
     ON CONFLICT DO NOTHING RETURNING event_id`,
 };
 
+const clients = new WeakMap<Transaction, pg.PoolClient>();
+
+/** The connection of a transaction, for the stores beside this file that take part in it. */
+export function clientOf(tx: Transaction): pg.PoolClient {
+  const client = clients.get(tx);
+  if (!client) throw new TypeError('this transaction is not one of Postgres');
+  return client;
+}
+
 /** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
 export function postgresTransactions(pool: pg.Pool, onAppend: () => void): Transactions {
   return {
@@ -52,11 +61,11 @@ export function postgresTransactions(pool: pg.Pool, onAppend: () => void): Trans
       let broken: Error | undefined;
       try {
         await query(client, { name: 'begin', text: 'BEGIN' });
-        const result = await work(
-          transaction(client, () => {
-            appended = true;
-          }),
-        );
+        const tx = transaction(client, () => {
+          appended = true;
+        });
+        clients.set(tx, client);
+        const result = await work(tx);
         await query(client, { name: 'commit', text: 'COMMIT' });
         if (appended) onAppend();
         return result;

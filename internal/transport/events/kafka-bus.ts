@@ -1,7 +1,7 @@
 /** The stream on Kafka: events go to the topics of their type, and each subscription is a consumer group. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ALL_TOPICS } from '../../domain/events.ts';
 import { backoffMs } from '../../domain/retry.ts';
+import { ALL_TOPICS } from '../../domain/topics.ts';
 import type { EventBus, OutgoingRecord, RecordSink, Subscription } from '../../service/ports.ts';
 import { eventRecords } from '../../service/relay-events.ts';
 import { type KafkaConnection, type KafkaSettings, openKafka } from './kafka-connection.ts';

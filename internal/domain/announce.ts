@@ -1,0 +1,152 @@
+/** The event that announces a change of an order. */
+import { unreachable } from './errors.ts';
+import type { Event, EventOf, EventType, Payload } from './events.ts';
+import { toDecimalText } from './money.ts';
+import type { Order, OrderEvent } from './order.ts';
+import { toRfc3339 } from './schedule.ts';
+
+/** Where an event comes from. */
+export interface Origin {
+  readonly producer: string;
+  readonly traceparent?: string | undefined;
+}
+
+/** The event that announces a change of an order; `order` is the order after it. */
+export function announce(change: OrderEvent, order: Order, eventId: string, origin: Origin): Event {
+  const at = toRfc3339(change.at);
+  const base = {
+    eventId,
+    schemaVersion: 1,
+    occurredAt: at,
+    producedAt: at,
+    orderId: order.id,
+    // The order's id ties its whole life together; `traceparent` leads back to the request.
+    correlationId: order.id,
+    producer: origin.producer,
+    ...(origin.traceparent ? { traceparent: origin.traceparent } : {}),
+  };
+  const { version } = order;
+  const enriched = () => ({ version, ...enrichment(order) });
+  switch (change.type) {
+    case 'created':
+      return { ...base, eventType: 'order.created', payload: creation(order) };
+    case 'rescheduled':
+      return {
+        ...base,
+        eventType: 'order.rescheduled',
+        payload: { version, scheduledAt: toRfc3339(change.scheduledAt), dueAt: toRfc3339(change.dueAt) },
+      };
+    case 'advanced':
+      return {
+        ...base,
+        eventType: ADVANCED[change.to],
+        payload: {
+          status: change.to,
+          ...(change.to === 'CONFIRMED' || change.to === 'COMPLETED' ? enriched() : { version }),
+        },
+      };
+    case 'failed':
+      return {
+        ...base,
+        eventType: 'order.failed',
+        payload: { status: 'FAILED', reason: change.reason, ...enriched() },
+      };
+    case 'rejected':
+      return {
+        ...base,
+        eventType: 'order.rejected',
+        payload: { status: 'REJECTED', version, reason: change.reason },
+      };
+    case 'cancelled':
+      return {
+        ...base,
+        eventType: 'order.cancelled',
+        payload: { status: 'CANCELLED', version, ...(change.reason ? { reason: change.reason } : {}) },
+      };
+    case 'noted':
+      return { ...base, eventType: 'order.noted', payload: { version, fact: change.fact } };
+    default:
+      return unreachable(change);
+  }
+}
+
+const ADVANCED = {
+  PROCESSING: 'order.processing',
+  CONFIRMED: 'order.confirmed',
+  ACCEPTED: 'order.accepted',
+  PREPARING: 'order.preparing',
+  RIDER_ASSIGNED: 'order.rider_assigned',
+  OUT_FOR_DELIVERY: 'order.out_for_delivery',
+  DELIVERED: 'order.delivered',
+  COMPLETED: 'order.completed',
+} as const;
+
+function creation(order: Order): Payload<'order.created'> {
+  return {
+    version: order.version,
+    customerName: order.customerName,
+    customerId: order.customerId,
+    restaurantId: order.restaurantId,
+    items: linesOf(order),
+    deliveryAddress: order.deliveryAddress,
+    specialInstructions: order.specialInstructions,
+    totalAmount: toDecimalText(order.total.minor),
+    currency: order.total.currency,
+    price: priceOf(order),
+    ...(order.scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(order.scheduledAt) }),
+    dueAt: toRfc3339(order.dueAt),
+  };
+}
+
+/** What a reader needs who keeps orders of its own; nothing for an order without items. */
+function enrichment(order: Order) {
+  if (order.items.length === 0) return {};
+  return {
+    customerId: order.customerId,
+    items: linesOf(order),
+    totalAmount: toDecimalText(order.total.minor),
+    currency: order.total.currency,
+    price: priceOf(order),
+  };
+}
+
+function linesOf(order: Order) {
+  return order.items.map(({ itemId, name, quantity, unitPriceMinor }) => ({
+    itemId,
+    ...(name === undefined ? {} : { name }),
+    quantity,
+    ...(unitPriceMinor === undefined ? {} : { unitPrice: toDecimalText(unitPriceMinor) }),
+  }));
+}
+
+function priceOf({ price }: Order) {
+  return (
+    price && {
+      base: toDecimalText(price.baseMinor),
+      discount: toDecimalText(price.discountMinor),
+      fees: toDecimalText(price.feesMinor),
+    }
+  );
+}
+
+/** Any other fact about an order, as an event of now. */
+export function fact<T extends EventType>(
+  eventType: T,
+  orderId: string,
+  payload: Payload<T>,
+  { eventId, at, ...origin }: Origin & { eventId: string; at: number },
+): EventOf<T> {
+  const time = toRfc3339(at);
+  return {
+    eventId,
+    eventType,
+    schemaVersion: 1,
+    occurredAt: time,
+    producedAt: time,
+    orderId,
+    correlationId: orderId,
+    producer: origin.producer,
+    ...(origin.traceparent ? { traceparent: origin.traceparent } : {}),
+    payload,
+  };
+}

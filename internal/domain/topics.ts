@@ -1,0 +1,84 @@
+/** The one table that says which topics an event type is published to, and what follows from it. */
+import type { EventType } from './events.ts';
+
+const CHANGE_TOPICS = ['raw.order-events', 'order_events', 'order_status_updates'] as const;
+
+/** Consumers of the system itself read the first topic that carries what they need. */
+export const TOPICS: Record<EventType, readonly string[]> = {
+  'order.created': ['order.created', 'raw.order-events', 'order_placed', 'order_events'],
+  'order.rescheduled': ['raw.order-events'],
+  'order.ready': ['order.ready'],
+  'order.processing': CHANGE_TOPICS,
+  'order.confirmed': [...CHANGE_TOPICS, 'db_write_order_status'],
+  'order.accepted': CHANGE_TOPICS,
+  'order.preparing': CHANGE_TOPICS,
+  'order.rider_assigned': CHANGE_TOPICS,
+  'order.out_for_delivery': CHANGE_TOPICS,
+  'order.delivered': CHANGE_TOPICS,
+  'order.completed': [...CHANGE_TOPICS, 'db_write_order_status', 'order.completed'],
+  'order.failed': [...CHANGE_TOPICS, 'db_write_order_status'],
+  'order.rejected': CHANGE_TOPICS,
+  'order.cancelled': CHANGE_TOPICS,
+  'order.noted': ['raw.order-events'],
+  'order.validated': ['validated_orders'],
+  'inventory.reserved': ['raw.inventory-events', 'order_events'],
+  'inventory.rejected': ['raw.inventory-events'],
+  'inventory.released': ['raw.inventory-events'],
+  'inventory.low_stock': ['raw.inventory-events', 'order_events'],
+  'payment.authorized': ['raw.payment-events'],
+  'payment.failed': ['raw.payment-events'],
+  'payment.captured': ['raw.payment-events'],
+  'payment.voided': ['raw.payment-events'],
+  'payment.refunded': ['raw.payment-events'],
+  'restaurant.accepted': ['order_accepted', 'raw.order-events'],
+  'restaurant.rejected': ['raw.order-events'],
+  'rider.requested': ['rider_request'],
+  'delivery.assigned': ['rider_assigned', 'raw.delivery-events'],
+  'delivery.picked_up': ['raw.delivery-events'],
+  'delivery.delivered': ['raw.delivery-events'],
+  'delivery.released': ['raw.delivery-events'],
+  'eta.updated': ['raw.delivery-events'],
+  'notification.sent': ['notification_sent'],
+  'timer.deadline': ['timers'],
+  'timer.checks': ['timers'],
+  'timer.rider': ['timers'],
+  'timer.eta': ['timers'],
+  'timer.notification': ['timers'],
+  'timer.payment': ['timers'],
+};
+
+/** Topics that only others write to and Tiffin reads. */
+export const INBOUND_TOPICS: readonly string[] = ['validated_orders'];
+
+export const DEAD_LETTER_TOPICS = [
+  'dlq.order-events',
+  'dlq.inventory-events',
+  'dlq.payment-events',
+  'dlq.delivery-events',
+] as const;
+
+/** Every topic there is, dead letters included. */
+export const ALL_TOPICS: readonly string[] = [
+  ...new Set([...Object.values(TOPICS).flat(), ...INBOUND_TOPICS, ...DEAD_LETTER_TOPICS]),
+];
+
+/** The event types that appear on a topic. */
+export function typesOn(topic: string): EventType[] {
+  return (Object.keys(TOPICS) as EventType[]).filter((type) => TOPICS[type].includes(topic));
+}
+
+/** Where a record of this topic is announced that could not be handled. */
+export function deadLetterTopic(topic: string): (typeof DEAD_LETTER_TOPICS)[number] {
+  switch (topic) {
+    case 'raw.inventory-events':
+      return 'dlq.inventory-events';
+    case 'raw.payment-events':
+      return 'dlq.payment-events';
+    case 'raw.delivery-events':
+    case 'rider_request':
+    case 'rider_assigned':
+      return 'dlq.delivery-events';
+    default:
+      return 'dlq.order-events';
+  }
+}

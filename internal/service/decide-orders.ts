@@ -1,0 +1,80 @@
+/** Applies commands to many orders in one transaction, under the locks of their rows. */
+import { announce } from '../domain/announce.ts';
+import type { Event, EventOf, EventType } from '../domain/events.ts';
+import { decide, evolve, type Order, type OrderCommand, type OrderId } from '../domain/order.ts';
+import type { Clock, Log, Transaction } from './ports.ts';
+
+export interface DecideDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newEventId: () => string;
+}
+
+export interface Wanted {
+  readonly id: OrderId;
+  readonly command: OrderCommand;
+  readonly traceparent?: string | undefined;
+}
+
+/**
+ * Applies the commands in turn to orders that this transaction has locked, and stores those that changed. Commands that
+ * are refused, or are for orders that are not there, are logged and passed over. `changed` are the orders after it.
+ */
+export async function decideOrders(
+  deps: DecideDeps,
+  tx: Transaction,
+  producer: string,
+  orders: ReadonlyMap<OrderId, Order>,
+  wanted: readonly Wanted[],
+): Promise<{ changed: Map<OrderId, Order>; events: Event[] }> {
+  const changed = new Map<OrderId, Order>();
+  const events: Event[] = [];
+  const now = deps.clock.now();
+  for (const { id, command, traceparent } of wanted) {
+    let order = changed.get(id) ?? orders.get(id);
+    if (!order) {
+      deps.log.warn({ order: id, command: command.type }, 'an order that is not known was passed over');
+      continue;
+    }
+    const decision = decide(command, order, now);
+    if ('refused' in decision) {
+      deps.log.info(
+        { order: id, command: command.type, status: order.status, refused: decision.refused },
+        'a step was refused',
+      );
+      continue;
+    }
+    for (const change of decision.events) {
+      order = evolve(order, change);
+      changed.set(id, order);
+      events.push(announce(change, order, deps.newEventId(), { producer, traceparent }));
+    }
+  }
+  await tx.saveOrders([...changed.values()]);
+  return { changed, events };
+}
+
+/** Locks the orders of a batch of events, applies to each the command its event asks for, and returns the events that follow. */
+export async function decideForEvents<T extends EventType>(
+  deps: DecideDeps,
+  tx: Transaction,
+  producer: string,
+  events: readonly EventOf<T>[],
+  commandFor: (event: EventOf<T>, order: Order) => OrderCommand | undefined,
+): Promise<Event[]> {
+  const orders = await lockOrdersOf(tx, events);
+  const wanted = events.flatMap((event) => {
+    const id = event.orderId as OrderId;
+    const order = orders.get(id);
+    const command = order && commandFor(event, order);
+    return command ? [{ id, command, traceparent: event.traceparent }] : [];
+  });
+  return (await decideOrders(deps, tx, producer, orders, wanted)).events;
+}
+
+export function lockOrdersOf(
+  tx: Transaction,
+  events: readonly { orderId: string }[],
+): Promise<Map<OrderId, Order>> {
+  return tx.lockOrders([...new Set(events.map((event) => event.orderId as OrderId))]);
+}
