@@ -69,7 +69,8 @@ export const PAYLOADS = {
   'order.cancelled': change,
   /** A fact that came too late to move the order. */
   'order.noted': z.object({ version: z.int().positive(), fact: z.string() }),
-  'inventory.reserved': z.object({ items: quantities }),
+  /** `amountDue` is what is to be paid now that all of it is put aside. */
+  'inventory.reserved': z.object({ items: quantities, amountDue: amount }),
   'inventory.rejected': z.object({
     reason: z.string(),
     items: z.array(z.object({ itemId: z.string(), requested: z.int(), available: z.int() })),

@@ -48,7 +48,7 @@ export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer
   };
 }
 
-/** PROCESSING → COMPLETED or FAILED. Fulfilment hangs here: an order that carries more goes to stock, price and payment instead. */
+/** PROCESSING → COMPLETED or FAILED, for an order with nothing to fulfil; one that carries more goes to stock and payment. */
 export function completeConsumer(
   deps: ProcessDeps,
   logic?: OrderLogic,
@@ -80,7 +80,7 @@ async function runLogic(
   const failures = new Map<string, string>();
   const found = await orders.find(events.map((event) => event.orderId as OrderId));
   // What was cancelled meanwhile is not to be worked on.
-  const pending = found.filter(({ status }) => status === 'PROCESSING').values();
+  const pending = found.filter((order) => order.status === 'PROCESSING' && needsNothing(order)).values();
   let away: unknown;
   const worker = async () => {
     for (const order of pending) {

@@ -1,0 +1,134 @@
+/** How many orders with items a second go from being placed to CONFIRMED, and how quickly the API answers meanwhile. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { load } from './load.ts';
+import { percentile } from './percentiles.ts';
+import { endChild, withServers } from './servers.ts';
+import { atLeast, atMost, machineLine, perSecond, printTable, type Row, whole } from './table.ts';
+
+const CONNECTIONS = 64;
+const SECONDS = 15;
+const RATES = (process.argv[2] ?? '1000,2000').split(',').map(Number);
+const TARGET = 1_500;
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** What an order passes through on its way to CONFIRMED, against everything there is. */
+const PATH = [
+  'order-service',
+  'scheduler-worker',
+  'processing-service',
+  'inventory-service',
+  'payment-service',
+];
+
+interface Program {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+async function start(env: Record<string, string>, services: readonly string[]): Promise<Program> {
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=64', '--import', 'tsx', 'cmd/tiffin.ts', ...services],
+    {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, PORT: '0', LOG_FORMAT: 'json', LOG_LEVEL: 'info', ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { msg, level, ...fields } = JSON.parse(line);
+    if (level === 'error' || level === 'fatal') console.error(msg, fields);
+    const url = /ready at (\S+)/.exec(msg)?.[1];
+    if (!url) continue;
+    child.stdout.resume();
+    return { url, stop: () => endChild(child) };
+  }
+  throw new Error('the program ended before it was ready');
+}
+
+async function post(url: string, body: unknown) {
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
+  return answer.json() as Promise<{ id: string }>;
+}
+
+/** A restaurant with three items that never run out, and an order of them. */
+async function orderFor(url: string): Promise<string> {
+  const restaurant = await post(`${url}/api/v1/inventory/add/restaurant`, { name: 'Bench' });
+  const items = [];
+  for (const name of ['Dal', 'Rice', 'Roti']) {
+    const item = { name, price: 4.5, initial_qty: 100_000_000 };
+    const { id } = await post(`${url}/api/v1/inventory/add/${restaurant.id}/item`, item);
+    items.push({ menu_item_id: id, quantity: 2 });
+  }
+  return JSON.stringify({ user_id: 'bench', restaurant_id: restaurant.id, items });
+}
+
+/** Orders that reached CONFIRMED by a moment, and the seconds from being placed to it. */
+const CONFIRMED = `
+  SELECT count(*) FILTER (WHERE at <= $1)::int AS in_time, count(*)::int AS confirmed, (SELECT count(*)::int FROM orders WHERE created_at >= $2) AS placed,
+    coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY took), 0)::float8 AS p50, coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY took), 0)::float8 AS p99
+  FROM (
+    SELECT to_timestamp((entry->>'at')::float8 / 1000) AS at, (entry->>'at')::float8 - extract(epoch FROM created_at) * 1000 AS took
+    FROM orders, jsonb_array_elements(timeline) AS entry WHERE created_at >= $2 AND entry->>'status' = 'CONFIRMED') reached`;
+
+await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
+  const rows: Row[] = [];
+  for (const [name, services] of [
+    ['the services on the path', PATH],
+    ['every service', []],
+  ] as const) {
+    const url = await newDatabase(`fulfil_${rows.length}`);
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    const env = { DATABASE_URL: url, REDIS_URL: redisUrl, REDIS_PREFIX: `bench${rows.length}` };
+    const program = await start(env, services);
+    try {
+      const body = await orderFor(program.url);
+      await load(`${program.url}/api/v1/orders`, body, { connections: CONNECTIONS, seconds: 3, rate: 500 });
+      for (const rate of RATES) {
+        const from = new Date();
+        const result = await load(`${program.url}/api/v1/orders`, body, {
+          connections: CONNECTIONS,
+          seconds: SECONDS,
+          rate,
+        });
+        const end = new Date();
+        const deadline = Date.now() + 120_000;
+        let counted = (await client.query(CONFIRMED, [end, from])).rows[0];
+        while (counted.confirmed < counted.placed && Date.now() < deadline) {
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          counted = (await client.query(CONFIRMED, [end, from])).rows[0];
+        }
+        const settled = (Date.now() - from.getTime()) / 1000;
+        const api = percentile(result.latencies, 0.99);
+        const confirmed = counted.in_time / ((end.getTime() - from.getTime()) / 1000);
+        const refused = [...result.answers].filter(([status]) => status !== 202);
+        rows.push({
+          what: `${name}: ${whole(rate)} placed/s, CONFIRMED meanwhile`,
+          figure: `${perSecond(confirmed)}; all ${whole(counted.placed)} after ${settled.toFixed(1)} s; place to CONFIRMED p50 ${whole(counted.p50)} ms, p99 ${whole(counted.p99)} ms`,
+          ...(rate > TARGET ? { target: atLeast(confirmed, TARGET, '/s') } : {}),
+        });
+        rows.push({
+          what: '    the API meanwhile',
+          figure: `p50 ${percentile(result.latencies, 0.5).toFixed(1)} ms, p99 ${api.toFixed(1)} ms${refused.length > 0 ? `, other answers ${JSON.stringify(refused)}` : ''}`,
+          target: atMost(api, 200, ' ms p99'),
+        });
+      }
+    } finally {
+      await program.stop();
+      await client.end();
+    }
+  }
+  printTable(rows);
+  console.log(
+    `\n${CONNECTIONS} connections, ${SECONDS} s at each rate, three lines an order; client, Tiffin in one process, Postgres and Redis on one machine`,
+  );
+  console.log(await machineLine(databaseUrl, redisUrl));
+});
