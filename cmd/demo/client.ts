@@ -1,0 +1,51 @@
+/** Talks to a running Tiffin as any outside client does: over HTTP, with a bearer token where one is asked for. */
+import { setTimeout as pause } from 'node:timers/promises';
+
+// biome-ignore lint/suspicious/noExplicitAny: answers of many routes, each read where it is asked for
+export type Json = any;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Json;
+}
+
+export interface Client {
+  readonly ask: (method: string, path: string, body?: unknown) => Promise<Answer>;
+  /** Milliseconds that each answer took. */
+  readonly latencies: number[];
+}
+
+const TRIES = 8;
+
+/** Asks again after a 503 or a lost connection; every POST has an idempotency key, so nothing is done twice. */
+export function client(url: string, token?: string): Client {
+  const latencies: number[] = [];
+  return {
+    latencies,
+    async ask(method, path, body) {
+      const headers = {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(method === 'POST' ? { 'idempotency-key': crypto.randomUUID() } : {}),
+        ...(token ? { authorization: `Bearer ${token}` } : {}),
+      };
+      for (let attempt = 1; ; attempt++) {
+        const started = performance.now();
+        try {
+          const answer = await fetch(`${url}${path}`, {
+            method,
+            headers,
+            ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+            signal: AbortSignal.timeout(10_000),
+          });
+          const text = await answer.text();
+          latencies.push(performance.now() - started);
+          if (answer.status !== 503 || attempt === TRIES)
+            return { status: answer.status, body: text ? JSON.parse(text) : undefined };
+        } catch (error) {
+          if (attempt === TRIES) throw error;
+        }
+        await pause(100 * 2 ** attempt);
+      }
+    },
+  };
+}

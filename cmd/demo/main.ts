@@ -1,0 +1,101 @@
+/** A town that lives on a running Tiffin, through its public interfaces only, and whose books are checked at the end. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { client } from './client.ts';
+import { order } from './customers.ts';
+import { tally } from './tally.ts';
+import { answerTickets, look, ride, serveCounter } from './town.ts';
+import { buildWorld, hasEnded, type World } from './world.ts';
+
+const USAGE = `Usage: npm run demo -- [--url http://127.0.0.1:8080] [--seconds 30] [--rate 10]
+
+Customers order at that rate (orders a second) for so many seconds, restaurants answer, riders ride; then the books are
+checked. DEMO_TOKEN is an operator's bearer token, where Tiffin asks for one.
+`;
+/** Longest wait for the orders under way, once nobody orders any more. */
+const LAST_ORDERS_MS = 90_000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      url: { type: 'string', default: 'http://127.0.0.1:8080' },
+      seconds: { type: 'string', default: '30' },
+      rate: { type: 'string', default: '10' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) return void process.stdout.write(USAGE);
+  const [seconds, rate] = [Number(values.seconds), Number(values.rate)];
+  if (!(seconds > 0 && seconds <= 3_600 && rate > 0 && rate <= 1_000))
+    throw new Error(`--seconds and --rate must be numbers above 0.\n\n${USAGE}`);
+
+  const world = await buildWorld(client(values.url, process.env.DEMO_TOKEN));
+  let open = true;
+  const rounds = [answerTickets, serveCounter, ride, look].map(async (round) => {
+    while (open) {
+      await round(world);
+      await pause(400);
+    }
+  });
+  const summary = setInterval(() => process.stdout.write(`${line(world)}\n`), 1_000);
+  const failed = Promise.all(rounds);
+  await Promise.race([failed, customers(world, seconds, rate)]);
+  await Promise.race([failed, lastOrders(world)]);
+  open = false;
+  await failed;
+  clearInterval(summary);
+  await look(world, Number.POSITIVE_INFINITY);
+  report(await settledTally(world));
+}
+
+async function customers(world: World, seconds: number, rate: number): Promise<void> {
+  const started = performance.now();
+  const waiting = new Set<Promise<void>>();
+  for (let n = 0; n < seconds * rate; n++) {
+    await pause(Math.max(0, started + (n * 1_000) / rate - performance.now()));
+    const ordering = order(world).finally(() => waiting.delete(ordering));
+    waiting.add(ordering);
+  }
+  await Promise.all(waiting);
+}
+
+async function lastOrders(world: World): Promise<void> {
+  const end = performance.now() + LAST_ORDERS_MS;
+  while (performance.now() < end && [...world.orders.values()].some((one) => !hasEnded(one)))
+    await pause(200);
+}
+
+/** Money and stock of the last orders follow within moments; books that stay wrong are wrong. */
+async function settledTally(world: World) {
+  for (let attempt = 1; ; attempt++) {
+    const books = await tally(world);
+    if (books.faults.length === 0 || attempt === 10) return books;
+    await pause(1_000);
+  }
+}
+
+function line({ orders, client: { latencies } }: World): string {
+  const counts: Record<string, number> = {};
+  for (const { status } of orders.values()) counts[status] = (counts[status] ?? 0) + 1;
+  const recent = latencies.slice(-1_000).sort((a, b) => a - b);
+  const p99 = recent[Math.floor(recent.length * 0.99)] ?? 0;
+  const words = Object.entries(counts).map(([status, count]) => `${status} ${count}`);
+  return `demo: ${orders.size} orders | ${words.join(' | ')} | API p99 ${p99.toFixed(0)} ms`;
+}
+
+function report({ placed, byStatus, sold, faults }: Awaited<ReturnType<typeof tally>>): void {
+  const words = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`);
+  process.stdout.write(`\ndemo: ${placed} orders: ${words.join(', ')}; ${sold} dishes sold\n`);
+  for (const fault of faults.slice(0, 20)) process.stdout.write(`demo: ${fault}\n`);
+  process.stdout.write(
+    faults.length === 0
+      ? 'demo: the books are right: nothing lost, nothing charged twice, nothing oversold\n'
+      : `demo: the books are WRONG: ${faults.length} faults\n`,
+  );
+  process.exitCode = faults.length === 0 ? 0 : 1;
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`demo: ${error.message}\n`);
+  process.exit(1);
+});

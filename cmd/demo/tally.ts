@@ -1,0 +1,57 @@
+/** The books at the end: no order lost, none charged twice or for nothing, nothing sold that was not there. */
+import { hasEnded, type World } from './world.ts';
+
+export interface Tally {
+  readonly placed: number;
+  readonly byStatus: Readonly<Record<string, number>>;
+  readonly sold: number;
+  /** Each a sentence; empty where the books are right. */
+  readonly faults: readonly string[];
+}
+
+export async function tally(world: World): Promise<Tally> {
+  const faults = [...world.surprises];
+  const byStatus: Record<string, number> = {};
+  for (const order of world.orders.values()) {
+    byStatus[order.status] = (byStatus[order.status] ?? 0) + 1;
+    if (!hasEnded(order)) faults.push(`order ${order.id} is still ${order.status}`);
+  }
+  await checkPayments(world, faults);
+  return { placed: world.orders.size, byStatus, sold: await checkStock(world, faults), faults };
+}
+
+/** A delivered order is charged its total once; one that dropped out has cost nothing. */
+async function checkPayments({ client, orders }: World, faults: string[]): Promise<void> {
+  for (const { id, lines, status } of orders.values()) {
+    if (lines.length === 0) continue;
+    const { status: found, body } = await client.ask('GET', `/v1/orders/${id}/payment`);
+    const { state, captured = 0, refunded = 0, requested } = found === 200 ? body : {};
+    const kept = Number(captured) - Number(refunded);
+    if (status === 'DELIVERED' || status === 'COMPLETED') {
+      if (state !== 'CAPTURED' || kept !== Number(requested))
+        faults.push(`order ${id} is ${status} and its payment ${state}`);
+    } else if (kept !== 0 || state === 'AUTHORIZED') {
+      faults.push(
+        `order ${id} is ${status} and ${state === 'AUTHORIZED' ? 'still authorized' : `cost ${kept}`}`,
+      );
+    }
+  }
+}
+
+/** What is left is what there was, less what was delivered. */
+async function checkStock({ client, items, orders }: World, faults: string[]): Promise<number> {
+  const taken = new Map<string, number>();
+  for (const { lines, status } of orders.values()) {
+    if (status !== 'DELIVERED' && status !== 'COMPLETED') continue;
+    for (const { itemId, quantity } of lines) taken.set(itemId, (taken.get(itemId) ?? 0) + quantity);
+  }
+  let sold = 0;
+  for (const { id, stock } of items) {
+    const quantity = taken.get(id) ?? 0;
+    sold += quantity;
+    const { body } = await client.ask('GET', `/api/v1/inventory/${id}`);
+    if (body.available_qty !== stock - quantity)
+      faults.push(`item ${id}: ${stock} less ${quantity} sold should be left, and ${body.available_qty} are`);
+  }
+  return sold;
+}

@@ -1,0 +1,76 @@
+/** The people of the town: restaurants answer, the counter hands over, riders ride. Each function is one round. */
+import { chance, hasEnded, oneOf, type World } from './world.ts';
+
+const REJECTED_SHARE = 0.06;
+
+/** Every open ticket is answered, a few with a no. */
+export async function answerTickets({ client, answering, surprises }: World): Promise<void> {
+  for (const restaurant of answering) {
+    const { body } = await client.ask('GET', `/v1/restaurants/${restaurant}/orders?limit=100`);
+    for (const ticket of body?.orders ?? []) {
+      if (ticket.status !== 'OPEN') continue;
+      const answer = chance(REJECTED_SHARE)
+        ? { action: 'REJECT', reason: 'out of rice' }
+        : { action: 'ACCEPT', estimatedReadyTime: new Date(Date.now() + 2_000).toISOString() };
+      const { status } = await client.ask(
+        'POST',
+        `/v1/restaurants/${restaurant}/orders/${ticket.orderId}`,
+        answer,
+      );
+      // 409: it was cancelled in between.
+      if (status !== 200 && status !== 409)
+        surprises.push(`${ticket.orderId}: ${answer.action} was answered with ${status}`);
+    }
+  }
+}
+
+/** What is collected is brought out by the restaurant itself, a step a round. */
+export async function serveCounter({ client, orders, surprises }: World): Promise<void> {
+  const waiting = [...orders.values()].filter((order) => order.form === 'collected' && !hasEnded(order));
+  await Promise.all(
+    waiting.map(async ({ id }) => {
+      const { body } = await client.ask('GET', `/api/v1/orders/${id}`);
+      const next =
+        body?.status === 'PREPARING'
+          ? 'OUT_FOR_DELIVERY'
+          : body?.status === 'OUT_FOR_DELIVERY'
+            ? 'DELIVERED'
+            : undefined;
+      if (!next) return;
+      const { status } = await client.ask('PATCH', `/api/v1/orders/${id}/status`, { status: next });
+      if (status !== 200 && status !== 409) surprises.push(`${id}: ${next} was answered with ${status}`);
+    }),
+  );
+}
+
+/** Each rider moves, and takes each order they carry one step on. */
+export async function ride({ client, riders, surprises }: World): Promise<void> {
+  await Promise.all(
+    riders.map(async (rider) => {
+      const { body } = await client.ask('GET', `/v1/riders/${rider}/orders`);
+      for (const delivery of body?.orders ?? []) {
+        const status = delivery.status === 'ASSIGNED' ? 'PICKED_UP' : 'DELIVERED';
+        const location = { lat: 18.93 + Math.random() * 0.02, lng: 72.82 + Math.random() * 0.02 };
+        const update = { status, timestamp: new Date().toISOString(), location };
+        const answer = await client.ask('PATCH', `/v1/riders/${rider}/orders/${delivery.orderId}`, update);
+        if (answer.status !== 204 && answer.status !== 409)
+          surprises.push(`${delivery.orderId}: ${status} was answered with ${answer.status}`);
+      }
+      const place = { lat: 18.93 + Math.random() * 0.02, lng: 72.82 + Math.random() * 0.02 };
+      await client.ask('POST', `/v1/riders/${rider}/position`, place);
+    }),
+  );
+}
+
+/** Looks at the orders that are still under way, a part of them at a time. */
+export async function look({ client, orders, surprises }: World, atMost = 200): Promise<void> {
+  const open = [...orders.values()].filter((order) => !hasEnded(order));
+  const some = open.length <= atMost ? open : Array.from({ length: atMost }, () => oneOf(open));
+  await Promise.all(
+    some.map(async (order) => {
+      const { status, body } = await client.ask('GET', `/v1/orders/${order.id}`);
+      if (status === 200) order.status = body.status;
+      else surprises.push(`GET /v1/orders/${order.id} was answered with ${status}`);
+    }),
+  );
+}
