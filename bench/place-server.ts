@@ -42,7 +42,7 @@ function onePerRequest({ orders, transactions, clock, meter, newId, config }: Wi
   return {
     name: 'order-service',
     needs: ['postgres'],
-    routers: [orderRoutes({ place, orders, transactions, clock, newEventId: newId, newOrderId: newId })],
+    routes: orderRoutes({ place, orders, transactions, clock, newEventId: newId, newOrderId: newId }),
   };
 }
 

@@ -63,6 +63,8 @@ const WRONG: readonly [name: string, value: string, why: RegExp][] = [
   ['LOG_LEVEL', 'loud', /LOG_LEVEL must be one of trace, debug, info, warn, error, silent/],
   ['LOG_FORMAT', 'xml', /LOG_FORMAT must be one of/],
   ['AUTH', 'on', /AUTH must be one of off/],
+  ['AUTH_JWT_SECRET', 'a'.repeat(31), /AUTH_JWT_SECRET must have at least 32 characters\.$/],
+  ['AUTH_JWKS_URL', 'ftp://keys', /AUTH_JWKS_URL must be a URL that begins with http:\/\/ or https:\/\//],
 ];
 for (const [name, value, why] of WRONG) {
   test(`${name}=${value} stops the start with a sentence that names it`, () => {
@@ -78,10 +80,14 @@ test('several wrong values are named at once', () => {
   for (const name of ['PORT', 'LOG_LEVEL', 'REDIS_URL']) assert.match(fault, new RegExp(`${name} must`));
 });
 
+const SECRET = 'a secret of at least 32 characters';
+const KEYS = 'https://login.example/.well-known/jwks.json';
+
 for (const host of ['0.0.0.0', '::', '192.168.1.7', 'example.com', '127.0.0.1.example.com']) {
   test(`listening on ${host} is refused while nobody has to log in, unless that is meant`, () => {
     assert.match(faultOf({ HOST: host }), /HOST is .*AUTH=off/);
-    assert.equal(readConfig({ HOST: host, AUTH: 'off' }).HOST, host);
+    for (const meant of [{ AUTH: 'off' }, { AUTH_JWT_SECRET: SECRET }, { AUTH_JWKS_URL: KEYS }])
+      assert.equal(readConfig({ HOST: host, ...meant }).HOST, host);
   });
 }
 
@@ -91,8 +97,19 @@ for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', '::1']) {
   });
 }
 
-test('a wrong URL is not shown with its password', () => {
+test('a wrong URL is not shown with its password, nor is a secret that is too short', () => {
   assert.doesNotMatch(faultOf({ DATABASE_URL: 'mysql://me:s3cret@db/x' }), /s3cret/);
+  assert.doesNotMatch(faultOf({ AUTH_JWT_SECRET: 's3cret' }), /s3cret/);
+});
+
+test('tokens are checked with a secret or with published keys, not with both', () => {
+  const fault = faultOf({ AUTH_JWT_SECRET: SECRET, AUTH_JWKS_URL: KEYS });
+  assert.match(fault, /^AUTH_JWT_SECRET and AUTH_JWKS_URL are both set, .*\.$/);
+});
+
+test('keys to check tokens with and AUTH=off contradict each other', () => {
+  assert.match(faultOf({ AUTH: 'off', AUTH_JWT_SECRET: SECRET }), /^AUTH is off, and AUTH_JWT_SECRET is set/);
+  assert.match(faultOf({ AUTH: 'off', AUTH_JWKS_URL: KEYS }), /^AUTH is off, and AUTH_JWKS_URL is set/);
 });
 
 test('a port of spaces is not port 0', () => {

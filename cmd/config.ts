@@ -46,6 +46,8 @@ const schema = z.object({
   ORDER_LOGIC: z.string().optional(),
   RETENTION_HOURS: whole(1, 87_600).default(168),
   AUTH: oneOf('off').optional(),
+  AUTH_JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  AUTH_JWKS_URL: url('http:', 'https:').optional(),
   LOG_LEVEL: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent').default('info'),
   LOG_FORMAT: oneOf('auto', 'json', 'pretty').default('auto'),
 });
@@ -65,15 +67,30 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     const faults = parsed.error.issues.map(({ path, message }) => {
       const name = String(path[0]);
       // A URL may hold a password.
-      return name.endsWith('_URL') ? `${name} ${message}` : `${name} ${message}, and it is '${env[name]}'`;
+      return /_(URL|SECRET)$/.test(name)
+        ? `${name} ${message}`
+        : `${name} ${message}, and it is '${env[name]}'`;
     });
     throw new ConfigError(`${faults.join('; ')}.`);
   }
   const config = parsed.data;
-  if (!LOOPBACK.test(config.HOST) && config.AUTH !== 'off') {
+  assertAuthIsMeant(config);
+  return config;
+}
+
+function assertAuthIsMeant({ HOST, AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL }: Config): void {
+  if (AUTH_JWT_SECRET && AUTH_JWKS_URL) {
     throw new ConfigError(
-      `HOST is '${config.HOST}', which others can reach, and nobody would have to log in; listen on 127.0.0.1, or set AUTH=off where something in front of it decides who may come in.`,
+      'AUTH_JWT_SECRET and AUTH_JWKS_URL are both set, and tokens are checked with one of them.',
     );
   }
-  return config;
+  const key = AUTH_JWT_SECRET ? 'AUTH_JWT_SECRET' : AUTH_JWKS_URL ? 'AUTH_JWKS_URL' : undefined;
+  if (AUTH === 'off' && key) {
+    throw new ConfigError(`AUTH is off, and ${key} is set all the same; set only one of them.`);
+  }
+  if (!LOOPBACK.test(HOST) && AUTH !== 'off' && !key) {
+    throw new ConfigError(
+      `HOST is '${HOST}', which others can reach, and nobody would have to log in; listen on 127.0.0.1, set AUTH_JWT_SECRET or AUTH_JWKS_URL, or set AUTH=off where something in front of it decides who may come in.`,
+    );
+  }
 }

@@ -6,7 +6,9 @@ import { subscriptionOf } from '../internal/service/consume.ts';
 import { startLoop } from '../internal/service/loop.ts';
 import { replayLetters } from '../internal/service/replay-letters.ts';
 import { httpApp } from '../internal/transport/http/app.ts';
+import { docRoutes } from '../internal/transport/http/doc-routes.ts';
 import { type Check, opsRoutes } from '../internal/transport/http/ops-routes.ts';
+import { routerOf } from '../internal/transport/http/route.ts';
 import type { Service, Wiring } from './wire.ts';
 
 const REPLAY_EVERY_MS = 2_000;
@@ -18,7 +20,7 @@ export interface Running {
 }
 
 export async function run(services: readonly Service[], wiring: Wiring): Promise<Running> {
-  const { bus, config, log, telemetry } = wiring;
+  const { authenticate, bus, config, log, telemetry } = wiring;
   let stopping = false;
   for (const gauge of services.flatMap(({ gauges = [] }) => gauges)) telemetry.gauge(gauge);
   const ops = opsRoutes({
@@ -26,7 +28,11 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     isStopping: () => stopping,
     metrics: telemetry.registry,
   });
-  const app = httpApp([ops, ...services.flatMap(({ routers = [] }) => routers)], log);
+  const tables = [...services.map(({ routes = [] }) => routes), ops];
+  const app = httpApp(
+    [...tables, docRoutes(tables.flat())].map((routes) => routerOf(routes, authenticate)),
+    log,
+  );
   const server = createServer(app.callback());
   server.listen(config.PORT, config.HOST);
   await once(server, 'listening');

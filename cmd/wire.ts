@@ -1,6 +1,5 @@
 /** The composition root: what every service is made of, from the configuration, in one straight line. */
 import { randomFillSync } from 'node:crypto';
-import type Router from '@koa/router';
 import { v7 } from 'uuid';
 import { consumerDelays } from '../internal/repository/postgres/consumer-delays.ts';
 import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
@@ -17,6 +16,8 @@ import type { Loop } from '../internal/service/loop.ts';
 import type { EventBus, Log } from '../internal/service/ports.ts';
 import { kafkaBus } from '../internal/transport/events/kafka-bus.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
+import { type Authenticate, jwtAuth, noAuth } from '../internal/transport/http/auth.ts';
+import type { Route } from '../internal/transport/http/route.ts';
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 
@@ -28,7 +29,7 @@ export interface Service {
   readonly name: string;
   /** Without these it cannot do its work. */
   readonly needs: readonly ('postgres' | 'redis' | 'stream')[];
-  readonly routers?: readonly Router[];
+  readonly routes?: readonly Route[];
   readonly consumers?: readonly AnyConsumer[];
   readonly gauges?: readonly GaugeSource[];
   readonly loops?: () => readonly Loop[];
@@ -57,6 +58,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     config,
     log,
     clock,
+    authenticate: authentication(config),
     meter: telemetry.meter,
     telemetry,
     eventLog,
@@ -86,6 +88,12 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
       await pool.end();
     },
   };
+}
+
+/** Whoever has no key to check tokens with checks none; readConfig has seen to it that this is meant. */
+function authentication({ AUTH_JWT_SECRET, AUTH_JWKS_URL }: Config): Authenticate {
+  if (AUTH_JWT_SECRET) return jwtAuth({ secret: AUTH_JWT_SECRET });
+  return AUTH_JWKS_URL ? jwtAuth({ jwksUrl: AUTH_JWKS_URL }) : noAuth();
 }
 
 /** UUIDs of version 7, in the order of time. Random bytes are fetched for many at once: each fetch is a call of the system. */

@@ -11,6 +11,6 @@ export function orderService({ orders, transactions, clock, meter, newId, config
   return {
     name: 'order-service',
     needs: ['postgres'],
-    routers: [orderRoutes({ place, orders, transactions, clock, newEventId: newId, newOrderId: newId })],
+    routes: orderRoutes({ place, orders, transactions, clock, newEventId: newId, newOrderId: newId }),
   };
 }

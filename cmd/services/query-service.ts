@@ -3,5 +3,5 @@ import { deadLetterRoutes } from '../../internal/transport/http/dead-letter-rout
 import type { Service, Wiring } from '../wire.ts';
 
 export function queryService(wiring: Wiring): Service {
-  return { name: 'query-service', needs: ['postgres'], routers: [deadLetterRoutes(wiring)] };
+  return { name: 'query-service', needs: ['postgres'], routes: deadLetterRoutes(wiring) };
 }

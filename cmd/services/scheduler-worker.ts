@@ -24,7 +24,7 @@ export function schedulerWorker(wiring: Wiring): Service {
   return {
     name: 'scheduler-worker',
     needs: ['postgres', 'redis', 'stream'],
-    routers: [schedulerRoutes({ queue, report: dispatching.report, schedulerSwitch })],
+    routes: schedulerRoutes({ queue, report: dispatching.report, schedulerSwitch }),
     consumers: [
       scheduleConsumer({
         queue,

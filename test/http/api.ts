@@ -6,8 +6,12 @@ import { dispatchReport } from '../../internal/service/dispatch-report.ts';
 import { orderPlacer } from '../../internal/service/place-order.ts';
 import type { OrderStore } from '../../internal/service/ports.ts';
 import { httpApp } from '../../internal/transport/http/app.ts';
+import { type Authenticate, noAuth } from '../../internal/transport/http/auth.ts';
+import { deadLetterRoutes } from '../../internal/transport/http/dead-letter-routes.ts';
+import { docRoutes } from '../../internal/transport/http/doc-routes.ts';
 import { type Check, opsRoutes } from '../../internal/transport/http/ops-routes.ts';
 import { type OrderRouteDeps, orderRoutes } from '../../internal/transport/http/order-routes.ts';
+import { type Route, routerOf } from '../../internal/transport/http/route.ts';
 import { schedulerRoutes } from '../../internal/transport/http/scheduler-routes.ts';
 import { nextId } from '../support/builders.ts';
 import { memoryQueue, memoryStore } from '../support/in-memory.ts';
@@ -38,6 +42,8 @@ export async function startApi({
   routes = {} as Partial<OrderRouteDeps>,
   checks = [] as Check[],
   maxWaiting = 100,
+  authenticate = noAuth() as Authenticate,
+  more = [] as readonly Route[],
 } = {}) {
   const store = memoryStore();
   const clock = manualClock();
@@ -53,24 +59,27 @@ export async function startApi({
   const newOrderId = () => nextId('generated');
   let stopping = false;
   const metrics = { contentType: 'text/plain; version=0.0.4', metrics: async () => '# figures\n' };
+  const tables = [
+    orderRoutes({
+      place,
+      orders,
+      transactions: store.transactions,
+      clock,
+      newEventId,
+      newOrderId,
+      ...routes,
+    }),
+    schedulerRoutes({
+      queue,
+      report: dispatchReport({ queue, log, meter }),
+      schedulerSwitch: store.schedulerSwitch,
+    }),
+    deadLetterRoutes(store),
+    opsRoutes({ checks, isStopping: () => stopping, metrics }),
+    more,
+  ];
   const app = httpApp(
-    [
-      opsRoutes({ checks, isStopping: () => stopping, metrics }),
-      orderRoutes({
-        place,
-        orders,
-        transactions: store.transactions,
-        clock,
-        newEventId,
-        newOrderId,
-        ...routes,
-      }),
-      schedulerRoutes({
-        queue,
-        report: dispatchReport({ queue, log, meter }),
-        schedulerSwitch: store.schedulerSwitch,
-      }),
-    ],
+    [...tables, docRoutes(tables.flat())].map((table) => routerOf(table, authenticate)),
     log,
   );
   const server = createServer(app.callback());
@@ -84,6 +93,7 @@ export async function startApi({
     queue,
     log,
     port,
+    routes: tables.flat(),
     beginStopping() {
       stopping = true;
     },

@@ -1,11 +1,9 @@
 /** The operator's view of dead letters: look at them, have them handled again, or give them up. */
-import Router from '@koa/router';
-import type { Context } from 'koa';
 import { z } from 'zod';
 import { TiffinError } from '../../domain/errors.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { DeadLetter, DeadLetters } from '../../service/ports.ts';
-import { parse } from './errors.ts';
+import { type Route, route } from './route.ts';
 
 const ID = /^[1-9]\d{0,17}$/;
 const WHOLE = 'must be a whole number from 1 to 200';
@@ -15,47 +13,98 @@ const listQuery = z.object({
   limit: z.coerce.number({ error: WHOLE }).int(WHOLE).min(1, WHOLE).max(200, WHOLE).default(50),
 });
 
-export function deadLetterRoutes({ deadLetters }: { deadLetters: DeadLetters }): Router {
-  const router = new Router({ prefix: '/admin/dlq' });
+const deadLetter = z
+  .object({
+    id: z.string(),
+    consumer: z.string(),
+    eventId: z.string(),
+    orderId: z.string(),
+    topic: z.string(),
+    record: z.unknown().meta({ description: 'the record as it came' }),
+    error: z.string().optional().meta({ description: 'absent for one that is parked behind another' }),
+    retryCount: z.int().min(0),
+    createdAt: z.string().meta({ format: 'date-time' }),
+  })
+  .meta({ id: 'DeadLetter' });
 
-  router.get('/', async (ctx) => {
-    const { cursor, limit } = parse(listQuery, ctx.query);
-    const letters = await deadLetters.list({ limit: limit + 1, ...(cursor ? { after: cursor } : {}) });
-    const page = letters.slice(0, limit);
-    ctx.body = {
-      deadLetters: page.map(present),
-      nextCursor: letters.length > limit ? page.at(-1)?.id : null,
-    };
-  });
+const OPERATOR = { access: { roles: ['operator'] }, tag: 'Dead letters' } as const;
+const NOT_FOUND = { description: 'There is no such dead letter' };
 
-  router.get('/:id', async (ctx) => {
-    const letter = await deadLetters.find(pathId(ctx));
-    if (!letter) throw notFound(ctx);
-    ctx.body = present(letter);
-  });
-
-  /** The consumer handles it again within seconds, and after it what is parked behind it; a letter that fails again stays. */
-  router.post('/:id/replay', async (ctx) => {
-    if (!(await deadLetters.requestReplay(pathId(ctx)))) throw notFound(ctx);
-    ctx.status = 202;
-    ctx.body = { id: ctx.params.id, replay: 'requested' };
-  });
-
-  router.delete('/:id', async (ctx) => {
-    if (!(await deadLetters.discard(pathId(ctx)))) throw notFound(ctx);
-    ctx.status = 204;
-  });
-
-  return router;
+export function deadLetterRoutes({ deadLetters }: { deadLetters: DeadLetters }): readonly Route[] {
+  return [
+    route({
+      ...OPERATOR,
+      method: 'GET',
+      path: '/admin/dlq',
+      summary: 'All dead letters, in pages',
+      query: listQuery,
+      answers: {
+        200: {
+          description: 'A page, and the cursor of the next one',
+          schema: z.object({ deadLetters: z.array(deadLetter), nextCursor: z.string().nullish() }),
+        },
+      },
+      async handle(ctx, { query: { cursor, limit } }) {
+        const letters = await deadLetters.list({ limit: limit + 1, ...(cursor ? { after: cursor } : {}) });
+        const page = letters.slice(0, limit);
+        ctx.body = {
+          deadLetters: page.map(present),
+          nextCursor: letters.length > limit ? page.at(-1)?.id : null,
+        };
+      },
+    }),
+    route({
+      ...OPERATOR,
+      method: 'GET',
+      path: '/admin/dlq/:id',
+      summary: 'One dead letter',
+      answers: { 200: { description: 'The letter', schema: deadLetter }, 404: NOT_FOUND },
+      async handle(ctx, { params }) {
+        const letter = await deadLetters.find(letterId(params.id));
+        if (!letter) throw notFound(params.id);
+        ctx.body = present(letter);
+      },
+    }),
+    /** The consumer handles it again within seconds, and after it what is parked behind it; a letter that fails again stays. */
+    route({
+      ...OPERATOR,
+      method: 'POST',
+      path: '/admin/dlq/:id/replay',
+      summary: 'Has its consumer handle it again',
+      answers: {
+        202: {
+          description: 'It is handled within seconds; it stays should it fail again',
+          schema: z.object({ id: z.string(), replay: z.literal('requested') }),
+        },
+        404: NOT_FOUND,
+      },
+      async handle(ctx, { params: { id } }) {
+        if (!(await deadLetters.requestReplay(letterId(id)))) throw notFound(id);
+        ctx.status = 202;
+        ctx.body = { id, replay: 'requested' };
+      },
+    }),
+    route({
+      ...OPERATOR,
+      method: 'DELETE',
+      path: '/admin/dlq/:id',
+      summary: 'Gives it up; what is parked behind it goes on',
+      answers: { 204: { description: 'It is gone' }, 404: NOT_FOUND },
+      async handle(ctx, { params: { id } }) {
+        if (!(await deadLetters.discard(letterId(id)))) throw notFound(id);
+        ctx.status = 204;
+      },
+    }),
+  ];
 }
 
-function pathId(ctx: Context): string {
-  if (!ID.test(ctx.params.id)) throw notFound(ctx);
-  return ctx.params.id;
+function letterId(text: string): string {
+  if (!ID.test(text)) throw notFound(text);
+  return text;
 }
 
-function notFound(ctx: Context): TiffinError {
-  return new TiffinError('DEAD_LETTER_NOT_FOUND', `there is no dead letter '${ctx.params.id}'`);
+function notFound(id: string): TiffinError {
+  return new TiffinError('DEAD_LETTER_NOT_FOUND', `there is no dead letter '${id}'`);
 }
 
 function present({ createdAt, ...letter }: DeadLetter) {

@@ -1,24 +1,14 @@
 /** The routes of orders: place, read, list, cancel and reschedule. */
-import Router from '@koa/router';
 import type { Context } from 'koa';
-import { TiffinError } from '../../domain/errors.ts';
-import { toDecimal } from '../../domain/money.ts';
+import { z } from 'zod';
 import type { Order, OrderCommand, OrderId } from '../../domain/order.ts';
-import { toRfc3339 } from '../../domain/schedule.ts';
 import { type ChangeDeps, changeOrder } from '../../service/change-order.ts';
 import type { PlaceOrder, PlaceResult } from '../../service/place-order.ts';
 import type { Clock, OrderStore } from '../../service/ports.ts';
-import { readJson } from './body.ts';
-import { parse } from './errors.ts';
-import {
-  cancelBody,
-  idQuery,
-  listQuery,
-  orderId,
-  placeOrderBody,
-  rescheduleBody,
-  toCursor,
-} from './order-schemas.ts';
+import type { Principal } from './auth.ts';
+import { answerPlacement, assertReachable, customerOf, findOrder, orderIdOf } from './order-answers.ts';
+import { cancelBody, idQuery, listQuery, placeOrderBody, rescheduleBody, toCursor } from './order-schemas.ts';
+import { listedOrder, scheduledOrder, toListedOrder, toScheduledOrder } from './presenters.ts';
 import {
   etag,
   fingerprintOf,
@@ -28,10 +18,13 @@ import {
   sendAgain,
   traceparent,
 } from './request-headers.ts';
+import { type Route, route } from './route.ts';
 
 const PRODUCER = 'order-service';
 /** An order without a currency of its own is in the shop's. */
 const DEFAULT_CURRENCY = 'USD';
+const OWN_ORDERS = { roles: ['customer', 'operator'] } as const;
+const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
 
 export interface OrderRouteDeps extends ChangeDeps {
   readonly place: (command: PlaceOrder) => Promise<PlaceResult>;
@@ -40,69 +33,116 @@ export interface OrderRouteDeps extends ChangeDeps {
   readonly newOrderId: () => string;
 }
 
-export function orderRoutes(deps: OrderRouteDeps): Router {
-  const router = new Router();
-  const now = () => deps.clock.now();
-  const placeSchema = placeOrderBody(now);
-  const rescheduleSchema = rescheduleBody(now);
+export function orderRoutes(deps: OrderRouteDeps): readonly Route[] {
+  return [placing(deps), ...reading(deps), ...changing(deps)];
+}
 
-  router.post('/orders', async (ctx) => {
-    const body = parse(placeSchema, await readJson(ctx));
-    const fingerprint = fingerprintOf(body);
-    const key = idempotencyKey(ctx, 'POST /orders', fingerprint);
-    const result = await deps.place({
-      content: {
-        id: body.id ?? (deps.newOrderId() as OrderId),
-        customerName: body.customer_name,
-        items: [],
-        total: { minor: body.total_price, currency: DEFAULT_CURRENCY },
-      },
-      scheduledAt: body.scheduled_time,
-      fingerprint,
-      origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
-      idempotency: key && { key, answer: placed },
-    });
-    switch (result.outcome) {
-      case 'placed':
-        return send(ctx, placed(result.order));
-      case 'repeated':
-        return sendAgain(ctx, { ...placed(result.order), fingerprint });
-      case 'answered':
-        return sendAgain(ctx, result.answer);
-      case 'refused':
-        throw result.error;
-    }
+function placing(deps: OrderRouteDeps): Route {
+  return route({
+    method: 'POST',
+    path: '/orders',
+    access: OWN_ORDERS,
+    tag: 'Orders',
+    summary: 'Places an order, for now or for a time to come',
+    body: placeOrderBody(() => deps.clock.now()),
+    headers: ['Idempotency-Key'],
+    answers: {
+      201: { description: 'It was placed; also when it had been before', schema: scheduledOrder },
+      409: { description: 'The id is another order’s, or a request with this key is under way' },
+      422: { description: 'The idempotency key was used for another request' },
+    },
+    async handle(ctx, { body, principal }) {
+      const customerId = customerOf(principal);
+      // The same words from another customer are another order.
+      const fingerprint = customerId === undefined ? fingerprintOf(body) : fingerprintOf(body, customerId);
+      const key = idempotencyKey(ctx, principal, 'POST /orders', fingerprint);
+      const result = await deps.place({
+        content: {
+          id: body.id ?? (deps.newOrderId() as OrderId),
+          customerName: body.customer_name,
+          ...(customerId === undefined ? {} : { customerId }),
+          items: [],
+          total: { minor: body.total_price, currency: DEFAULT_CURRENCY },
+        },
+        scheduledAt: body.scheduled_time,
+        fingerprint,
+        origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
+        idempotency: key && { key, answer: placed },
+      });
+      answerPlacement(ctx, result, placed, fingerprint);
+    },
   });
+}
 
-  async function show(ctx: Context, id: OrderId): Promise<void> {
-    const [order] = await deps.orders.find([id]);
-    if (!order) throw new TiffinError('ORDER_NOT_FOUND', `there is no order '${id}'`);
+function reading({ orders }: OrderRouteDeps): Route[] {
+  async function show(ctx: Context, principal: Principal, id: OrderId): Promise<void> {
+    const order = await findOrder(orders, principal, id);
     send(ctx, { status: 200, headers: { ETag: etag(order.version) }, body: toScheduledOrder(order) });
   }
+  const shown = {
+    method: 'GET',
+    access: OWN_ORDERS,
+    tag: 'Orders',
+    summary: 'One order',
+    answers: { 200: { description: 'The order', schema: scheduledOrder }, 404: NOT_FOUND },
+  } as const;
 
-  router.get('/orders', async (ctx) => show(ctx, parse(idQuery, ctx.query).id));
-  router.get('/orders/:id', async (ctx) => show(ctx, pathId(ctx)));
+  return [
+    route({
+      ...shown,
+      path: '/orders',
+      query: idQuery,
+      handle: (ctx, { query, principal }) => show(ctx, principal, query.id),
+    }),
+    route({
+      ...shown,
+      path: '/orders/:id',
+      handle: (ctx, { params, principal }) => show(ctx, principal, orderIdOf(params.id)),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/orders',
+      access: { roles: ['operator'] },
+      tag: 'Orders',
+      summary: 'All orders, newest first, in pages',
+      query: listQuery,
+      answers: {
+        200: {
+          description: 'A page, and the cursor of the next one',
+          schema: z.object({ orders: z.array(listedOrder), nextCursor: z.string().nullable() }),
+        },
+      },
+      async handle(ctx, { query: { cursor, limit, ...filters } }) {
+        // One more than asked for tells whether there is a next page.
+        const found = await orders.list({
+          ...filters,
+          ...(cursor ? { after: cursor } : {}),
+          limit: limit + 1,
+        });
+        const page = found.slice(0, limit);
+        const last = page.at(-1);
+        ctx.body = {
+          orders: page.map(toListedOrder),
+          nextCursor: found.length > limit && last ? toCursor(last) : null,
+        };
+      },
+    }),
+  ];
+}
 
-  router.get('/v1/orders', async (ctx) => {
-    const { cursor, limit, ...filters } = parse(listQuery, ctx.query);
-    // One more than asked for tells whether there is a next page.
-    const found = await deps.orders.list({
-      ...filters,
-      ...(cursor ? { after: cursor } : {}),
-      limit: limit + 1,
-    });
-    const page = found.slice(0, limit);
-    const last = page.at(-1);
-    ctx.body = {
-      orders: page.map(toListedOrder),
-      nextCursor: found.length > limit && last ? toCursor(last) : null,
-    };
-  });
-
-  async function change(ctx: Context, command: OrderCommand, operation: string): Promise<void> {
-    const id = pathId(ctx);
+function changing(deps: OrderRouteDeps): Route[] {
+  async function change(
+    ctx: Context,
+    principal: Principal,
+    id: OrderId,
+    command: OrderCommand,
+    operation: string,
+  ): Promise<void> {
+    await assertReachable(deps.orders, principal, id);
     const key =
-      ctx.method === 'POST' ? idempotencyKey(ctx, operation, fingerprintOf(id, command)) : undefined;
+      ctx.method === 'POST'
+        ? idempotencyKey(ctx, principal, operation, fingerprintOf(id, command))
+        : undefined;
     const result = await changeOrder(deps, {
       id,
       command,
@@ -113,25 +153,52 @@ export function orderRoutes(deps: OrderRouteDeps): Router {
     if ('answer' in result) sendAgain(ctx, result.answer);
     else send(ctx, changed(result.order));
   }
+  const answers = {
+    200: { description: 'The order as it is now', schema: listedOrder },
+    404: NOT_FOUND,
+    409: { description: 'The order is beyond that' },
+    412: { description: 'The order has changed since the version of If-Match' },
+  };
 
-  router.post('/v1/orders/:id/cancel', async (ctx) => {
-    const { reason } = parse(cancelBody, await readJson(ctx, { optional: true })) ?? {};
-    await change(ctx, { type: 'cancel', ...(reason ? { reason } : {}) }, 'POST /v1/orders/{id}/cancel');
-  });
-
-  router.patch('/v1/orders/:id/schedule', async (ctx) => {
-    const { scheduledAt } = parse(rescheduleSchema, await readJson(ctx));
-    await change(ctx, { type: 'reschedule', scheduledAt }, 'PATCH /v1/orders/{id}/schedule');
-  });
-
-  return router;
-}
-
-function pathId(ctx: Context): OrderId {
-  // An id that no order can have is simply not there.
-  const parsed = orderId.safeParse(ctx.params.id);
-  if (!parsed.success) throw new TiffinError('ORDER_NOT_FOUND', `there is no order '${ctx.params.id}'`);
-  return parsed.data;
+  return [
+    route({
+      method: 'POST',
+      path: '/v1/orders/:id/cancel',
+      access: OWN_ORDERS,
+      tag: 'Orders',
+      summary: 'Cancels an order that has not ended',
+      body: cancelBody,
+      bodyOptional: true,
+      headers: ['Idempotency-Key', 'If-Match'],
+      answers: { ...answers, 422: { description: 'The idempotency key was used for another request' } },
+      handle: (ctx, { params, body, principal }) =>
+        change(
+          ctx,
+          principal,
+          orderIdOf(params.id),
+          { type: 'cancel', ...(body?.reason ? { reason: body.reason } : {}) },
+          'POST /v1/orders/{id}/cancel',
+        ),
+    }),
+    route({
+      method: 'PATCH',
+      path: '/v1/orders/:id/schedule',
+      access: OWN_ORDERS,
+      tag: 'Orders',
+      summary: 'Moves an order that has not been dispatched to another time',
+      body: rescheduleBody(() => deps.clock.now()),
+      headers: ['If-Match'],
+      answers,
+      handle: (ctx, { params, body: { scheduledAt }, principal }) =>
+        change(
+          ctx,
+          principal,
+          orderIdOf(params.id),
+          { type: 'reschedule', scheduledAt },
+          'PATCH /v1/orders/{id}/schedule',
+        ),
+    }),
+  ];
 }
 
 function placed(order: Order) {
@@ -144,51 +211,4 @@ function placed(order: Order) {
 
 function changed(order: Order) {
   return { status: 200, headers: { ETag: etag(order.version) }, body: toListedOrder(order) };
-}
-
-/** The words of the scheduled-orders dialect for an order's status. */
-function scheduledStatus(order: Order): 'CREATED' | 'PROCESSING' | 'COMPLETED' | 'FAILED' {
-  switch (order.status) {
-    case 'CREATED':
-      return 'CREATED';
-    case 'COMPLETED':
-    case 'DELIVERED':
-      return 'COMPLETED';
-    case 'FAILED':
-    case 'REJECTED':
-    case 'CANCELLED':
-      return 'FAILED';
-    default:
-      return 'PROCESSING';
-  }
-}
-
-function toScheduledOrder(order: Order) {
-  return {
-    id: order.id,
-    orderId: order.id,
-    customer_name: order.customerName,
-    total_price: toDecimal(order.total.minor),
-    status: scheduledStatus(order),
-    ...('reason' in order && order.reason ? { reason: order.reason } : {}),
-    ...(order.scheduledAt === undefined ? {} : { scheduled_time: toRfc3339(order.scheduledAt) }),
-    created_at: toRfc3339(order.createdAt),
-  };
-}
-
-function toListedOrder(order: Order) {
-  return {
-    id: order.id,
-    orderId: order.id,
-    customerName: order.customerName,
-    status: order.status,
-    ...('reason' in order && order.reason ? { reason: order.reason } : {}),
-    totalAmount: toDecimal(order.total.minor),
-    currency: order.total.currency,
-    ...(order.scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(order.scheduledAt) }),
-    dueAt: toRfc3339(order.dueAt),
-    createdAt: toRfc3339(order.createdAt),
-    updatedAt: toRfc3339(order.updatedAt),
-    version: order.version,
-  };
 }

@@ -22,7 +22,8 @@ export const orderId = z
 const text = z
   .string(expected('a string'))
   .refine((value) => !/[\p{Cc}\p{Cs}]/u.test(value), 'must not contain control characters')
-  .refine((value) => value.length <= 256, 'must be at most 256 characters');
+  .refine((value) => value.length <= 256, 'must be at most 256 characters')
+  .meta({ maxLength: 256 });
 
 const name = text
   .refine((value) => value.trim().length > 0, 'must not be empty')
@@ -40,6 +41,7 @@ const price = z
 /** Epoch ms. A time without an offset is refused: it would mean another moment on every machine. */
 const moment = z
   .string(expected('an RFC 3339 time'))
+  .meta({ format: 'date-time' })
   .pipe(
     z.iso.datetime({
       offset: true,

@@ -3,15 +3,17 @@ import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 import type { IdempotencyKey, StoredAnswer } from '../../service/ports.ts';
+import type { Principal } from './auth.ts';
 
 /** SHA-256, base64url, of what a request means: the parsed values, not the bytes. */
 export function fingerprintOf(...meaning: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(meaning)).digest('base64url');
 }
 
-/** The Idempotency-Key of a request for an operation, if it has one. */
+/** The Idempotency-Key of a principal's request for an operation, if it has one; another's key of the same name is another. */
 export function idempotencyKey(
   ctx: Context,
+  { subject }: Principal,
   operation: string,
   fingerprint: string,
 ): IdempotencyKey | undefined {
@@ -23,7 +25,7 @@ export function idempotencyKey(
       'Idempotency-Key must be 1 to 128 visible ASCII characters',
     );
   }
-  return { principal: 'anonymous', operation, key, fingerprint };
+  return { principal: subject, operation, key, fingerprint };
 }
 
 export function send(ctx: Context, { status, headers, body }: Omit<StoredAnswer, 'fingerprint'>): void {

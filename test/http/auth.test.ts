@@ -1,0 +1,395 @@
+/** Who may do what: tokens that are taken and refused, roles, and orders that are one's own or someone else's. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { jwtAuth, mayReach, noAuth } from '../../internal/transport/http/auth.ts';
+import { route } from '../../internal/transport/http/route.ts';
+import { placedOrder } from '../support/builders.ts';
+import { NOON } from '../support/manual-clock.ts';
+import { type Answer, type Api, startApi } from './api.ts';
+import { bearer, SECRET, tokenOf, unsigned } from './tokens.ts';
+
+const LATER = NOON + 60_000;
+const YESTERDAY_S = Math.floor(Date.now() / 1_000) - 86_400;
+
+function codes(answer: Answer): string[] {
+  return [String(answer.status), ...answer.body.errors.map(({ code }: { code: string }) => code)];
+}
+
+/** A route that answers who asked, for kitchens each at its own place. */
+const kitchen = route({
+  method: 'GET',
+  path: '/kitchens/:rid/tickets',
+  access: { roles: ['restaurant', 'operator'], self: { restaurant: 'rid' } },
+  tag: 'Test',
+  summary: 'Answers who asked',
+  answers: { 200: { description: 'The principal' } },
+  handle(ctx, { principal }) {
+    ctx.body = principal;
+  },
+});
+
+describe('a token', () => {
+  let api: Api;
+  before(async () => {
+    api = await startApi({ authenticate: jwtAuth({ secret: SECRET }), more: [kitchen] });
+  });
+  after(() => api.close());
+  const withToken = (token: string, path = '/scheduler') =>
+    api.ask('GET', path, { headers: { authorization: `Bearer ${token}` } });
+
+  async function assertInvalid(answer: Answer): Promise<void> {
+    assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
+    assert.equal(answer.headers['www-authenticate'], 'Bearer error="invalid_token"');
+  }
+
+  test('that is missing is asked for', async () => {
+    const none: Record<string, string>[] = [
+      {},
+      { authorization: 'Basic bWU6eA==' },
+      { authorization: 'Bearer' },
+    ];
+    for (const headers of none) {
+      const answer = await api.ask('GET', '/scheduler', { headers });
+      assert.deepEqual(
+        [...codes(answer), answer.headers['www-authenticate']],
+        ['401', 'UNAUTHORIZED', 'Bearer'],
+      );
+    }
+  });
+
+  test('is not asked for by probes, which anyone may use', async () => {
+    for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json', '/docs'])
+      assert.equal((await api.ask('GET', path)).status, 200, path);
+  });
+
+  const MALFORMED = ['nonsense', 'a.b.c', '..', ' ', 'e30.e30.e30', 'é', 'a'.repeat(8_000)];
+  for (const token of MALFORMED) {
+    test(`that is '${token.slice(0, 20)}' is refused`, async () => {
+      const answer = await withToken(Buffer.from(token).toString('latin1'));
+      assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
+      assert.deepEqual(api.log.at('error'), []);
+    });
+  }
+
+  test('that another secret signed is refused', async () => {
+    const token = await tokenOf({ sub: 'me', roles: ['operator'] }, { secret: `${SECRET}!` });
+    await assertInvalid(await withToken(token));
+  });
+
+  test('whose claims were changed after signing is refused', async () => {
+    const [header, , signature] = (await tokenOf({ sub: 'me', roles: ['customer'] })).split('.');
+    const claims = Buffer.from(
+      JSON.stringify({ sub: 'me', roles: ['operator'], exp: 4_000_000_000 }),
+    ).toString('base64url');
+    await assertInvalid(await withToken(`${header}.${claims}.${signature}`));
+  });
+
+  test('that nobody signed is refused', async () => {
+    await assertInvalid(await withToken(unsigned({ sub: 'me', roles: ['operator'] })));
+  });
+
+  test('that has expired is refused, and the answer says so', async () => {
+    const answer = await withToken(await tokenOf({ sub: 'me', roles: ['operator'], exp: YESTERDAY_S }));
+    await assertInvalid(answer);
+    assert.match(answer.body.errors[0].detail, /expired/);
+  });
+
+  test('that was taken before is refused once it has expired', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    const exp = Math.floor(Date.now() / 1_000) + 10;
+    const token = await tokenOf({ sub: 'me', roles: ['operator'], exp });
+    assert.deepEqual([(await withToken(token)).status, (await withToken(token)).status], [200, 200]);
+    t.mock.timers.setTime(exp * 1_000);
+    await assertInvalid(await withToken(token));
+  });
+
+  test('that is for later is refused', async () => {
+    const nbf = Math.floor(Date.now() / 1_000) + 600;
+    await assertInvalid(await withToken(await tokenOf({ sub: 'me', roles: ['operator'], nbf })));
+  });
+
+  const SUBJECTS: Record<string, unknown> = {
+    'no subject': undefined,
+    'an empty subject': '',
+    'a number as its subject': 7,
+    'a subject of 129 characters': 'a'.repeat(129),
+    'a null character in its subject': 'a\0b',
+  };
+  for (const [what, sub] of Object.entries(SUBJECTS)) {
+    test(`with ${what} is refused`, async () => {
+      await assertInvalid(await withToken(await tokenOf({ sub, roles: ['operator'] } as never)));
+    });
+  }
+
+  test('that never expires is refused', async () => {
+    await assertInvalid(await withToken(await tokenOf({ sub: 'me', roles: ['operator'], exp: undefined })));
+  });
+
+  for (const alg of ['HS256', 'HS384', 'HS512']) {
+    test(`is taken when it is signed with ${alg}`, async () => {
+      const secret = SECRET.repeat(2);
+      const long = await startApi({ authenticate: jwtAuth({ secret }) });
+      const token = await tokenOf({ sub: 'me', role: 'operator' }, { alg, secret });
+      const answer = await long.ask('GET', '/scheduler', { headers: { authorization: `bearer ${token}` } });
+      await long.close();
+      assert.equal(answer.status, 200);
+    });
+  }
+
+  test('names its roles in a list or alone, and those that there are not are ignored', async () => {
+    const path = '/kitchens/r-1/tickets';
+    const ask = async (claims: object) => withToken(await tokenOf({ sub: 'r-1', ...claims }), path);
+    for (const claims of [{ roles: ['chef', 'restaurant', 7] }, { role: 'restaurant' }])
+      assert.deepEqual((await ask(claims)).body, { subject: 'r-1', roles: ['restaurant'] });
+    for (const claims of [{}, { roles: [] }, { roles: 'restaurant' }, { role: 'OPERATOR' }, { roles: {} }])
+      assert.deepEqual(codes(await ask(claims)), ['403', 'FORBIDDEN'], JSON.stringify(claims));
+  });
+
+  test('without a role of the route is turned away, whatever else it asks for', async () => {
+    for (const role of ['customer', 'restaurant', 'rider']) {
+      const headers = await bearer('me', role);
+      for (const [method, path] of [
+        ['GET', '/scheduler'],
+        ['POST', '/scheduler/pause'],
+        ['GET', '/v1/orders?limit=0'],
+        ['GET', '/admin/dlq'],
+        ['DELETE', '/admin/dlq/1'],
+      ] as const)
+        assert.deepEqual(codes(await api.ask(method, path, { headers })), ['403', 'FORBIDDEN'], path);
+    }
+    assert.equal(await api.store.schedulerSwitch.isPaused(), false);
+  });
+
+  test('of a restaurant opens its own place and no other', async () => {
+    const ask = (rid: string, headers: Record<string, string>) =>
+      api.ask('GET', `/kitchens/${rid}/tickets`, { headers });
+    const mine = await bearer('r-1', 'restaurant');
+    assert.equal((await ask('r-1', mine)).status, 200);
+    for (const other of ['r-2', 'R-1', 'r-1%20', '%00'])
+      assert.deepEqual(codes(await ask(other, mine)), ['403', 'FORBIDDEN'], other);
+    assert.equal((await ask('r-2', await bearer('me', 'operator'))).status, 200);
+    assert.deepEqual(codes(await ask('r-1', await bearer('r-1', 'customer'))), ['403', 'FORBIDDEN']);
+  });
+
+  test('counts only with those roles that admit it', async () => {
+    const headers = await bearer('r-1', 'customer', 'restaurant');
+    const { body } = await api.ask('GET', '/kitchens/r-1/tickets', { headers });
+    assert.deepEqual(body.roles, ['restaurant']);
+  });
+
+  test('is asked for before the body is looked at', async () => {
+    assert.deepEqual(codes(await api.ask('POST', '/orders', { raw: '{' })), ['401', 'UNAUTHORIZED']);
+  });
+
+  test('does not make a route that is not there', async () => {
+    assert.deepEqual(codes(await api.ask('GET', '/nowhere')), ['404', 'ROUTE_NOT_FOUND']);
+    assert.deepEqual(codes(await api.ask('DELETE', '/scheduler')), ['405', 'METHOD_NOT_ALLOWED']);
+  });
+});
+
+describe('a customer', () => {
+  let api: Api;
+  let asha: { authorization: string };
+  let ravi: { authorization: string };
+  let operator: { authorization: string };
+  const BODY = { id: 'o-1', customer_name: 'Asha', total_price: 5 };
+  before(async () => {
+    api = await startApi({ authenticate: jwtAuth({ secret: SECRET }) });
+    [asha, ravi] = [await bearer('asha', 'customer'), await bearer('ravi', 'customer')];
+    operator = await bearer('me', 'operator');
+  });
+  after(() => api.close());
+  beforeEach(() => {
+    api.store.tables.orders.clear();
+    api.store.tables.answers.clear();
+    const order = (id: string, more: object) =>
+      placedOrder({ content: { id, ...more }, scheduledAt: LATER, at: NOON });
+    api.store.seed(
+      order('ashas', { customerId: 'asha' }),
+      order('ravis', { customerId: 'ravi' }),
+      order('nobodys', {}),
+    );
+  });
+  const stored = (id: string) => api.store.tables.orders.get(id as never)?.order;
+
+  test('reads, cancels and reschedules an order of their own', async () => {
+    for (const path of ['/orders/ashas', '/orders?id=ashas'])
+      assert.equal((await api.ask('GET', path, { headers: asha })).status, 200);
+    const body = { scheduledAt: '2030-01-01T15:00:00Z' };
+    const moved = await api.ask('PATCH', '/v1/orders/ashas/schedule', { headers: asha, body });
+    assert.equal(moved.status, 200);
+    const cancelled = await api.ask('POST', '/v1/orders/ashas/cancel', { headers: asha });
+    assert.deepEqual([cancelled.status, stored('ashas')?.status], [200, 'CANCELLED']);
+  });
+
+  test('does not learn that an order of someone else, or of nobody, exists', async () => {
+    const body = { scheduledAt: '2030-01-01T15:00:00Z' };
+    const about = async (id: string) => [
+      await api.ask('GET', `/orders/${id}`, { headers: asha }),
+      await api.ask('GET', `/orders?id=${id}`, { headers: asha }),
+      await api.ask('POST', `/v1/orders/${id}/cancel`, { headers: asha }),
+      await api.ask('PATCH', `/v1/orders/${id}/schedule`, { headers: asha, body }),
+    ];
+    const nowhere = await about('nowhere');
+    for (const id of ['ravis', 'nobodys']) {
+      for (const [index, answer] of (await about(id)).entries()) {
+        assert.deepEqual(codes(answer), ['404', 'ORDER_NOT_FOUND']);
+        assert.equal(answer.text, nowhere[index]?.text.replaceAll('nowhere', id));
+      }
+      assert.equal(stored(id)?.version, 1);
+    }
+  });
+
+  test('places an order that is theirs, and an operator one that is nobody’s in particular', async () => {
+    assert.equal((await api.order(BODY, asha)).status, 201);
+    assert.equal(stored('o-1')?.customerId, 'asha');
+    assert.equal((await api.ask('GET', '/orders/o-1', { headers: asha })).status, 200);
+    assert.equal((await api.order({ ...BODY, id: 'o-2' }, operator)).status, 201);
+    assert.equal(stored('o-2')?.customerId, undefined);
+    assert.equal((await api.ask('GET', '/orders/o-1', { headers: operator })).status, 200);
+  });
+
+  test('who is also an operator orders for nobody in particular', async () => {
+    await api.order(BODY, await bearer('asha', 'customer', 'operator'));
+    assert.equal(stored('o-1')?.customerId, undefined);
+  });
+
+  test('gets the same answer to the same order, and nobody else does', async () => {
+    const first = await api.order(BODY, asha);
+    const again = await api.order(BODY, asha);
+    assert.deepEqual([again.status, again.text], [201, first.text]);
+    assert.deepEqual(codes(await api.order(BODY, ravi)), ['409', 'ORDER_ID_TAKEN']);
+    assert.deepEqual(codes(await api.order(BODY, operator)), ['409', 'ORDER_ID_TAKEN']);
+  });
+
+  test('has idempotency keys of their own', async () => {
+    const { id: _, ...body } = BODY;
+    const key = { 'idempotency-key': 'k-1' };
+    const hers = await api.order(body, { ...asha, ...key });
+    const his = await api.order({ ...body, total_price: 6 }, { ...ravi, ...key });
+    assert.deepEqual([hers.status, his.status], [201, 201]);
+    assert.notEqual(hers.body.id, his.body.id);
+    const again = await api.order(body, { ...asha, ...key });
+    assert.deepEqual([again.text, again.headers['idempotency-replayed']], [hers.text, 'true']);
+  });
+
+  test('does not cancel through a role that the route is not for', async () => {
+    api.store.seed(
+      placedOrder({ content: { id: 'kitchens', restaurantId: 'r-1' }, scheduledAt: LATER, at: NOON }),
+    );
+    const headers = await bearer('r-1', 'customer', 'restaurant');
+    assert.deepEqual(codes(await api.ask('POST', '/v1/orders/kitchens/cancel', { headers })), [
+      '404',
+      'ORDER_NOT_FOUND',
+    ]);
+  });
+});
+
+test('everybody reaches what is theirs, and an operator all', () => {
+  const owner = { customerId: 'c', restaurantId: 'r', riderId: 'd' };
+  assert.equal(mayReach({ subject: 'c', roles: ['customer'] }, owner), true);
+  assert.equal(mayReach({ subject: 'r', roles: ['restaurant'] }, owner), true);
+  assert.equal(mayReach({ subject: 'd', roles: ['rider'] }, owner), true);
+  assert.equal(mayReach({ subject: 'x', roles: ['operator'] }, {}), true);
+  assert.equal(mayReach({ subject: 'r', roles: ['customer'] }, owner), false);
+  assert.equal(mayReach({ subject: 'c', roles: ['customer', 'rider', 'restaurant'] }, {}), false);
+  assert.equal(mayReach({ subject: 'c', roles: [] }, owner), false);
+});
+
+test('where nobody has to log in, everybody is an operator', async () => {
+  assert.deepEqual(await noAuth()({} as never), { subject: 'anonymous', roles: ['operator'] });
+});
+
+describe('published keys', () => {
+  type Keys = Awaited<ReturnType<typeof generateKeyPair>>;
+
+  /** A login service that publishes a key under the id 'k-1', and signs with it. */
+  async function login(
+    t: TestContext,
+    { alg = 'ES256', status = 200, publish = (jwks: unknown) => jwks } = {},
+  ) {
+    const keys = await generateKeyPair(alg);
+    const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'k-1', alg, use: 'sig' };
+    let asked = 0;
+    const server = createServer((_, response) => {
+      asked += 1;
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(publish({ keys: [jwk] })));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`;
+    const api = await startApi({ authenticate: jwtAuth({ jwksUrl }) });
+    t.after(api.close);
+    return {
+      api,
+      jwk,
+      server,
+      asked: () => asked,
+      async ask({ signer = keys as Keys, kid = 'k-1' } = {}): Promise<Answer> {
+        const token = await new SignJWT({ sub: 'me', roles: ['operator'] })
+          .setProtectedHeader({ alg, kid })
+          .setExpirationTime('1h')
+          .sign(signer.privateKey);
+        return api.ask('GET', '/scheduler', { headers: { authorization: `Bearer ${token}` } });
+      },
+    };
+  }
+
+  for (const alg of ['ES256', 'RS256', 'PS256', 'EdDSA']) {
+    test(`check a token that is signed with ${alg}, and are fetched once`, async (t) => {
+      const { ask, asked } = await login(t, { alg });
+      assert.deepEqual([(await ask()).status, (await ask()).status, asked()], [200, 200, 1]);
+    });
+  }
+
+  test('refuse a token that another key signed, under their name or its own', async (t) => {
+    const { ask, api } = await login(t);
+    const signer = await generateKeyPair('ES256');
+    for (const kid of ['k-1', 'k-2']) {
+      const answer = await ask({ signer, kid });
+      assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
+      assert.equal(answer.headers['www-authenticate'], 'Bearer error="invalid_token"');
+    }
+    assert.deepEqual(api.log.at('error'), []);
+  });
+
+  test('that are withdrawn end their tokens within minutes', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    let published = true;
+    const { ask } = await login(t, { publish: (jwks) => (published ? jwks : { keys: [] }) });
+    assert.equal((await ask()).status, 200);
+    published = false;
+    t.mock.timers.setTime(Date.now() + 12 * 60_000);
+    assert.deepEqual(codes(await ask()), ['401', 'UNAUTHORIZED']);
+  });
+
+  test('are no secret that a token could be signed with', async (t) => {
+    const { api, jwk } = await login(t);
+    const token = await new SignJWT({ sub: 'me', roles: ['operator'] })
+      .setProtectedHeader({ alg: 'HS256', kid: 'k-1' })
+      .setExpirationTime('1h')
+      .sign(Buffer.from(JSON.stringify(jwk)));
+    const answer = await api.ask('GET', '/scheduler', { headers: { authorization: `Bearer ${token}` } });
+    assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
+  });
+
+  test('that cannot be had make it 503, and nothing more is told', async (t) => {
+    const gone = await login(t);
+    gone.server.close();
+    const down = await login(t, { status: 500 });
+    const wrong = await login(t, { publish: () => ({ no: 'keys' }) });
+    for (const { ask, api } of [gone, down, wrong]) {
+      const answer = await ask();
+      assert.deepEqual(codes(answer), ['503', 'UNAVAILABLE']);
+      assert.equal(answer.headers['retry-after'], '2');
+      assert.doesNotMatch(answer.text, /127\.0\.0\.1|ECONNREFUSED/);
+      assert.equal((await api.ask('GET', '/livez')).status, 200);
+    }
+  });
+});

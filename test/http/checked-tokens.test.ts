@@ -1,0 +1,43 @@
+/** Tokens that need not be checked again for a minute. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { checkedTokens } from '../../internal/transport/http/checked-tokens.ts';
+
+const NOW = 1_900_000_000_000;
+const NEXT_DAY_S = NOW / 1_000 + 86_400;
+const ME = { subject: 'me', roles: ['customer'] } as const;
+
+function checked(t: TestContext) {
+  t.mock.timers.enable({ apis: ['Date'], now: NOW });
+  return checkedTokens();
+}
+
+test('a token is known until it expires, and another is not', (t) => {
+  const tokens = checked(t);
+  tokens.remember('t', ME, NOW / 1_000 + 30);
+  assert.equal(tokens.recall('t'), ME);
+  assert.equal(tokens.recall('T'), undefined);
+  t.mock.timers.setTime(NOW + 29_999);
+  assert.equal(tokens.recall('t'), ME);
+  t.mock.timers.setTime(NOW + 30_000);
+  assert.equal(tokens.recall('t'), undefined);
+});
+
+test('a token is forgotten after a minute, however often it was asked for', (t) => {
+  const tokens = checked(t);
+  tokens.remember('t', ME, NEXT_DAY_S);
+  for (const time of [0, 30_000, 59_999]) {
+    t.mock.timers.setTime(NOW + time);
+    assert.equal(tokens.recall('t'), ME);
+  }
+  t.mock.timers.setTime(NOW + 60_000);
+  assert.equal(tokens.recall('t'), undefined);
+});
+
+test('of many tokens at most ten thousand are kept, the latest', (t) => {
+  const tokens = checked(t);
+  for (let n = 0; n < 20_000; n += 1) tokens.remember(`t-${n}`, ME, NEXT_DAY_S);
+  const kept = Array.from({ length: 20_000 }, (_, n) => n).filter((n) => tokens.recall(`t-${n}`));
+  assert.ok(kept.length <= 10_000 && kept.length >= 5_000, String(kept.length));
+  assert.equal(kept.at(-1), 19_999);
+});

@@ -1,0 +1,92 @@
+/** Every route of every service, as the program wires them: nobody comes in without a token where one is asked for. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { readConfig } from '../../cmd/config.ts';
+import { type Running, run } from '../../cmd/run.ts';
+import { type Service, wire } from '../../cmd/wire.ts';
+import { recordingLog } from '../support/recording-log.ts';
+import { freshDatabase, freshRedis } from '../support/servers.ts';
+import { bearer, SECRET } from './tokens.ts';
+
+const FOLDER = path.resolve(import.meta.dirname, '../../cmd/services');
+const log = recordingLog();
+let services: Service[];
+let running: Running | undefined;
+let dropServers: (() => Promise<unknown>) | undefined;
+
+before(async () => {
+  const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
+  dropServers = () => Promise.all([database.drop(), redis.drop()]);
+  const given = { PORT: '0', DATABASE_URL: database.url, REDIS_URL: redis.url, AUTH_JWT_SECRET: SECRET };
+  const wiring = await wire({ ...readConfig(given), DATABASE_URL: database.url, REDIS_URL: redis.url }, log);
+  const modules = await Promise.all(
+    readdirSync(FOLDER)
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => import(path.join(FOLDER, file))),
+  );
+  services = modules.map((module) => Object.values<(from: typeof wiring) => Service>(module)[0]!(wiring));
+  // Their loops and consumers are not what this is about.
+  running = await run(
+    services.map(({ name, needs, routes = [] }) => ({ name, needs, routes })),
+    wiring,
+  );
+});
+
+after(async () => {
+  await running?.stop();
+  await dropServers?.();
+});
+
+const routes = () => services.flatMap(({ routes = [] }) => routes);
+const ask = (method: string, route: string, headers: Record<string, string> = {}) =>
+  fetch(running!.url + route.replace(/:\w+/g, 'x-1'), { method, headers });
+
+test('without a token, every route but those for anyone answers 401', async () => {
+  const guarded = routes().filter(({ access }) => access !== 'anyone');
+  assert.ok(guarded.length > 10, 'there are routes');
+  for (const { method, path } of guarded) {
+    const answer = await ask(method, path);
+    assert.deepEqual([answer.status, answer.headers.get('www-authenticate')], [401, 'Bearer'], path);
+    const { errors } = (await answer.json()) as { errors: { code: string }[] };
+    assert.equal(errors[0]?.code, 'UNAUTHORIZED');
+  }
+});
+
+test('with a token that has none of its roles, every route but those for anyone answers 403', async () => {
+  const nobody = await bearer('x-1', 'passer-by');
+  for (const { method, path, access } of routes())
+    if (access !== 'anyone') assert.equal((await ask(method, path, nobody)).status, 403, path);
+});
+
+test('an operator may do everything', () => {
+  for (const { method, path, access } of routes())
+    if (access !== 'anyone') assert.ok(access.roles.includes('operator'), `${method} ${path}`);
+});
+
+test('what someone may do only for themselves names a role of the route and a parameter of its path', () => {
+  for (const { path, access } of routes()) {
+    if (access === 'anyone') continue;
+    for (const [role, parameter] of Object.entries(access.self ?? {})) {
+      assert.ok((access.roles as string[]).includes(role), `${path} is not for ${role}`);
+      assert.ok(path.includes(`:${parameter}`), `${path} has no ${parameter}`);
+    }
+  }
+});
+
+test('no two services take the same method of the same path', () => {
+  const all = routes().map(({ method, path }) => `${method} ${path.replace(/:\w+/g, ':')}`);
+  assert.deepEqual(
+    all.filter((name, index) => all.indexOf(name) !== index),
+    [],
+  );
+});
+
+test('the document of the process has the routes of its services', async () => {
+  const document = (await (await ask('GET', '/openapi.json')).json()) as { paths: Record<string, object> };
+  for (const { method, path } of routes()) {
+    const operation = document.paths[path.replace(/:(\w+)/g, '{$1}')];
+    assert.ok(operation && method.toLowerCase() in operation, `${method} ${path}`);
+  }
+});
