@@ -11,6 +11,11 @@ export async function readJson(ctx: Context, { optional = false } = {}): Promise
   const length = ctx.request.length;
   if (optional && (length === 0 || (length === undefined && !ctx.req.headers['transfer-encoding'])))
     return undefined;
+  return parseJson(await readText(ctx));
+}
+
+/** The text of a JSON body as it was sent, where that matters. Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE or MALFORMED_JSON. */
+export async function readText(ctx: Context): Promise<string> {
   const type = ctx.req.headers['content-type'] ?? '';
   if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type)) {
     throw new TiffinError(
@@ -22,7 +27,10 @@ export async function readJson(ctx: Context, { optional = false } = {}): Promise
   if (encoding && encoding !== 'identity') {
     throw new TiffinError('UNSUPPORTED_MEDIA_TYPE', `the body must not be encoded; it is '${encoding}'`);
   }
-  const text = await readText(ctx, length);
+  return readWithin(ctx);
+}
+
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -30,9 +38,9 @@ export async function readJson(ctx: Context, { optional = false } = {}): Promise
   }
 }
 
-async function readText(ctx: Context, length: number | undefined): Promise<string> {
+async function readWithin(ctx: Context): Promise<string> {
   try {
-    return await getRawBody(ctx.req, { limit: MAX_BODY, length, encoding: 'utf-8' });
+    return await getRawBody(ctx.req, { limit: MAX_BODY, length: ctx.request.length, encoding: 'utf-8' });
   } catch (error) {
     const type = (error as { type?: string }).type;
     if (type === 'entity.too.large') {

@@ -70,7 +70,7 @@ CREATE TABLE payments (
   CHECK ((state = 'REFUNDED') = (refunded_at IS NOT NULL)),
   CHECK (state <> 'REFUNDED' OR refunded = captured),
   CHECK (state <> 'FAILED' OR reason IS NOT NULL)
-);
+) WITH (fillfactor = 50);
 
 CREATE TABLE tickets (
   order_id           varchar(64) COLLATE "C" PRIMARY KEY,
@@ -90,17 +90,23 @@ CREATE TABLE riders (
   is_on_duty boolean NOT NULL DEFAULT true,
   latitude   double precision CHECK (latitude BETWEEN -90 AND 90),
   longitude  double precision CHECK (longitude BETWEEN -180 AND 180),
-  -- Orders on the way with this rider, and how many may be.
-  carrying   integer NOT NULL DEFAULT 0 CHECK (carrying BETWEEN 0 AND capacity),
+  -- Orders on the way with this rider, and how many may be when another is given out; whose capacity is lowered, or who
+  -- gets one from somebody else, may carry more for a while.
+  carrying   integer NOT NULL DEFAULT 0 CHECK (carrying >= 0),
   capacity   integer NOT NULL DEFAULT 2 CHECK (capacity > 0),
   moved_at   timestamptz(3) NOT NULL DEFAULT now(),
   CHECK ((latitude IS NULL) = (longitude IS NULL))
 ) WITH (fillfactor = 50);
+-- The nearest to a pickup, by the distance in degrees; which of those it is to be, their distance in metres decides.
+CREATE INDEX riders_free ON riders USING gist (point(longitude, latitude))
+  WHERE is_on_duty AND carrying < capacity AND latitude IS NOT NULL;
 
 CREATE TABLE deliveries (
   order_id       varchar(64) COLLATE "C" PRIMARY KEY,
   state          varchar(16) NOT NULL CHECK (state IN ('REQUESTED', 'ASSIGNED', 'PICKED_UP', 'DELIVERED', 'RELEASED')),
-  rider_id       varchar(64),
+  rider_id       varchar(64) COLLATE "C",
+  -- One of that rider's places is taken: riders.carrying counts these rows.
+  holds_place    boolean NOT NULL DEFAULT false,
   restaurant_id  varchar(64),
   pickup_address varchar(512),
   -- [latitude, longitude], where known.
@@ -116,6 +122,7 @@ CREATE TABLE deliveries (
   eta_p90        timestamptz(3),
   eta_at         timestamptz(3),
   CHECK (rider_id IS NOT NULL OR state IN ('REQUESTED', 'RELEASED')),
+  CHECK (NOT holds_place OR state IN ('ASSIGNED', 'PICKED_UP')),
   CHECK (eta_p90 >= eta)
 );
 CREATE INDEX deliveries_of_rider ON deliveries (rider_id, order_id) WHERE state IN ('ASSIGNED', 'PICKED_UP');

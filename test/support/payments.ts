@@ -1,0 +1,132 @@
+/** Payments for tests: ledger and timers in memory, and a bank that knows what it really did with each order's money. */
+import { TiffinError } from '../../internal/domain/errors.ts';
+import type { OrderId } from '../../internal/domain/order.ts';
+import type { Payment, PaymentAnswer } from '../../internal/domain/payment.ts';
+import type { PaymentProvider, PaymentRequest, Payments } from '../../internal/service/payment-ports.ts';
+import type { Timer, Timers } from '../../internal/service/scheduler-ports.ts';
+
+export interface MemoryPayments extends Payments {
+  readonly rows: Map<OrderId, Payment>;
+}
+
+export function memoryPayments(): MemoryPayments {
+  const rows = new Map<OrderId, Payment>();
+  const find = async (ids: readonly OrderId[]) =>
+    new Map(ids.flatMap((id) => (rows.has(id) ? [[id, rows.get(id) as Payment] as const] : [])));
+  return {
+    rows,
+    find,
+    lock: (_tx, ids) => find(ids),
+    async save(_tx, payments) {
+      for (const payment of payments) rows.set(payment.orderId, payment);
+    },
+  };
+}
+
+export interface MemoryTimers extends Timers {
+  /** When each order's timer runs out, epoch ms. */
+  readonly due: Map<OrderId, number>;
+}
+
+/** Timers of one kind. */
+export function memoryTimers(): MemoryTimers {
+  const due = new Map<OrderId, number>();
+  return {
+    due,
+    async set(_tx, timers: readonly Timer[]) {
+      for (const { orderId, dueAt } of timers) due.set(orderId, dueAt);
+    },
+    async clear(_tx, timers) {
+      for (const { orderId } of timers) due.delete(orderId);
+    },
+    async *waiting() {},
+  };
+}
+
+/** How a request goes: `lost` is carried out and not answered, `away` neither; `pending` is for authorizations. */
+export type Manner = 'answered' | 'lost' | 'away' | 'pending';
+
+/** The money of one order as the bank has it, minor units. */
+export interface Account {
+  charges: number;
+  held: number;
+  captured: number;
+  refunded: number;
+}
+
+export interface Bank extends PaymentProvider {
+  readonly requests: readonly PaymentRequest[];
+  /** Requests that a bank never gets from a program without faults. */
+  readonly faults: readonly string[];
+  account(orderId: string): Account;
+}
+
+/** Remembers what it did under each key. `mannerOf` says how each request goes, `refuses` whose card is declined. */
+export function bank({
+  mannerOf = (_request: PaymentRequest): Manner => 'answered',
+  refuses = (_orderId: string): boolean => false,
+  pass = async (): Promise<void> => {},
+} = {}): Bank {
+  const requests: PaymentRequest[] = [];
+  const faults: string[] = [];
+  const done = new Map<string, PaymentAnswer>();
+  const abandoned = new Set<string>();
+  const accounts = new Map<string, Account>();
+  const account = (orderId: string) => {
+    const known = accounts.get(orderId) ?? { charges: 0, held: 0, captured: 0, refunded: 0 };
+    accounts.set(orderId, known);
+    return known;
+  };
+
+  function carryOut({ orderId, step, amount, authorizationKey = '' }: PaymentRequest): PaymentAnswer {
+    const own = account(orderId);
+    const expect = (isSo: boolean) => {
+      if (!isSo) faults.push(`${step} of ${orderId} with ${JSON.stringify(own)}`);
+    };
+    switch (step) {
+      case 'authorize':
+        if (abandoned.has(orderId)) return { outcome: 'declined', reason: 'ABANDONED' };
+        if (refuses(orderId)) return { outcome: 'declined', reason: 'CARD_DECLINED' };
+        own.charges += 1;
+        own.held += amount.minor;
+        return { outcome: 'done', authorizationId: `auth-${orderId}` };
+      case 'abandon':
+        expect(authorizationKey === `${orderId}:authorize`);
+        abandoned.add(orderId);
+        own.held = 0;
+        break;
+      case 'capture':
+        expect(own.held === amount.minor);
+        own.captured += amount.minor;
+        own.held = 0;
+        break;
+      case 'void':
+        expect(own.captured === 0);
+        own.held = 0;
+        break;
+      case 'refund':
+        expect(own.captured === amount.minor);
+        own.refunded += amount.minor;
+    }
+    return { outcome: 'done' };
+  }
+
+  return {
+    requests,
+    faults,
+    account,
+    async carryOut(request) {
+      await pass();
+      const manner = mannerOf(request);
+      requests.push(request);
+      const key = request.idempotencyKey;
+      if (manner === 'away') throw new TiffinError('UNAVAILABLE', 'the bank is closed');
+      const isPending = manner === 'pending' && request.step === 'authorize' && !done.has(key);
+      const answer = done.get(key) ?? (isPending ? { outcome: 'pending' as const } : carryOut(request));
+      if (!isPending) done.set(key, answer);
+      await pass();
+      if (manner === 'lost') throw new TiffinError('UNAVAILABLE', 'the answer was lost');
+      return answer;
+    },
+  };
+}
