@@ -55,21 +55,6 @@ export type TimelineEntry =
   | { readonly status: OrderStatus; readonly at: number }
   | { readonly fact: string; readonly at: number };
 
-export type OrderState =
-  | { readonly status: 'CREATED' }
-  | { readonly status: 'PROCESSING' }
-  | { readonly status: 'CONFIRMED' }
-  | { readonly status: 'ACCEPTED' }
-  | { readonly status: 'PREPARING' }
-  | { readonly status: 'RIDER_ASSIGNED' }
-  | { readonly status: 'OUT_FOR_DELIVERY' }
-  | { readonly status: 'DELIVERED' }
-  | { readonly status: 'COMPLETED' }
-  | { readonly status: 'FAILED'; readonly reason: string }
-  | { readonly status: 'REJECTED'; readonly reason: string }
-  | { readonly status: 'CANCELLED'; readonly reason?: string };
-
-export type OrderStatus = OrderState['status'];
 export const ORDER_STATUSES = [
   'CREATED',
   'PROCESSING',
@@ -83,9 +68,15 @@ export const ORDER_STATUSES = [
   'FAILED',
   'REJECTED',
   'CANCELLED',
-] as const satisfies readonly OrderStatus[];
+] as const;
+export type OrderStatus = (typeof ORDER_STATUSES)[number];
 /** The states on the way to the order's end, as opposed to the three it can drop out into. */
 export type Milestone = Exclude<OrderStatus, 'FAILED' | 'REJECTED' | 'CANCELLED'>;
+
+export type OrderState =
+  | { readonly status: Milestone }
+  | { readonly status: 'FAILED' | 'REJECTED'; readonly reason: string }
+  | { readonly status: 'CANCELLED'; readonly reason?: string };
 
 export type Order = OrderContent &
   OrderState & {

@@ -62,6 +62,17 @@ export const ALL_TOPICS: readonly string[] = [
   ...new Set([...Object.values(TOPICS).flat(), ...INBOUND_TOPICS, ...DEAD_LETTER_TOPICS]),
 ];
 
+/** Topics that no service of Tiffin reads, so that they may be left out. */
+export const OUTSIDE_TOPICS: readonly string[] = [
+  'order.created',
+  'order.completed',
+  'order_placed',
+  'order_events',
+  'order_status_updates',
+  'db_write_order_status',
+  'notification_sent',
+];
+
 /** The event types that appear on a topic. */
 export function typesOn(topic: string): EventType[] {
   return (Object.keys(TOPICS) as EventType[]).filter((type) => TOPICS[type].includes(topic));

@@ -21,7 +21,9 @@ export interface ChangeDeps {
 
 export interface ChangeOrder {
   readonly id: OrderId;
-  readonly command: OrderCommand;
+  readonly command?: OrderCommand;
+  /** Instead of one command: those that the order as it stands calls for. */
+  readonly commands?: (order: Order) => readonly OrderCommand[];
   readonly origin: Origin;
   /** The versions the client has seen, where it insists on one. */
   readonly ifVersion?: readonly number[] | undefined;
@@ -35,7 +37,7 @@ export type ChangeResult = { readonly order: Order } | { readonly answer: Stored
 /** Throws ORDER_NOT_FOUND, VERSION_MISMATCH, ALREADY_DISPATCHED, ILLEGAL_TRANSITION or IDEMPOTENCY_KEY_REUSED; nothing is changed then. */
 export async function changeOrder(
   deps: ChangeDeps,
-  { id, command, origin, ifVersion, idempotency }: ChangeOrder,
+  { id, command, commands = () => (command ? [command] : []), origin, ifVersion, idempotency }: ChangeOrder,
 ): Promise<ChangeResult> {
   return deps.transactions.run(async (tx) => {
     const order = (await tx.lockOrders([id])).get(id);
@@ -48,12 +50,15 @@ export async function changeOrder(
     if (ifVersion && !ifVersion.includes(order.version)) {
       throw new TiffinError('VERSION_MISMATCH', `order '${id}' is at version ${order.version} now`);
     }
-    const decision = decide(command, order, deps.clock.now());
-    if ('refused' in decision) throw refusal(decision.refused, order);
+    const now = deps.clock.now();
     let changed = order;
-    const events = decision.events.map((event) => {
-      changed = evolve(changed, event);
-      return announce(event, changed, deps.newEventId(), origin);
+    const events = commands(order).flatMap((next) => {
+      const decision = decide(next, changed, now);
+      if ('refused' in decision) throw refusal(decision.refused, changed);
+      return decision.events.map((event) => {
+        changed = evolve(changed, event);
+        return announce(event, changed, deps.newEventId(), origin);
+      });
     });
     if (events.length > 0) await tx.saveOrders([changed]);
     await tx.appendEvents(events);

@@ -1,7 +1,13 @@
 /** An order as a row of the orders table, both ways. */
 import { toDecimalText } from '../../domain/money.ts';
-import type { Address, Order, OrderId, OrderItem, OrderStatus, TimelineEntry } from '../../domain/order.ts';
+import type { Order, OrderContent, OrderId, OrderStatus, TimelineEntry } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
+
+/** What has no column of its own; null for an order that carries none of it. */
+type Content = Pick<
+  OrderContent,
+  'items' | 'deliveryAddress' | 'toCustomer' | 'contact' | 'paymentToken' | 'specialInstructions' | 'price'
+>;
 
 export interface OrderRow {
   order_id: string;
@@ -13,7 +19,7 @@ export interface OrderRow {
   /** NUMERIC as text. */
   total_amount: string;
   currency: string;
-  content: { items?: OrderItem[]; deliveryAddress?: Address } | null;
+  content: Partial<Content> | null;
   scheduled_at: Date | null;
   due_at: Date;
   created_at: Date;
@@ -32,8 +38,8 @@ export function toOrder(row: OrderRow): Order {
     ...(row.customer_name === null ? {} : { customerName: row.customer_name }),
     ...(row.customer_id === null ? {} : { customerId: row.customer_id }),
     ...(row.restaurant_id === null ? {} : { restaurantId: row.restaurant_id }),
-    items: row.content?.items ?? [],
-    ...(row.content?.deliveryAddress ? { deliveryAddress: row.content.deliveryAddress } : {}),
+    items: [],
+    ...row.content,
     total: { minor: Number(row.total_amount.replace('.', '')), currency: row.currency },
     ...(row.scheduled_at === null ? {} : { scheduledAt: row.scheduled_at.getTime() }),
     dueAt: row.due_at.getTime(),
@@ -62,7 +68,6 @@ export function toChangedColumns(order: Order) {
 
 /** Every column, as JSON for json_to_recordset. */
 export function toColumns(order: Order, fingerprint: string) {
-  const carries = order.items.length > 0 || order.deliveryAddress;
   // Placing is the hot path, and a spread costs more there than all the rest of this.
   return Object.assign(toChangedColumns(order), {
     customer_id: order.customerId,
@@ -70,8 +75,14 @@ export function toColumns(order: Order, fingerprint: string) {
     restaurant_id: order.restaurantId,
     total_amount: toDecimalText(order.total.minor),
     currency: order.total.currency,
-    content: carries ? { items: order.items, deliveryAddress: order.deliveryAddress } : undefined,
+    content: contentOf(order),
     created_at: toRfc3339(order.createdAt),
     fingerprint,
   });
+}
+
+function contentOf(order: Order): Content | undefined {
+  const { items, deliveryAddress, toCustomer, contact, paymentToken, specialInstructions, price } = order;
+  if (items.length === 0 && !deliveryAddress && !toCustomer && !contact) return undefined;
+  return { items, deliveryAddress, toCustomer, contact, paymentToken, specialInstructions, price } as Content;
 }

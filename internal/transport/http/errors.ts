@@ -77,14 +77,23 @@ export function parse<T>(schema: z.ZodType<T>, input: unknown): T {
   throw new TiffinError('INVALID_INPUT', problems.map(({ detail }) => detail).join('; '), { problems });
 }
 
-function toProblem({ path, message }: z.core.$ZodIssue): Problem {
-  const steps = path.map(String);
+function toProblem(issue: z.core.$ZodIssue): Problem {
+  const steps = issue.path.map(String);
   const name = steps.join('.') || 'body';
   return {
-    code: `INVALID_${toUpperSnake(steps[0] ?? 'body')}`,
-    detail: `${name} ${message}`,
+    code: codeOf(issue, steps),
+    detail: `${name} ${issue.message}`,
     pointer: steps.map((step) => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
   };
+}
+
+/** Faults that clients tell apart, wherever they stand; else the code names the field. */
+function codeOf(issue: z.core.$ZodIssue, steps: readonly string[]): string {
+  const [first = 'body'] = steps;
+  const last = steps.at(-1);
+  if (first === 'deliveryAddress') return 'INVALID_ADDRESS';
+  if (issue.code === 'too_big' && issue.origin === 'array') return `TOO_MANY_${toUpperSnake(last ?? first)}`;
+  return `INVALID_${toUpperSnake(last === 'quantity' ? last : first)}`;
 }
 
 function toUpperSnake(name: string): string {

@@ -56,6 +56,6 @@ export function answerPlacement(
   }
 }
 
-function orderNotFound(id: string): TiffinError {
+export function orderNotFound(id: string): TiffinError {
   return new TiffinError('ORDER_NOT_FOUND', `there is no order '${id}'`);
 }

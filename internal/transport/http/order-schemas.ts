@@ -4,7 +4,7 @@ import { parseDecimal } from '../../domain/money.ts';
 import { ORDER_ID, ORDER_STATUSES, type OrderId } from '../../domain/order.ts';
 import { isTooFarAhead } from '../../domain/schedule.ts';
 
-function expected(what: string) {
+export function expected(what: string) {
   return {
     error: (issue: { input?: unknown }) => (issue.input === undefined ? 'is required' : `must be ${what}`),
   };
@@ -19,17 +19,17 @@ export const orderId = z
   .transform((id) => id as OrderId);
 
 /** Text that a database can hold: no control characters, no half of a surrogate pair. */
-const text = z
+export const text = z
   .string(expected('a string'))
   .refine((value) => !/[\p{Cc}\p{Cs}]/u.test(value), 'must not contain control characters')
   .refine((value) => value.length <= 256, 'must be at most 256 characters')
   .meta({ maxLength: 256 });
 
-const name = text
+export const name = text
   .refine((value) => value.trim().length > 0, 'must not be empty')
   .transform((value) => value.trim());
 
-const price = z
+export const price = z
   .union([z.number(), z.string()], expected('a decimal number such as 12.50'))
   .transform((value, ctx) => {
     const parsed = parseDecimal(value);
@@ -39,7 +39,7 @@ const price = z
   });
 
 /** Epoch ms. A time without an offset is refused: it would mean another moment on every machine. */
-const moment = z
+export const moment = z
   .string(expected('an RFC 3339 time'))
   .meta({ format: 'date-time' })
   .pipe(
@@ -50,7 +50,7 @@ const moment = z
   )
   .transform((text) => Date.parse(text));
 
-function scheduleTime(now: () => number) {
+export function scheduleTime(now: () => number) {
   return (
     moment
       .refine((time) => !isTooFarAhead(time, now()), 'must be within ten years')
@@ -59,7 +59,7 @@ function scheduleTime(now: () => number) {
   );
 }
 
-const object = expected('a JSON object');
+export const object = expected('a JSON object');
 
 export function placeOrderBody(now: () => number) {
   return z.object(
@@ -84,7 +84,7 @@ export const cancelBody = z.object({ reason: text.optional() }, object).optional
 export const idQuery = z.object({ id: orderId });
 
 /** Opaque to clients: where the page before ended. */
-const cursor = z.string().transform((text, ctx) => {
+export const fromCursor = z.string().transform((text, ctx) => {
   const [createdAt, id] = Buffer.from(text, 'base64url').toString().split('|');
   if (createdAt && /^\d{1,15}$/.test(createdAt) && id && ORDER_ID.test(id))
     return { createdAt: Number(createdAt), id: id as OrderId };
@@ -96,15 +96,14 @@ export function toCursor(order: { createdAt: number; id: OrderId }): string {
   return Buffer.from(`${order.createdAt}|${order.id}`).toString('base64url');
 }
 
+const PAGE = 'must be a whole number from 1 to 200';
+/** Entries of a page. */
+export const limit = z.coerce.number({ error: PAGE }).int(PAGE).min(1, PAGE).max(200, PAGE).default(50);
+
 export const listQuery = z.object({
   status: z.enum(ORDER_STATUSES, { error: `must be one of ${ORDER_STATUSES.join(', ')}` }).optional(),
   createdFrom: moment.optional(),
   createdBefore: moment.optional(),
-  cursor: cursor.optional(),
-  limit: z.coerce
-    .number({ error: 'must be a whole number from 1 to 200' })
-    .int('must be a whole number from 1 to 200')
-    .min(1, 'must be a whole number from 1 to 200')
-    .max(200, 'must be a whole number from 1 to 200')
-    .default(50),
+  cursor: fromCursor.optional(),
+  limit,
 });

@@ -1,0 +1,41 @@
+/** How stock is allotted to orders: first come first served, and for each order all of it or nothing. */
+
+export interface Line {
+  readonly itemId: string;
+  readonly quantity: number;
+}
+
+export interface Shortage {
+  readonly itemId: string;
+  readonly requested: number;
+  readonly available: number;
+}
+
+/** One line for each item, in the order in which the items first appear. */
+export function addUp(lines: readonly Line[]): Line[] {
+  const sums = new Map<string, number>();
+  for (const { itemId, quantity } of lines) sums.set(itemId, (sums.get(itemId) ?? 0) + quantity);
+  return [...sums].map(([itemId, quantity]) => ({ itemId, quantity }));
+}
+
+/**
+ * Takes from `stock` (item → units, an absent item has none) what each request asks for, in turn. The answers are in the
+ * order of the requests: no shortages where all of a request was allotted. `left` is the stock of every item that changed.
+ */
+export function allot(
+  stock: ReadonlyMap<string, number>,
+  requests: readonly (readonly Line[])[],
+): { shortages: Shortage[][]; left: Map<string, number> } {
+  const left = new Map<string, number>();
+  const availableOf = (itemId: string) => left.get(itemId) ?? stock.get(itemId) ?? 0;
+  const shortages = requests.map((lines) => {
+    const sums = addUp(lines);
+    const short = sums
+      .filter(({ itemId, quantity }) => availableOf(itemId) < quantity)
+      .map(({ itemId, quantity }) => ({ itemId, requested: quantity, available: availableOf(itemId) }));
+    if (short.length === 0)
+      for (const { itemId, quantity } of sums) left.set(itemId, availableOf(itemId) - quantity);
+    return short;
+  });
+  return { shortages, left };
+}

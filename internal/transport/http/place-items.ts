@@ -1,0 +1,79 @@
+/** Places an order with items, whatever dialect it was asked for in. */
+import type { Context } from 'koa';
+import { TiffinError } from '../../domain/errors.ts';
+import type { Order, OrderId } from '../../domain/order.ts';
+import { type ComposeDeps, composeContent, type OrderDraft } from '../../service/compose-order.ts';
+import type { PlaceOrder, PlaceResult } from '../../service/place-order.ts';
+import type { StoredAnswer } from '../../service/ports.ts';
+import type { Principal } from './auth.ts';
+import { answerPlacement, customerOf } from './order-answers.ts';
+import { fingerprintOf, idempotencyKey, traceparent } from './request-headers.ts';
+
+export interface PlaceItemsDeps extends ComposeDeps {
+  readonly place: (command: PlaceOrder) => Promise<PlaceResult>;
+  readonly newOrderId: () => string;
+}
+
+export interface Asked {
+  /** Names the route, for idempotency keys. */
+  readonly operation: string;
+  /** What was asked for, as it was parsed: the same again is the same order. */
+  readonly body: object;
+  readonly draft: Omit<OrderDraft, 'id'> & { readonly id?: OrderId | undefined };
+  readonly scheduledAt?: number | undefined;
+  readonly placed: (order: Order) => Omit<StoredAnswer, 'fingerprint'>;
+}
+
+export async function placeItems(
+  deps: PlaceItemsDeps,
+  ctx: Context,
+  principal: Principal,
+  { operation, body, draft, scheduledAt, placed }: Asked,
+): Promise<void> {
+  const customer = customerOf(principal);
+  if (customer !== undefined && draft.customerId !== undefined && draft.customerId !== customer)
+    throw new TiffinError('FORBIDDEN', `'${customer}' may order only for itself`);
+  const customerId = customer ?? draft.customerId;
+  const fingerprint = customer === undefined ? fingerprintOf(body) : fingerprintOf(body, customer);
+  const key = idempotencyKey(ctx, principal, operation, fingerprint);
+  const content = await composeContent(deps, {
+    ...draft,
+    id: draft.id ?? (deps.newOrderId() as OrderId),
+    ...(customerId === undefined ? {} : { customerId }),
+  });
+  const result = await deps.place({
+    content,
+    scheduledAt,
+    fingerprint,
+    origin: { producer: 'order-service', traceparent: traceparent(ctx) },
+    idempotency: key && { key, answer: placed },
+  });
+  answerPlacement(ctx, result, placed, fingerprint);
+}
+
+/** The parts of a camelCase body that the order keeps as they are. */
+export function keptParts(body: {
+  id?: OrderId | undefined;
+  customerId: string;
+  currency?: string | undefined;
+  specialInstructions?: string | undefined;
+  contact?: { name?: string | undefined; phone?: string | undefined } | undefined;
+  payment?: { token: string } | undefined;
+}) {
+  const { id, customerId, currency, specialInstructions, contact, payment } = body;
+  return {
+    customerId,
+    ...(id ? { id } : {}),
+    ...(currency ? { currency } : {}),
+    ...(specialInstructions ? { specialInstructions } : {}),
+    ...(contact
+      ? {
+          contact: {
+            ...(contact.name ? { name: contact.name } : {}),
+            ...(contact.phone ? { phone: contact.phone } : {}),
+          },
+        }
+      : {}),
+    ...(payment ? { paymentToken: payment.token } : {}),
+  };
+}
