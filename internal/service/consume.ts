@@ -29,6 +29,8 @@ export interface Consumer<T extends EventType = EventType, P = unknown> {
   readonly topics: readonly string[];
   readonly types: readonly T[];
   readonly batchSize?: number;
+  /** All it does may be done again: then it need not be remembered which events it has had. */
+  readonly isIdempotent?: true;
   /**
    * Reads records that others put on these topics in a form of their own, as events; undefined for one to be passed over.
    * `eventId` and `orderId` are derived from where the record stands, the same for each delivery of it.
@@ -115,10 +117,8 @@ async function handleTogether(
   await deps.transactions.run(async (tx) => {
     afterwards = [];
     await settle(tx);
-    const claimed = await tx.claimEvents(
-      consumer.name,
-      fresh.map((event) => event.eventId),
-    );
+    const ids = fresh.map((event) => event.eventId);
+    const claimed = consumer.isIdempotent ? new Set(ids) : await tx.claimEvents(consumer.name, ids);
     const isClaimed = (event: Event) => claimed.has(event.eventId);
     await applyTo(consumer, tx, flowing.filter(isClaimed), performed, (work) => afterwards.push(work));
     await tx.letters.bury(waiting.filter(isClaimed).map((event) => letterOf(consumer, event)));
@@ -131,7 +131,7 @@ async function screen(deps: ConsumeDeps, consumer: AnyConsumer, events: readonly
   // Claiming finds what was handled before; only work outside the transaction must know it sooner.
   return deps.deadLetters.screen(
     consumer.name,
-    consumer.perform ? events.map((event) => event.eventId) : [],
+    consumer.perform && !consumer.isIdempotent ? events.map((event) => event.eventId) : [],
     [...new Set(events.map((event) => event.orderId))],
   );
 }

@@ -1,6 +1,8 @@
 /** A dispatcher is responsible for sending each order to order.ready at its time, from the due queue. */
+
+import { fact } from '../domain/announce.ts';
 import { isTransient } from '../domain/errors.ts';
-import type { EventOf } from '../domain/events.ts';
+import type { Event, EventOf } from '../domain/events.ts';
 import { backoffMs } from '../domain/retry.ts';
 import { scheduleName, toRfc3339 } from '../domain/schedule.ts';
 import { type DispatchReport, dispatchReport } from './dispatch-report.ts';
@@ -54,15 +56,16 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
     try {
       const { publish, moved } = await whatToPublish(deps, claim);
-      if (publish.length > 0) {
-        const readyAt = toRfc3339(claim.now);
-        await deps.bus.publish(publish.map((waiting) => orderReady(deps, waiting, readyAt)));
-      }
+      const readyAt = toRfc3339(claim.now);
+      const events: Event[] = publish.map((waiting) => orderReady(deps, waiting, readyAt));
+      for (const timer of claim.timers) events.push(timerEvent(deps, timer, claim.now));
+      if (events.length > 0) await deps.bus.publish(events);
       const publishedAt = claim.now + (performance.now() - repliedAt);
       await queue.acknowledge(shard, claim.lease);
       // What was moved once more meanwhile has kept its place, and keeps it.
       await queue.schedule(moved, { onlyMissing: true });
       report.published(publish, publishedAt);
+      deps.meter.count('timers_dispatched', claim.timers.length);
       failures = 0;
     } catch (error) {
       // The leases run out by themselves and the orders become due again.
@@ -82,7 +85,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
     const claims = await Promise.all(
       Array.from({ length: queue.shards }, async (_, shard) => {
         const claim = await queue.claim(shard, CLAIM_LIMIT);
-        if (claim.due.length + claim.again.length > 0) {
+        if (claim.due.length + claim.again.length + claim.timers.length > 0) {
           report.claimed(claim);
           const sending = send(claim, shard, performance.now()).finally(() => {
             const wasFull = underWay.size >= MAX_UNDER_WAY;
@@ -151,6 +154,17 @@ async function whatToPublish(
     publish: [...due, ...waiting.filter(({ dueAt }) => dueAt <= now)],
     moved: waiting.filter(({ dueAt }) => dueAt > now),
   };
+}
+
+/** What was claimed twice is announced under another time, so its owner may see it twice; it looks at its own rows. */
+function timerEvent(
+  { eventIdFor }: DispatchDeps,
+  { orderId, kind, dueAt }: Claim['timers'][number],
+  now: number,
+): Event {
+  const eventId = eventIdFor(`${kind}:${scheduleName(orderId, dueAt)}`);
+  const payload = { dueAt: toRfc3339(dueAt) };
+  return fact(`timer.${kind}`, orderId, payload, { eventId, at: now, producer: 'scheduler-worker' });
 }
 
 function orderReady(

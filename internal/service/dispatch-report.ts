@@ -94,7 +94,7 @@ export function dispatchReport({
         lateness.push(late);
         meter.observe('dispatch_lateness', late / 1000);
       }
-      lineSoon();
+      if (orders.length > 0) lineSoon();
     },
     failed(orders) {
       totals.failed += orders;

@@ -41,6 +41,7 @@ export type Counter =
   | 'dead_letters'
   | 'orders_dispatched'
   | 'orders_dispatched_again'
+  | 'timers_dispatched'
   | 'orders_rebuilt'
   | 'events_relayed';
 export type Duration = 'dispatch_lateness' | 'batch_duration';
@@ -131,6 +132,8 @@ export interface OrderStore {
   find(ids: readonly OrderId[]): Promise<Order[]>;
   /** Newest first. */
   list(query: OrderQuery): Promise<Order[]>;
+  /** Orders between PROCESSING and their end, in pages. */
+  inFlight(): AsyncIterable<Order[]>;
   /** Orders that are still to be dispatched, nearest due first, in pages; due within [from, to), epoch ms. */
   waiting(window: { from: number; to: number }): AsyncIterable<Waiting[]>;
   /** Of these orders, the ones that are still to be dispatched. */

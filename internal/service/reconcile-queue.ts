@@ -1,6 +1,7 @@
 /** A reconciler is responsible for adding to the due queue what Postgres knows and Redis does not. */
-import type { Clock, Log, Meter, OrderStore } from './ports.ts';
-import type { DueQueue, SchedulerSwitch } from './scheduler-ports.ts';
+import { type Deadlines, deadlineOf } from '../domain/deadlines.ts';
+import type { Clock, Log, Meter, OrderStore, Waiting } from './ports.ts';
+import type { DueQueue, SchedulerSwitch, Timers } from './scheduler-ports.ts';
 
 /** What is due within the next minute is brought back first, and then dispatching goes on. */
 const FIRST_MS = 60_000;
@@ -13,6 +14,8 @@ const ROUND_MS = 60_000;
 export interface ReconcileDeps {
   readonly orders: OrderStore;
   readonly queue: DueQueue;
+  readonly timers: Pick<Timers, 'waiting'>;
+  readonly deadlines: Deadlines;
   readonly schedulerSwitch: SchedulerSwitch;
   readonly clock: Clock;
   readonly log: Log;
@@ -29,7 +32,7 @@ export interface Reconciler {
 }
 
 export function reconciler(deps: ReconcileDeps): Reconciler {
-  const { clock, log, orders, queue, schedulerSwitch } = deps;
+  const { clock, log, orders, queue, schedulerSwitch, timers } = deps;
   let complete = false;
   /** Until the state is set anew every pass of the dispatcher finds the queue lost; that is not news. */
   let restoring = true;
@@ -40,11 +43,25 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     for await (const page of orders.waiting({ from, to })) {
       added += await queue.schedule(page, { onlyMissing: true });
     }
+    for await (const page of timers.waiting({ from, to })) {
+      added += await queue.schedule(page, { onlyMissing: true });
+    }
     if (added > 0) {
       deps.meter.count('orders_rebuilt', added);
       deps.onAdded();
     }
     return added;
+  }
+
+  /** Deadlines are lost only with all else, so only a rebuild looks for them. */
+  async function addDeadlines(): Promise<void> {
+    for await (const page of orders.inFlight()) {
+      const waiting = page.flatMap((order): Waiting[] => {
+        const deadline = deadlineOf(order, deps.deadlines);
+        return deadline ? [{ orderId: order.id, kind: 'deadline', dueAt: deadline.dueAt }] : [];
+      });
+      await queue.schedule(waiting, { onlyMissing: true });
+    }
   }
 
   /** The switch in Postgres is the truth; looked at again, should somebody have used it meanwhile. */
@@ -65,6 +82,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     restoring = false;
     deps.onAdded();
     const dueSoonMs = clock.now() - started;
+    await addDeadlines();
     const later = await addMissing(started + FIRST_MS, Number.POSITIVE_INFINITY);
     checkedUpTo = started;
     log.info(

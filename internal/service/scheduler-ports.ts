@@ -15,6 +15,8 @@ export interface Claim {
   readonly due: readonly Waiting[];
   /** Claimed before and never acknowledged; their due time must be looked up. */
   readonly again: readonly OrderId[];
+  /** Timers that have run out; one that was claimed before is due now. */
+  readonly timers: readonly (Waiting & { readonly kind: TimerKind })[];
   /** Epoch ms by Redis's clock of the earliest that is left; undefined when nothing waits. */
   readonly nextDueAt: number | undefined;
   /** As many as one pass may take: there may be more. */
@@ -23,7 +25,8 @@ export interface Claim {
 export interface DueQueue {
   /** Adds or moves orders; with `onlyMissing` an order that is already there stays as it is. Returns how many were added. */
   schedule(waiting: readonly Waiting[], options?: { onlyMissing: boolean }): Promise<number>;
-  remove(ids: readonly OrderId[]): Promise<void>;
+  /** Takes out orders, or their timers of one kind. */
+  remove(ids: readonly OrderId[], kind?: TimerKind): Promise<void>;
   /** Leases what is due, at most `limit`, from one shard. */
   claim(shard: number, limit: number): Promise<Claim>;
   /** Removes what was claimed under the lease, but for orders that were rescheduled meanwhile. */

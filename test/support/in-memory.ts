@@ -1,7 +1,8 @@
 /** The ports in memory: one store behind transactions, order store, dead letters and stream, and a due queue on a clock. */
 import { TiffinError } from '../../internal/domain/errors.ts';
 import type { Event } from '../../internal/domain/events.ts';
-import type { Order, OrderId } from '../../internal/domain/order.ts';
+import { isFinal, type Order, type OrderId } from '../../internal/domain/order.ts';
+import type { TimerKind } from '../../internal/domain/schedule.ts';
 import { TOPICS } from '../../internal/domain/topics.ts';
 import type {
   BuriedLetter,
@@ -161,6 +162,12 @@ export function memoryStore(): MemoryStore {
         .filter((order) => !after || newestFirst(order, after) > 0)
         .sort(newestFirst)
         .slice(0, limit);
+    },
+    async *inFlight() {
+      const page = [...tables.orders.values()]
+        .map(({ order }) => order)
+        .filter(({ status }) => status !== 'CREATED' && !isFinal(status));
+      if (page.length > 0) yield page;
     },
     async *waiting({ from, to }) {
       const page = waitingOrders().filter(({ dueAt }) => dueAt >= from && dueAt < to);
@@ -323,40 +330,54 @@ export interface MemoryQueue extends DueQueue {
   /** Loses everything, as FLUSHALL does. */
   flush(): void;
   /** The score of an order: its due time, or with a fraction the end of its lease. */
-  scoreOf(orderId: OrderId): number | undefined;
+  scoreOf(orderId: OrderId, kind?: TimerKind): number | undefined;
 }
+
+const memberOf = (orderId: string, kind?: TimerKind) => `${kind ?? 'order'}:${orderId}`;
+const orderOf = (member: string) => member.slice(member.indexOf(':') + 1) as OrderId;
+const isOrder = (member: string) => member.startsWith('order:');
 
 export function memoryQueue(
   clock: Clock,
   { shards = 1, leaseMs = 5_000, state = 'running' as ScheduleState } = {},
 ): MemoryQueue {
-  const scores = Array.from({ length: shards }, () => new Map<OrderId, number>());
+  const scores = Array.from({ length: shards }, () => new Map<string, number>());
   let states: ScheduleState[] = new Array(shards).fill(state);
   const shardOf = (id: OrderId) => {
     const sum = [...id].reduce((total, letter) => total + letter.charCodeAt(0), 0);
-    return scores[sum % shards] as Map<OrderId, number>;
+    return scores[sum % shards] as Map<string, number>;
   };
 
   return {
     shards,
     async schedule(waiting, { onlyMissing } = { onlyMissing: false }) {
       let added = 0;
-      for (const { orderId, dueAt } of waiting) {
+      for (const { orderId, dueAt, kind } of waiting) {
         const shard = shardOf(orderId);
-        if (!shard.has(orderId)) added += 1;
+        const member = memberOf(orderId, kind);
+        if (!shard.has(member)) added += 1;
         else if (onlyMissing) continue;
-        shard.set(orderId, dueAt);
+        shard.set(member, dueAt);
       }
       return added;
     },
-    async remove(ids) {
-      for (const id of ids) shardOf(id).delete(id);
+    async remove(ids, kind) {
+      for (const id of ids) shardOf(id).delete(memberOf(id, kind));
     },
     async claim(shard, limit): Promise<Claim> {
       const now = clock.now();
       const state = states[shard] as ScheduleState;
-      const waiting = scores[shard] as Map<OrderId, number>;
-      const nothing = { state, now, lease: '0', due: [], again: [], nextDueAt: undefined, full: false };
+      const waiting = scores[shard] as Map<string, number>;
+      const nothing = {
+        state,
+        now,
+        lease: '0',
+        due: [],
+        again: [],
+        timers: [],
+        nextDueAt: undefined,
+        full: false,
+      };
       if (state !== 'running') return nothing;
       let lease = now + leaseMs + 0.5;
       while ([...waiting.values()].includes(lease)) lease += 1 / 1024;
@@ -369,15 +390,24 @@ export function memoryQueue(
         ...nothing,
         lease: String(lease),
         due: claimed
-          .filter(([, score]) => Number.isInteger(score))
-          .map(([orderId, dueAt]) => ({ orderId, dueAt })),
-        again: claimed.filter(([, score]) => !Number.isInteger(score)).map(([orderId]) => orderId),
+          .filter(([member, score]) => isOrder(member) && Number.isInteger(score))
+          .map(([member, dueAt]) => ({ orderId: orderOf(member), dueAt })),
+        again: claimed
+          .filter(([member, score]) => isOrder(member) && !Number.isInteger(score))
+          .map(([member]) => orderOf(member)),
+        timers: claimed
+          .filter(([member]) => !isOrder(member))
+          .map(([member, score]) => ({
+            orderId: orderOf(member),
+            kind: member.slice(0, member.indexOf(':')) as TimerKind,
+            dueAt: Number.isInteger(score) ? score : now,
+          })),
         nextDueAt: waiting.size > 0 ? Math.min(...waiting.values()) : undefined,
         full: claimed.length === limit,
       };
     },
     async acknowledge(shard, lease) {
-      const waiting = scores[shard] as Map<OrderId, number>;
+      const waiting = scores[shard] as Map<string, number>;
       for (const [id, score] of waiting) if (score === Number(lease)) waiting.delete(id);
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
@@ -391,6 +421,6 @@ export function memoryQueue(
       for (const shard of scores) shard.clear();
       states = states.map(() => 'lost');
     },
-    scoreOf: (orderId) => shardOf(orderId).get(orderId),
+    scoreOf: (orderId, kind) => shardOf(orderId).get(memberOf(orderId, kind)),
   };
 }

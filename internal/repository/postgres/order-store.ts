@@ -1,7 +1,7 @@
 /** Orders in Postgres: many are placed in one statement, and read one by one, in pages, or as the scheduler's source. */
 import type pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
-import { ORDER_STATUSES, type OrderId } from '../../domain/order.ts';
+import { isFinal, ORDER_STATUSES, type OrderId } from '../../domain/order.ts';
 import type { OrderStore, Placement, PlacementOutcome, Waiting } from '../../service/ports.ts';
 import { answerColumn, ONE_ANSWER, recallAnswer, rememberAnswer } from './answers.ts';
 import { isUniqueViolation, query, toJson } from './database.ts';
@@ -72,6 +72,15 @@ const WAITING = {
     WHERE status = 'CREATED' AND (due_at, order_id) > (to_timestamp($1::float8 / 1000), $2) AND due_at < to_timestamp($3::float8 / 1000)
     ORDER BY due_at, order_id LIMIT $4`,
 };
+
+// Input: a status, the last order of the page before, a limit. Output: the next page of the orders in it, oldest first.
+const IN_STATUS = {
+  name: 'orders-in-status',
+  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE status = $1 AND (created_at, order_id) > ($2, $3)
+    ORDER BY created_at, order_id LIMIT $4`,
+};
+const IN_FLIGHT_PAGE = 1_000;
+const IN_FLIGHT = ORDER_STATUSES.filter((status) => status !== 'CREATED' && !isFinal(status));
 
 /** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
 export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderStore {
@@ -153,6 +162,18 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
         limit,
       ]);
       return rows.map(toOrder);
+    },
+    async *inFlight() {
+      for (const status of IN_FLIGHT) {
+        let last: readonly [Date | string, string] = ['-infinity', ''];
+        for (;;) {
+          const { rows } = await query<OrderRow>(pool, IN_STATUS, [status, ...last, IN_FLIGHT_PAGE]);
+          if (rows.length > 0) yield rows.map(toOrder);
+          const end = rows.at(-1);
+          if (!end || rows.length < IN_FLIGHT_PAGE) break;
+          last = [end.created_at, end.order_id];
+        }
+      }
     },
     async *waiting({ from, to }) {
       let last = { due_ms: from - 0.001, order_id: '' };

@@ -3,13 +3,19 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
+import type { TimerKind } from '../../domain/schedule.ts';
 import type { Waiting } from '../../service/ports.ts';
 import type { Claim, DueQueue, ScheduleState } from '../../service/scheduler-ports.ts';
 import { reach } from './connection.ts';
 
 /** Members of one ZADD or ZREM: a call of this size takes about a millisecond or two. */
 const COMMAND_BATCH = 1_000;
-const KIND = 'order:';
+const ORDER = 'order:';
+
+/** A member: the kind of what is due, and the order it is about. */
+function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
+  return kind === undefined ? ORDER + orderId : `${kind}:${orderId}`;
+}
 
 interface Script {
   readonly source: string;
@@ -82,13 +88,13 @@ export function redisDueQueue(
     schedule: (waiting, { onlyMissing } = { onlyMissing: false }) =>
       perShard(waiting, (key, batch) => {
         const args: (string | number)[] = [];
-        for (const { orderId, dueAt } of batch) args.push(dueAt, KIND + orderId);
+        for (const { orderId, dueAt, kind } of batch) args.push(dueAt, memberOf(orderId, kind));
         return onlyMissing ? ['zadd', key, 'NX', ...args] : ['zadd', key, ...args];
       }),
-    async remove(ids) {
+    async remove(ids, kind) {
       await perShard(
         ids.map((orderId) => ({ orderId })),
-        (key, batch) => ['zrem', key, ...batch.map(({ orderId }) => KIND + orderId)],
+        (key, batch) => ['zrem', key, ...batch.map(({ orderId }) => memberOf(orderId, kind))],
       );
     },
     async claim(shard, limit) {
@@ -120,12 +126,15 @@ export function redisDueQueue(
 function toClaim([state, now, lease, next, ...scored]: string[], limit: number): Claim {
   const due: Waiting[] = [];
   const again: OrderId[] = [];
+  const timers: Claim['timers'][number][] = [];
   for (let i = 0; i < scored.length; i += 2) {
-    const orderId = (scored[i] as string).slice(KIND.length) as OrderId;
+    const member = scored[i] as string;
     const score = Number(scored[i + 1]);
-    // A whole number is the time the order was due at; a fraction is a lease that ran out.
-    if (Number.isInteger(score)) due.push({ orderId, dueAt: score });
-    else again.push(orderId);
+    // A whole number is the time it was due at; a fraction is a lease that ran out.
+    const isFirst = Number.isInteger(score);
+    if (!member.startsWith(ORDER)) timers.push(toTimer(member, isFirst ? score : Number(now)));
+    else if (isFirst) due.push({ orderId: member.slice(ORDER.length) as OrderId, dueAt: score });
+    else again.push(member.slice(ORDER.length) as OrderId);
   }
   return {
     state: state as ScheduleState,
@@ -133,9 +142,15 @@ function toClaim([state, now, lease, next, ...scored]: string[], limit: number):
     lease: lease ?? '0',
     due,
     again,
+    timers,
     nextDueAt: next ? Number(next) : undefined,
     full: scored.length / 2 === limit,
   };
+}
+
+function toTimer(member: string, dueAt: number): Claim['timers'][number] {
+  const end = member.indexOf(':');
+  return { kind: member.slice(0, end) as TimerKind, orderId: member.slice(end + 1) as OrderId, dueAt };
 }
 
 /** The shard of an order: FNV-1a, 32 bits (Fowler, Noll, Vo), of its id. */
