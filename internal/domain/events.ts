@@ -148,7 +148,8 @@ export type Event = { [T in EventType]: EventOf<T> }[EventType];
 /** No control characters and no half of a surrogate pair: neither can be stored as text. */
 const STORABLE = /^[^\p{Cc}\p{Cs}]+$/u;
 
-const envelope = z.object({
+/** The fields of every event, around its payload. */
+export const ENVELOPE = z.object({
   eventId: z.string().max(128).regex(STORABLE),
   eventType: z.string(),
   schemaVersion: z.int().positive(),
@@ -167,7 +168,7 @@ export function isEventType(type: string): type is EventType {
 
 /** Reads a record from a topic; the fault is a sentence that names every field that is wrong. */
 export function parseEvent(record: unknown): { event: Event } | { fault: string } {
-  const outer = envelope.safeParse(record);
+  const outer = ENVELOPE.safeParse(record);
   if (!outer.success) return { fault: z.prettifyError(outer.error) };
   const { eventType } = outer.data;
   if (!isEventType(eventType)) return { fault: `unknown event type '${eventType}'` };

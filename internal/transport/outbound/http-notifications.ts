@@ -1,0 +1,52 @@
+/** Hands messages to customers to the provider's webhook, or where there is none writes them to the log. */
+import type { SendOutcome } from '../../domain/notification.ts';
+import type { NotificationProvider } from '../../service/notification-ports.ts';
+import type { Log } from '../../service/ports.ts';
+
+const TIMEOUT_MS = 5_000;
+const ERROR_LENGTH = 200;
+
+/** POSTs `{to, template, variables}`; the one answer that takes a message is 202. */
+export function httpNotifications(url: string, timeoutMs = TIMEOUT_MS): NotificationProvider {
+  return {
+    async send({ to, template, variables }, idempotencyKey) {
+      try {
+        const response = await fetch(url, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey },
+          body: JSON.stringify({ to, template, variables }),
+          redirect: 'manual',
+          signal: AbortSignal.timeout(timeoutMs),
+        });
+        return outcomeOf(response.status, await response.text());
+      } catch (error) {
+        return { outcome: 'away', error: `no answer from the provider: ${causeOf(error)}` };
+      }
+    },
+  };
+}
+
+/** Takes every message, and sends none. */
+export function loggedNotifications(log: Log): NotificationProvider {
+  return {
+    async send({ to, template, variables }) {
+      log.debug({ to, template, variables }, 'a message to a customer; there is no NOTIFICATION_URL');
+      return { outcome: 'sent' };
+    },
+  };
+}
+
+function outcomeOf(status: number, body: string): SendOutcome {
+  if (status === 202) return { outcome: 'sent' };
+  const said = body.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
+  const error = `the provider answered ${status}${said ? `: ${said}` : ''}`.slice(0, ERROR_LENGTH);
+  if (status === 429) return { outcome: 'away', error };
+  const isRefusal = status >= 400 && status < 500 && status !== 408;
+  return { outcome: isRefusal ? 'refused' : 'failed', error };
+}
+
+/** fetch says only that it failed; what stands behind it says why. */
+function causeOf(error: unknown): string {
+  const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
+  return cause?.code ?? cause?.message ?? message;
+}
