@@ -42,7 +42,10 @@ function onePerRequest({ orders, transactions, clock, meter, newId, config }: Wi
   return {
     name: 'order-service',
     needs: ['postgres'],
-    routes: orderRoutes({ place, orders, transactions, clock, newEventId: newId, newOrderId: newId }),
+    routes: orderRoutes({ place, orders, transactions, clock, newEventId: newId, newOrderId: newId,
+      catalogue: postgresCatalogue(pool),
+      pricing: { discountAboveMinor: 5_000, discountPercent: 10, feeMinor: 500 },
+      currency: 'USD' }),
   };
 }
 

@@ -52,6 +52,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`,
     async stop() {
       stopping = true;
+      for (const { beforeStop } of services) beforeStop?.();
       // Requests first, so that what they still announce can be consumed; whatever cannot is consumed after the next start.
       await closeServer(server);
       await Promise.all(unsubscribe.map((stop) => stop()));

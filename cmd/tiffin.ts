@@ -7,10 +7,16 @@ import { createLogger } from '../internal/transport/telemetry/logger.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { DataDirInUse, type EmbeddedServers, startEmbedded } from './embedded/servers.ts';
 import { run } from './run.ts';
+import { deliveryService } from './services/delivery-service.ts';
 import { eventRelay } from './services/event-relay.ts';
+import { inventoryService } from './services/inventory-service.ts';
+import { notificationService } from './services/notification-service.ts';
 import { orderService } from './services/order-service.ts';
+import { paymentService } from './services/payment-service.ts';
+import { pricingService } from './services/pricing-service.ts';
 import { processingService } from './services/processing-service.ts';
 import { queryService } from './services/query-service.ts';
+import { restaurantService } from './services/restaurant-service.ts';
 import { schedulerWorker } from './services/scheduler-worker.ts';
 import { wire } from './wire.ts';
 
@@ -19,6 +25,12 @@ const SERVICES = [
   'event-relay',
   'scheduler-worker',
   'processing-service',
+  'inventory-service',
+  'pricing-service',
+  'payment-service',
+  'restaurant-service',
+  'delivery-service',
+  'notification-service',
   'query-service',
 ] as const;
 const STOP_LIMIT_MS = 30_000;
@@ -63,6 +75,12 @@ async function main(args: readonly string[]): Promise<void> {
       'event-relay': () => eventRelay(wiring),
       'scheduler-worker': () => schedulerWorker(wiring),
       'processing-service': () => processingService(wiring, logic),
+      'inventory-service': () => inventoryService(wiring),
+      'pricing-service': () => pricingService(wiring),
+      'payment-service': () => paymentService(wiring),
+      'restaurant-service': () => restaurantService(wiring),
+      'delivery-service': () => deliveryService(wiring),
+      'notification-service': () => notificationService(wiring),
       'query-service': () => queryService(wiring),
     };
     const running = await run(

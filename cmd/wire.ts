@@ -1,15 +1,27 @@
 /** The composition root: what every service is made of, from the configuration, in one straight line. */
 import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
+import { postgresCatalogue } from '../internal/repository/postgres/catalogue.ts';
 import { consumerDelays } from '../internal/repository/postgres/consumer-delays.ts';
 import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
 import { postgresDeadLetters } from '../internal/repository/postgres/dead-letters.ts';
+import { postgresDeliveries } from '../internal/repository/postgres/deliveries.ts';
 import { postgresEventLog } from '../internal/repository/postgres/event-log.ts';
+import { postgresInventory } from '../internal/repository/postgres/inventory.ts';
+import { postgresNotifications } from '../internal/repository/postgres/notifications.ts';
+import { postgresHistory } from '../internal/repository/postgres/order-history.ts';
 import { postgresOrderStore } from '../internal/repository/postgres/order-store.ts';
+import { postgresPayments } from '../internal/repository/postgres/payments.ts';
+import { postgresRiders } from '../internal/repository/postgres/riders.ts';
 import { postgresSchedulerSwitch } from '../internal/repository/postgres/scheduler-switch.ts';
+import { seedCatalogue } from '../internal/repository/postgres/seeds.ts';
+import { postgresTickets } from '../internal/repository/postgres/tickets.ts';
+import { postgresTimers } from '../internal/repository/postgres/timers.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
+import { postgresViewSource } from '../internal/repository/postgres/view-source.ts';
 import { openRedis } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
+import { redisOrderViews, redisViewListener } from '../internal/repository/redis/order-views.ts';
 import type { AnyConsumer } from '../internal/service/consume.ts';
 import { deriveId } from '../internal/service/derive-id.ts';
 import type { Loop } from '../internal/service/loop.ts';
@@ -18,6 +30,9 @@ import { kafkaBus } from '../internal/transport/events/kafka-bus.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
 import { type Authenticate, jwtAuth, noAuth } from '../internal/transport/http/auth.ts';
 import type { Route } from '../internal/transport/http/route.ts';
+import { httpNotifications, loggedNotifications } from '../internal/transport/outbound/http-notifications.ts';
+import { httpPayments } from '../internal/transport/outbound/http-payments.ts';
+import { simulatedPayments } from '../internal/transport/outbound/simulated-payments.ts';
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 
@@ -33,6 +48,8 @@ export interface Service {
   readonly consumers?: readonly AnyConsumer[];
   readonly gauges?: readonly GaugeSource[];
   readonly loops?: () => readonly Loop[];
+  /** Before the server stops taking requests: what would hold it open is ended. */
+  readonly beforeStop?: () => void;
   /** After the consumers and loops have stopped. */
   readonly drain?: () => Promise<void>;
 }
@@ -47,11 +64,20 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     max: config.DATABASE_POOL,
     onError: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
   });
+  if (config.SEED === 'demo') await seedCatalogue(pool);
   const redis = openRedis(config.REDIS_URL, log);
+  const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log) : redis;
+  const channel = `${config.REDIS_PREFIX}:order-views`;
+  const viewListener = redisViewListener(cache, channel);
   const eventLog = postgresEventLog(pool, config.DATABASE_URL, log);
   const transactions = postgresTransactions(pool, () => eventLog.signal());
   const kafka = config.KAFKA_BROKERS
-    ? kafkaBus({ brokers: config.KAFKA_BROKERS, clientId: 'tiffin', log })
+    ? kafkaBus({
+        brokers: config.KAFKA_BROKERS,
+        clientId: 'tiffin',
+        disabledTopics: new Set(config.DISABLED_TOPICS),
+        log,
+      })
     : undefined;
   const bus: EventBus = kafka ?? postgresBus({ eventLog, transactions, log });
   return {
@@ -66,6 +92,29 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     kafka,
     bus,
     orders: postgresOrderStore(pool, () => eventLog.signal()),
+    catalogue: postgresCatalogue(pool),
+    inventory: postgresInventory(),
+    payments: postgresPayments(pool),
+    tickets: postgresTickets(pool),
+    riders: postgresRiders(pool),
+    deliveries: postgresDeliveries(pool),
+    notifications: postgresNotifications(pool),
+    timers: postgresTimers(pool),
+    history: postgresHistory(pool),
+    viewSource: postgresViewSource(pool),
+    views: redisOrderViews(cache, clock, log, { statusTtlS: config.ORDER_STATUS_TTL_S, channel }),
+    viewListener,
+    paymentProvider: config.PAYMENT_URL
+      ? httpPayments({
+          url: config.PAYMENT_URL,
+          apiKey: config.PAYMENT_API_KEY,
+          timeoutMs: config.PAYMENT_TIMEOUT_MS,
+        })
+      : simulatedPayments(),
+    notificationProvider: config.NOTIFICATION_URL
+      ? httpNotifications(config.NOTIFICATION_URL)
+      : loggedNotifications(log),
+    ...rulesOf(config),
     deadLetters: postgresDeadLetters(pool),
     schedulerSwitch: postgresSchedulerSwitch(pool),
     queue: redisDueQueue(redis, {
@@ -84,8 +133,31 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     async close() {
       await bus.close();
       await eventLog.close();
+      viewListener.close();
+      if (cache !== redis) cache.disconnect();
       redis.disconnect();
       await pool.end();
+    },
+  };
+}
+
+/** The rules that an installation sets for itself. */
+function rulesOf(config: Config) {
+  const ms = (seconds: number) => seconds * 1_000;
+  return {
+    currency: config.CURRENCY,
+    pricing: {
+      discountAboveMinor: config.PRICE_DISCOUNT_ABOVE,
+      discountPercent: config.PRICE_DISCOUNT_PERCENT,
+      feeMinor: config.PRICE_FEE,
+    },
+    deadlines: {
+      processing: ms(config.DEADLINE_PROCESSING_S),
+      acceptance: ms(config.DEADLINE_ACCEPTANCE_S),
+      rider: ms(config.DEADLINE_RIDER_S),
+      pickUp: ms(config.DEADLINE_PICK_UP_S),
+      delivery: ms(config.DEADLINE_DELIVERY_S),
+      collection: ms(config.DEADLINE_COLLECTION_S),
     },
   };
 }

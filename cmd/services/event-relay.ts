@@ -27,7 +27,11 @@ export function eventRelay(wiring: Wiring): Service {
       };
       const loops = [startLoop('prune', prune, log)];
       if (kafka) {
-        const relay = startLoop('relay', relayEvents({ ...wiring, sink: kafka }), log);
+        const relay = startLoop(
+          'relay',
+          relayEvents({ ...wiring, sink: kafka }, { disabledTopics: new Set(config.DISABLED_TOPICS) }),
+          log,
+        );
         eventLog.onAppend(() => relay.wake());
         loops.push(relay);
       }

@@ -1,8 +1,14 @@
 /** notification-service tells customers what becomes of their orders. */
-import { type NotifyDeps, notifyConsumer, retryConsumer } from '../../internal/service/notify-customers.ts';
-import type { Service } from '../wire.ts';
+import { notifyConsumer, retryConsumer } from '../../internal/service/notify-customers.ts';
+import type { Service, Wiring } from '../wire.ts';
 
-export function notificationService(deps: NotifyDeps): Service {
+export function notificationService(wiring: Wiring): Service {
+  const deps = {
+    ...wiring,
+    newEventId: wiring.newId,
+    provider: wiring.notificationProvider,
+    timeZone: wiring.config.NOTIFICATION_TIME_ZONE,
+  };
   return {
     name: 'notification-service',
     needs: ['postgres', 'stream'],

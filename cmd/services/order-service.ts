@@ -1,16 +1,23 @@
-/** order-service takes orders: it places, shows, lists, cancels and reschedules them. */
+/** order-service takes orders, in every dialect: it places, shows, lists, cancels and reschedules them. */
 import { orderPlacer } from '../../internal/service/place-order.ts';
+import { validatedOrdersConsumer } from '../../internal/service/place-validated.ts';
+import { foodOrderingRoutes } from '../../internal/transport/http/food-ordering-routes.ts';
 import { orderRoutes } from '../../internal/transport/http/order-routes.ts';
+import { outboxRoutes } from '../../internal/transport/http/outbox-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
-export function orderService({ orders, transactions, clock, meter, newId, config }: Wiring): Service {
-  const place = orderPlacer(
-    { orders, clock, meter, newEventId: newId },
-    { maxBatch: 500, concurrency: 2, maxWaiting: config.PLACE_MAX_WAITING },
-  );
+export function orderService(wiring: Wiring): Service {
+  const { clock, newId, config } = wiring;
+  const deps = { ...wiring, newEventId: newId, newOrderId: newId, now: () => clock.now() };
+  const place = orderPlacer(deps, { maxBatch: 500, concurrency: 2, maxWaiting: config.PLACE_MAX_WAITING });
   return {
     name: 'order-service',
-    needs: ['postgres'],
-    routes: orderRoutes({ place, orders, transactions, clock, newEventId: newId, newOrderId: newId }),
+    needs: ['postgres', 'stream'],
+    routes: [
+      ...orderRoutes({ ...deps, place }),
+      ...foodOrderingRoutes({ ...deps, place }),
+      ...outboxRoutes({ ...deps, place }),
+    ],
+    consumers: [validatedOrdersConsumer(deps)],
   };
 }

@@ -1,12 +1,19 @@
 /** processing-service carries orders on once they are ready, to their end. */
+import { confirmConsumer } from '../../internal/service/confirm-orders.ts';
+import { deadlineConsumer } from '../../internal/service/expire-deadlines.ts';
 import { completeConsumer, type OrderLogic, startConsumer } from '../../internal/service/process-order.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function processingService(wiring: Wiring, logic?: OrderLogic): Service {
-  const deps = { ...wiring, newEventId: wiring.newId };
+  const deps = { ...wiring, newEventId: wiring.newId, checksMs: wiring.config.CHECKS_MS };
   return {
     name: 'processing-service',
     needs: ['postgres', 'stream'],
-    consumers: [startConsumer(deps), completeConsumer(deps, logic)],
+    consumers: [
+      startConsumer(deps),
+      completeConsumer(deps, logic),
+      confirmConsumer(deps),
+      deadlineConsumer(deps),
+    ],
   };
 }

@@ -1,7 +1,38 @@
-/** query-service answers operators: which events could not be handled, and what is to become of them. */
+/** query-service shows orders as they are and as they were, and what could not be handled. */
+import { statusOf } from '../../internal/repository/redis/order-views.ts';
+import { startLoop } from '../../internal/service/loop.ts';
+import { historyConsumer, viewsConsumer } from '../../internal/service/project-views.ts';
 import { deadLetterRoutes } from '../../internal/transport/http/dead-letter-routes.ts';
+import { foodOrderView } from '../../internal/transport/http/food-ordering-routes.ts';
+import { liveStreams } from '../../internal/transport/http/live-stream.ts';
+import { uiRoutes } from '../../internal/transport/http/ui-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
+const MOST_STREAMS = 1_000;
+const DAY_MS = 86_400_000;
+const MAINTAIN_EVERY_MS = 3_600_000;
+
 export function queryService(wiring: Wiring): Service {
-  return { name: 'query-service', needs: ['postgres'], routes: deadLetterRoutes(wiring) };
+  const { history, clock, config, log, viewListener } = wiring;
+  const streams = liveStreams(MOST_STREAMS);
+  const managedStatus = ({ order }: Parameters<Parameters<typeof uiRoutes>[0]['managedStatus']>[0]) =>
+    statusOf(order);
+  return {
+    name: 'query-service',
+    needs: ['postgres', 'redis', 'stream'],
+    routes: [
+      ...deadLetterRoutes(wiring),
+      foodOrderView(wiring),
+      ...uiRoutes({ ...wiring, streams, onView: (id, told) => viewListener.listen(id, told), managedStatus }),
+    ],
+    consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
+    loops() {
+      const maintain = async () => {
+        await history.maintain(clock.now(), clock.now() - config.HISTORY_DAYS * DAY_MS);
+        return MAINTAIN_EVERY_MS;
+      };
+      return [startLoop('history', maintain, log)];
+    },
+    beforeStop: () => streams.endAll(),
+  };
 }

@@ -28,6 +28,7 @@ export function schedulerWorker(wiring: Wiring): Service {
     consumers: [
       scheduleConsumer({
         queue,
+        deadlines: wiring.deadlines,
         onScheduled: (earliest) => dispatching.scheduled(earliest),
       }),
     ],

@@ -1,19 +1,48 @@
-/** The port of the views in Redis: they may be evicted at any time, and an older one never replaces a newer. */
-
+/** The ports of the read side: the views in Redis, what they are made from, and the history of orders. */
 import type { Delivery } from '../domain/delivery.ts';
+import type { Event } from '../domain/events.ts';
 import type { Order, OrderId } from '../domain/order.ts';
-import type { Payment } from '../domain/payment.ts';
+import type { PaymentState } from '../domain/payment.ts';
+import type { Transaction } from './ports.ts';
 
-/** All that a view of an order shows. */
+/** All that is shown of an order, as it was at one moment. */
 export interface OrderView {
   readonly order: Order;
-  readonly delivery?: Delivery;
-  readonly payment?: Payment;
+  readonly delivery?: Pick<Delivery, 'state' | 'riderId' | 'eta'>;
+  readonly payment?: PaymentState;
+  readonly reservation?: 'reserved' | 'released';
+  /** Rises with every change of any of these. */
+  readonly revision: number;
 }
 
+/** What is true now. */
+export interface ViewSource {
+  read(orderIds: readonly OrderId[]): Promise<OrderView[]>;
+}
+
+/** The views may be evicted at any time, and an older one never replaces a newer. */
 export interface OrderViews {
-  /** Stores them, but for those that are older than what is stored. Throws UNAVAILABLE. */
+  /** Stores those that are newer than what is stored, and tells the listeners of those orders. Throws UNAVAILABLE. */
   put(views: readonly OrderView[]): Promise<void>;
-  /** Those that are there; a cache that is away has none. */
-  get(orderIds: readonly OrderId[]): Promise<Map<OrderId, OrderView>>;
+  /** Undefined where it is not there, or the cache is away. */
+  get(orderId: OrderId): Promise<OrderView | undefined>;
+}
+
+/** Every event of every order, long after the event log has let go of it. */
+export interface History {
+  /** An event that is there already stays. */
+  append(tx: Transaction, events: readonly Event[]): Promise<void>;
+  /** Oldest first, at most `limit` of the newest. */
+  of(orderId: OrderId, limit: number): Promise<HistoryEntry[]>;
+  /** Makes the partitions of this month and the next two, and drops what is older than `keepFrom`; both epoch ms. */
+  maintain(now: number, keepFrom: number): Promise<void>;
+}
+
+export interface HistoryEntry {
+  readonly eventId: string;
+  readonly eventType: string;
+  /** Epoch ms. */
+  readonly at: number;
+  readonly producer: string;
+  readonly payload: unknown;
 }

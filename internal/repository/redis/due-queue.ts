@@ -1,12 +1,11 @@
 /** The orders that wait for their time: sorted sets in Redis, one per shard, scored by due time in epoch milliseconds. */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
 import type { TimerKind } from '../../domain/schedule.ts';
 import type { Waiting } from '../../service/ports.ts';
 import type { Claim, DueQueue, ScheduleState } from '../../service/scheduler-ports.ts';
 import { reach } from './connection.ts';
+import { run, script } from './scripts.ts';
 
 /** Members of one ZADD or ZREM: a call of this size takes about a millisecond or two. */
 const COMMAND_BATCH = 1_000;
@@ -17,31 +16,7 @@ function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
   return kind === undefined ? ORDER + orderId : `${kind}:${orderId}`;
 }
 
-interface Script {
-  readonly source: string;
-  readonly sha: string;
-}
-
-function script(name: string): Script {
-  const source = readFileSync(new URL(name, import.meta.url), 'utf8');
-  return { source, sha: createHash('sha1').update(source).digest('hex') };
-}
-
 const CLAIM = script('./claim.lua');
-
-async function run(
-  redis: Redis,
-  { source, sha }: Script,
-  keys: string[],
-  args: (string | number)[],
-): Promise<unknown> {
-  try {
-    return await redis.evalsha(sha, keys.length, ...keys, ...args);
-  } catch (error) {
-    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-    return redis.eval(source, keys.length, ...keys, ...args);
-  }
-}
 
 /**
  * `prefix` sets the keys of one installation apart; `leaseMs` is how long a claim lasts, in milliseconds. The keys of

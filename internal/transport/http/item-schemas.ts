@@ -1,7 +1,16 @@
 /** What the routes of orders with items take, in the words of each dialect. */
 import { z } from 'zod';
 import { ORDER_ID } from '../../domain/order.ts';
-import { expected, name, object, orderId, price, scheduleTime, text } from './order-schemas.ts';
+import {
+  expected,
+  name,
+  object,
+  orderId,
+  placeOrderBody,
+  price,
+  scheduleTime,
+  text,
+} from './order-schemas.ts';
 
 const MAX_LINES = 100;
 const MAX_QUANTITY = 10_000;
@@ -108,3 +117,23 @@ export const priceBody = z.object(
   },
   object,
 );
+
+export type ItemsOrder = z.infer<ReturnType<typeof itemsOrderBody>>;
+
+/** `POST /orders`: two forms, told apart by whether there are items. */
+export function ordersBody(now: () => number) {
+  const byAmount = placeOrderBody(now);
+  const byItems = itemsOrderBody(now);
+  return z.unknown().transform((value, ctx) => {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (isObject && !('items' in value) && !('customer_name' in value)) {
+      const message = 'must have customer_name and total_price, or customerId and items';
+      ctx.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }
+    const parsed = (isObject && 'items' in value ? byItems : byAmount).safeParse(value);
+    if (parsed.success) return parsed.data;
+    ctx.issues.push(...(parsed.error.issues as typeof ctx.issues));
+    return z.NEVER;
+  });
+}

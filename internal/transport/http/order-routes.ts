@@ -3,12 +3,21 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import type { Order, OrderCommand, OrderId } from '../../domain/order.ts';
 import { type ChangeDeps, changeOrder } from '../../service/change-order.ts';
-import type { PlaceOrder, PlaceResult } from '../../service/place-order.ts';
 import type { Clock, OrderStore } from '../../service/ports.ts';
 import type { Principal } from './auth.ts';
+import { type ItemsOrder, ordersBody } from './item-schemas.ts';
 import { answerPlacement, assertReachable, customerOf, findOrder, orderIdOf } from './order-answers.ts';
-import { cancelBody, idQuery, listQuery, placeOrderBody, rescheduleBody, toCursor } from './order-schemas.ts';
-import { listedOrder, scheduledOrder, toListedOrder, toScheduledOrder } from './presenters.ts';
+import { cancelBody, idQuery, listQuery, rescheduleBody, toCursor } from './order-schemas.ts';
+import { keptParts, type PlaceItemsDeps, placeItems } from './place-items.ts';
+import {
+  itemsOrder,
+  listedOrder,
+  scheduledOrder,
+  toItemsOrder,
+  toListedOrder,
+  toScheduledOrder,
+  toShownOrder,
+} from './presenters.ts';
 import {
   etag,
   fingerprintOf,
@@ -21,16 +30,12 @@ import {
 import { type Route, route } from './route.ts';
 
 const PRODUCER = 'order-service';
-/** An order without a currency of its own is in the shop's. */
-const DEFAULT_CURRENCY = 'USD';
 const OWN_ORDERS = { roles: ['customer', 'operator'] } as const;
 const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
 
-export interface OrderRouteDeps extends ChangeDeps {
-  readonly place: (command: PlaceOrder) => Promise<PlaceResult>;
+export interface OrderRouteDeps extends ChangeDeps, PlaceItemsDeps {
   readonly orders: OrderStore;
   readonly clock: Clock;
-  readonly newOrderId: () => string;
 }
 
 export function orderRoutes(deps: OrderRouteDeps): readonly Route[] {
@@ -43,15 +48,20 @@ function placing(deps: OrderRouteDeps): Route {
     path: '/orders',
     access: OWN_ORDERS,
     tag: 'Orders',
-    summary: 'Places an order, for now or for a time to come',
-    body: placeOrderBody(() => deps.clock.now()),
+    summary:
+      'Places an order, for now or for a time to come: of an amount, or of items that are to be delivered',
+    body: ordersBody(() => deps.clock.now()),
     headers: ['Idempotency-Key'],
     answers: {
-      201: { description: 'It was placed; also when it had been before', schema: scheduledOrder },
+      201: {
+        description: 'It was placed; also when it had been before',
+        schema: z.union([scheduledOrder, itemsOrder]),
+      },
       409: { description: 'The id is another order’s, or a request with this key is under way' },
       422: { description: 'The idempotency key was used for another request' },
     },
     async handle(ctx, { body, principal }) {
+      if ('items' in body) return placeDelivered(deps, ctx, principal, body);
       const customerId = customerOf(principal);
       // The same words from another customer are another order.
       const fingerprint = customerId === undefined ? fingerprintOf(body) : fingerprintOf(body, customerId);
@@ -62,7 +72,7 @@ function placing(deps: OrderRouteDeps): Route {
           customerName: body.customer_name,
           ...(customerId === undefined ? {} : { customerId }),
           items: [],
-          total: { minor: body.total_price, currency: DEFAULT_CURRENCY },
+          total: { minor: body.total_price, currency: deps.currency },
         },
         scheduledAt: body.scheduled_time,
         fingerprint,
@@ -74,17 +84,50 @@ function placing(deps: OrderRouteDeps): Route {
   });
 }
 
+/** What is ordered here by its items is delivered, to the address that came with it or to the one the carrier knows. */
+function placeDelivered(
+  deps: OrderRouteDeps,
+  ctx: Context,
+  principal: Principal,
+  body: ItemsOrder,
+): Promise<void> {
+  const { items, deliveryAddress, customer_name: customerName, scheduledAt } = body;
+  return placeItems(deps, ctx, principal, {
+    operation: 'POST /orders',
+    body,
+    draft: {
+      ...keptParts(body),
+      ...(customerName ? { customerName } : {}),
+      ...(deliveryAddress ? { deliveryAddress } : { toCustomer: true }),
+      lines: items.map(({ itemId, quantity, unitPrice }) => ({
+        itemId,
+        quantity,
+        ...(unitPrice === undefined ? {} : { unitPriceMinor: unitPrice }),
+      })),
+    },
+    scheduledAt,
+    placed: (order) => ({
+      status: 201,
+      headers: { Location: `/orders/${order.id}`, ETag: etag(order.version) },
+      body: toItemsOrder(order),
+    }),
+  });
+}
+
 function reading({ orders }: OrderRouteDeps): Route[] {
   async function show(ctx: Context, principal: Principal, id: OrderId): Promise<void> {
     const order = await findOrder(orders, principal, id);
-    send(ctx, { status: 200, headers: { ETag: etag(order.version) }, body: toScheduledOrder(order) });
+    send(ctx, { status: 200, headers: { ETag: etag(order.version) }, body: toShownOrder(order) });
   }
   const shown = {
     method: 'GET',
     access: OWN_ORDERS,
     tag: 'Orders',
     summary: 'One order',
-    answers: { 200: { description: 'The order', schema: scheduledOrder }, 404: NOT_FOUND },
+    answers: {
+      200: { description: 'The order', schema: z.union([scheduledOrder, itemsOrder]) },
+      404: NOT_FOUND,
+    },
   } as const;
 
   return [

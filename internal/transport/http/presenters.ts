@@ -1,5 +1,6 @@
 /** Orders as clients see them: the words of each dialect, and the schema that documents them. */
 import { z } from 'zod';
+import { DELIVERY_ETA, SCHEDULED_ORDERS } from '../../domain/dialects.ts';
 import { toDecimal } from '../../domain/money.ts';
 import { ORDER_STATUSES, type Order } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
@@ -25,28 +26,55 @@ export function toScheduledOrder(order: Order): z.infer<typeof scheduledOrder> {
     orderId: order.id,
     customer_name: order.customerName,
     total_price: toDecimal(order.total.minor),
-    status: scheduledStatus(order),
+    status: SCHEDULED_ORDERS[order.status],
     ...('reason' in order && order.reason ? { reason: order.reason } : {}),
     ...(order.scheduledAt === undefined ? {} : { scheduled_time: toRfc3339(order.scheduledAt) }),
     created_at: toRfc3339(order.createdAt),
   };
 }
 
-/** The words of the scheduled-orders dialect for an order's status. */
-function scheduledStatus(order: Order): 'CREATED' | 'PROCESSING' | 'COMPLETED' | 'FAILED' {
-  switch (order.status) {
-    case 'CREATED':
-      return 'CREATED';
-    case 'COMPLETED':
-    case 'DELIVERED':
-      return 'COMPLETED';
-    case 'FAILED':
-    case 'REJECTED':
-    case 'CANCELLED':
-      return 'FAILED';
-    default:
-      return 'PROCESSING';
-  }
+export const itemsOrder = z
+  .object({
+    id: z.string(),
+    orderId: z.string(),
+    customerId: z.string().optional(),
+    status: z.enum([...new Set(Object.values(DELIVERY_ETA))]),
+    reason: z.string().optional(),
+    items: z.array(
+      z.object({
+        itemId: z.string(),
+        name: z.string().optional(),
+        quantity: z.number(),
+        unitPrice: z.number().optional(),
+      }),
+    ),
+    /** What is charged: base - discount + fees. */
+    totalAmount: z.number(),
+    currency: z.string(),
+    createdAt: time,
+  })
+  .meta({ id: 'ItemsOrder' });
+
+export function toItemsOrder(order: Order): z.infer<typeof itemsOrder> {
+  return {
+    id: order.id,
+    orderId: order.id,
+    customerId: order.customerId,
+    status: DELIVERY_ETA[order.status],
+    ...('reason' in order && order.reason ? { reason: order.reason } : {}),
+    items: order.items.map(({ unitPriceMinor, ...item }) => ({
+      ...item,
+      ...(unitPriceMinor === undefined ? {} : { unitPrice: toDecimal(unitPriceMinor) }),
+    })),
+    totalAmount: toDecimal(order.total.minor),
+    currency: order.total.currency,
+    createdAt: toRfc3339(order.createdAt),
+  };
+}
+
+/** Each form is shown in its own words. */
+export function toShownOrder(order: Order) {
+  return order.items.length > 0 ? toItemsOrder(order) : toScheduledOrder(order);
 }
 
 export const listedOrder = z

@@ -151,14 +151,15 @@ CREATE TABLE timers (
 );
 CREATE INDEX timers_by_due ON timers (due_at, order_id, kind);
 
--- Every event of every order, kept longer than the event log.
+-- Every event of every order, kept longer than the event log: a partition a month, made ahead by query-service. The last
+-- one takes what belongs to none.
 CREATE TABLE order_history (
   order_id   varchar(64) COLLATE "C" NOT NULL,
   at         timestamptz(3) NOT NULL,
   event_id   uuid NOT NULL,
   event_type varchar(64) NOT NULL,
   producer   varchar(64) NOT NULL,
-  payload    json NOT NULL
+  payload    json NOT NULL,
+  PRIMARY KEY (order_id, at, event_id)
 ) PARTITION BY RANGE (at);
-CREATE INDEX order_history_of_order ON order_history (order_id, at);
 CREATE TABLE order_history_rest PARTITION OF order_history DEFAULT;

@@ -1,0 +1,39 @@
+/** delivery-service finds riders for orders, follows them to the door, and says when that will be. */
+import type { EtaRules } from '../../internal/domain/eta.ts';
+import type { MatchingRules } from '../../internal/domain/matching.ts';
+import { assignmentsConsumer } from '../../internal/service/accept-assignments.ts';
+import { matchConsumer, requestConsumer } from '../../internal/service/assign-rider.ts';
+import { etaConsumer } from '../../internal/service/refresh-eta.ts';
+import { releaseConsumer } from '../../internal/service/track-delivery.ts';
+import { riderRoutes } from '../../internal/transport/http/rider-routes.ts';
+import type { Service, Wiring } from '../wire.ts';
+
+/** Of riders on two wheels in a city: 20 km/h with all stops. */
+const RULES: EtaRules & MatchingRules = {
+  defaultDistanceM: 3_000,
+  detourFactor: 1.3,
+  speedMps: 20 / 3.6,
+  handoverMs: 120_000,
+  loadPenaltyM: 1_500,
+};
+
+export function deliveryService(wiring: Wiring): Service {
+  const deps = {
+    ...wiring,
+    rules: RULES,
+    etaRefreshMs: wiring.config.ETA_REFRESH_MS,
+    newEventId: wiring.newId,
+  };
+  return {
+    name: 'delivery-service',
+    needs: ['postgres', 'stream'],
+    routes: riderRoutes(deps),
+    consumers: [
+      requestConsumer(deps),
+      matchConsumer(deps),
+      assignmentsConsumer(deps),
+      etaConsumer(deps),
+      releaseConsumer(deps),
+    ],
+  };
+}

@@ -1,0 +1,14 @@
+/** inventory-service puts aside what orders need, gives back what they no longer do, and keeps catalogue and stock. */
+import { releaseConsumer, reserveConsumer } from '../../internal/service/reserve-inventory.ts';
+import { catalogueRoutes } from '../../internal/transport/http/catalogue-routes.ts';
+import type { Service, Wiring } from '../wire.ts';
+
+export function inventoryService(wiring: Wiring): Service {
+  const deps = { ...wiring, newEventId: wiring.newId };
+  return {
+    name: 'inventory-service',
+    needs: ['postgres', 'stream'],
+    routes: catalogueRoutes(wiring),
+    consumers: [reserveConsumer(deps), releaseConsumer(deps)],
+  };
+}

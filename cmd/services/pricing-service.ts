@@ -1,0 +1,7 @@
+/** pricing-service says what items cost, by the rules that orders are priced by. */
+import { pricingRoutes } from '../../internal/transport/http/catalogue-routes.ts';
+import type { Service, Wiring } from '../wire.ts';
+
+export function pricingService({ pricing }: Wiring): Service {
+  return { name: 'pricing-service', needs: [], routes: pricingRoutes(pricing) };
+}

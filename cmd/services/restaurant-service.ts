@@ -1,0 +1,15 @@
+/** restaurant-service keeps the tickets of kitchens, and takes their answers. */
+import { foreignAnswersConsumer } from '../../internal/service/answer-ticket.ts';
+import { followConsumer, openConsumer } from '../../internal/service/keep-tickets.ts';
+import { restaurantRoutes } from '../../internal/transport/http/restaurant-routes.ts';
+import type { Service, Wiring } from '../wire.ts';
+
+export function restaurantService(wiring: Wiring): Service {
+  const deps = { ...wiring, newEventId: wiring.newId };
+  return {
+    name: 'restaurant-service',
+    needs: ['postgres', 'stream'],
+    routes: restaurantRoutes(deps),
+    consumers: [openConsumer(deps), followConsumer(deps), foreignAnswersConsumer(deps)],
+  };
+}

@@ -1,0 +1,114 @@
+/** ETAs: what they are made of, and what stays true of them wherever riders and kitchens are. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { NOON } from '../../test/support/manual-clock.ts';
+import { assign, type Delivery, type Place, pickUp } from './delivery.ts';
+import { etaOf } from './eta.ts';
+import type { OrderId } from './order.ts';
+
+/** Five metres a second, so a kilometre takes 200 s and the default distance 600 s. */
+const RULES = { defaultDistanceM: 3_000, detourFactor: 1, speedMps: 5, handoverMs: 60_000 };
+const north = (metres: number): Place => [metres / 111_195.08, 0];
+const requested: Delivery = { orderId: 'o' as OrderId, state: 'REQUESTED', attempts: 0, requestedAt: NOON };
+const assigned = (changes: Partial<Delivery> = {}) => ({
+  ...assign(requested, { riderId: 'r', at: NOON, holdsPlace: true }),
+  ...changes,
+});
+const secondsOf = (delivery: Delivery, rider?: Place, now = NOON) => {
+  const { median, p90 } = etaOf(delivery, rider, now, RULES);
+  return [median, p90].map((at) => Math.round((at - now) / 1_000));
+};
+
+test('it is the ride to the pickup, the ride to the door, and a minute at each', () => {
+  const known = assigned({ pickup: north(1_000), dropoff: north(3_000) });
+  assert.deepEqual(secondsOf(known, north(0)), [200 + 60 + 400 + 60, 280 + 120 + 560 + 120]);
+});
+
+test('a kitchen that takes longer than the ride is waited for', () => {
+  const cooking = assigned({ pickup: north(1_000), dropoff: north(3_000), readyAt: NOON + 500_000 });
+  assert.deepEqual(secondsOf(cooking, north(0)), [500 + 60 + 400 + 60, 650 + 120 + 560 + 120]);
+});
+
+test('where nothing is known every ride is three kilometres, and the time since it began counts as ridden', () => {
+  assert.deepEqual(secondsOf(assigned()), [600 + 60 + 600 + 60, 840 + 120 + 840 + 120]);
+  assert.deepEqual(secondsOf(assigned(), undefined, NOON + 100_000), [500 + 60 + 600 + 60, 740 + 1_080]);
+  assert.deepEqual(secondsOf(assigned(), undefined, NOON + 5_000_000), [60 + 600 + 60, 120 + 840 + 120]);
+});
+
+test('after the pickup only the way from the rider to the door is left', () => {
+  const carried = pickUp(assigned({ dropoff: north(3_000), readyAt: NOON + 900_000 }), NOON);
+  assert.deepEqual(secondsOf(carried, north(2_000)), [200 + 60, 280 + 120]);
+  assert.deepEqual(secondsOf(carried, north(3_000)), [60, 120]);
+  assert.deepEqual(secondsOf(pickUp(assigned(), NOON), north(0), NOON + 300_000), [300 + 60, 540 + 120]);
+});
+
+const places = fc.tuple(
+  fc.double({ min: 18, max: 20, noNaN: true }),
+  fc.double({ min: 72, max: 74, noNaN: true }),
+);
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const times = fc.integer({ min: NOON - 5_000_000, max: NOON + 5_000_000 });
+const deliveries = fc
+  .record({ pickup: maybe(places), dropoff: maybe(places), readyAt: maybe(times), pickedUpAt: maybe(times) })
+  .map(({ pickup, dropoff, readyAt, pickedUpAt }) => {
+    const way = {
+      ...(pickup ? { pickup } : {}),
+      ...(dropoff ? { dropoff } : {}),
+      ...(readyAt === undefined ? {} : { readyAt }),
+    };
+    return pickedUpAt === undefined ? assigned(way) : pickUp(assigned(way), pickedUpAt);
+  });
+
+test('it is never in the past, and the 90th percentile never before the median', () => {
+  fc.assert(
+    fc.property(deliveries, maybe(places), times, (delivery, rider, now) => {
+      const { median, p90 } = etaOf(delivery, rider, now, RULES);
+      assert.ok(now <= median && median <= p90);
+    }),
+  );
+});
+
+test('a later kitchen, a slower rider or a longer handover never makes it sooner', () => {
+  fc.assert(
+    fc.property(
+      deliveries,
+      maybe(places),
+      times,
+      fc.integer({ min: 0, max: 3_600_000 }),
+      (delivery, rider, now, more) => {
+        const { median, p90 } = etaOf(delivery, rider, now, RULES);
+        const later = [
+          etaOf({ ...delivery, readyAt: (delivery.readyAt ?? now) + more }, rider, now, RULES),
+          etaOf(delivery, rider, now, { ...RULES, speedMps: 5 / (1 + more / 1_000) }),
+          etaOf(delivery, rider, now, { ...RULES, handoverMs: RULES.handoverMs + more }),
+        ];
+        for (const eta of later) assert.ok(eta.median >= median && eta.p90 >= p90);
+      },
+    ),
+  );
+});
+
+test('time alone never makes the median sooner, and a pickup makes nothing later', () => {
+  fc.assert(
+    fc.property(
+      deliveries,
+      maybe(places),
+      times,
+      fc.integer({ min: 0, max: 3_600_000 }),
+      (delivery, rider, now, ms) => {
+        const before = etaOf(delivery, rider, now, RULES);
+        const after = etaOf(delivery, rider, now + ms, RULES);
+        assert.ok(
+          after.median >= before.median && after.p90 >= before.p90 - 0.3 * ms - 1,
+          'preparation that is over is uncertain no more',
+        );
+        if (delivery.state === 'PICKED_UP') return;
+        // The rider stands at the counter.
+        const there = etaOf(delivery, delivery.pickup, now, RULES);
+        const gone = etaOf(pickUp(delivery, now), delivery.pickup, now, RULES);
+        assert.ok(gone.median <= there.median && gone.p90 <= there.p90);
+      },
+    ),
+  );
+});

@@ -1,0 +1,134 @@
+/** The views of orders in Redis, under the keys that outside readers know. */
+import type { Redis } from 'ioredis';
+import { FOOD_ORDERING, ORDER_MANAGER } from '../../domain/dialects.ts';
+import { toDecimal } from '../../domain/money.ts';
+import type { Order, OrderId } from '../../domain/order.ts';
+import { toRfc3339 } from '../../domain/schedule.ts';
+import type { Clock, Log } from '../../service/ports.ts';
+import type { OrderView, OrderViews } from '../../service/view-ports.ts';
+import { reach } from './connection.ts';
+import { runAll, script } from './scripts.ts';
+
+const PUT = script('./put-view.lua');
+const LAST_ORDERS = 20;
+const LAST_ORDERS_TTL_S = 86_400;
+
+export interface ViewOptions {
+  /** How long `order_status:<id>` lives, seconds. */
+  readonly statusTtlS: number;
+  /** The channel on which a view that was stored is told. */
+  readonly channel: string;
+}
+
+export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: ViewOptions): OrderViews {
+  let isAway = false;
+
+  function argumentsOf({ order, ...rest }: OrderView): { keys: string[]; args: (string | number)[] } {
+    const isRecent = order.createdAt > clock.now() - LAST_ORDERS_TTL_S * 1_000;
+    const list = order.customerId !== undefined && isRecent;
+    const key = `order:${order.id}`;
+    return {
+      keys: [key, `order_status:${order.id}`, list ? `customer:${order.customerId}:last_orders` : key],
+      args: [
+        rest.revision,
+        JSON.stringify(snapshotOf({ order, ...rest })),
+        JSON.stringify(statusOf(order)),
+        options.statusTtlS,
+        order.id,
+        list ? LAST_ORDERS : 0,
+        LAST_ORDERS_TTL_S,
+        options.channel,
+      ],
+    };
+  }
+
+  return {
+    async put(views) {
+      if (views.length > 0) await reach(runAll(redis, PUT, views.map(argumentsOf)));
+    },
+    async get(orderId) {
+      try {
+        const text = await redis.get(`order:${orderId}`);
+        isAway = false;
+        return text ? viewOf(text) : undefined;
+      } catch (error) {
+        if (!isAway) log.warn({ err: error }, 'the cache is away; orders are read from the database');
+        isAway = true;
+        return undefined;
+      }
+    },
+  };
+}
+
+/** The fields of the food-ordering document at the top; `view` is all of it. The revision stands first, for the script. */
+function snapshotOf(view: OrderView) {
+  const { order, delivery, revision } = view;
+  return {
+    revision,
+    orderId: order.id,
+    customerId: order.customerId,
+    restaurantId: order.restaurantId,
+    status: FOOD_ORDERING[order.status],
+    updatedAt: toRfc3339(order.updatedAt),
+    ...(delivery?.eta ? { eta: toRfc3339(delivery.eta.median) } : {}),
+    view,
+  };
+}
+
+function viewOf(text: string): OrderView | undefined {
+  try {
+    return (JSON.parse(text) as { view?: OrderView }).view;
+  } catch {
+    // Somebody else's; it is not to be trusted, and the next change replaces it.
+    return undefined;
+  }
+}
+
+/** The order manager's status, with its price. */
+export function statusOf(order: Order) {
+  return {
+    status: ORDER_MANAGER[order.status],
+    details: {
+      status: order.status,
+      ...('reason' in order && order.reason ? { reason: order.reason } : {}),
+      final_total: toDecimal(order.total.minor),
+      ...(order.price
+        ? {
+            base_total: toDecimal(order.price.baseMinor),
+            discount_applied: toDecimal(order.price.discountMinor),
+            fees_applied: toDecimal(order.price.feesMinor),
+          }
+        : {}),
+    },
+  };
+}
+
+/** Tells who listens to an order that its view has changed. One connection listens for all of them. */
+export interface ViewListener {
+  listen(orderId: OrderId, listener: () => void): () => void;
+  close(): void;
+}
+
+export function redisViewListener(redis: Redis, channel: string): ViewListener {
+  const listeners = new Map<string, Set<() => void>>();
+  let connection: Redis | undefined;
+  return {
+    listen(orderId, listener) {
+      if (!connection) {
+        connection = redis.duplicate({ maxRetriesPerRequest: null, commandTimeout: undefined });
+        connection.on('error', () => {});
+        connection.on('message', (_channel, id: string) => {
+          for (const tell of listeners.get(id) ?? []) tell();
+        });
+        connection.subscribe(channel).catch(() => {});
+      }
+      const own = listeners.get(orderId) ?? new Set();
+      listeners.set(orderId, own.add(listener));
+      return () => {
+        own.delete(listener);
+        if (own.size === 0) listeners.delete(orderId);
+      };
+    },
+    close: () => connection?.disconnect(),
+  };
+}
