@@ -90,11 +90,15 @@ const EARTH_RADIUS_M = 6_371_008.8;
 
 /** Metres as the crow flies, by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky & Telescope 68, 1984, p. 159). */
 export function distanceM([fromLatitude, fromLongitude]: Place, [toLatitude, toLongitude]: Place): number {
-  const halfSine = (degrees: number) => Math.sin((degrees * Math.PI) / 360);
-  const cosine = (degrees: number) => Math.cos((degrees * Math.PI) / 180);
   const haversine =
-    halfSine(toLatitude - fromLatitude) ** 2 +
-    cosine(fromLatitude) * cosine(toLatitude) * halfSine(toLongitude - fromLongitude) ** 2;
+    Math.sin(radians(toLatitude - fromLatitude) / 2) ** 2 +
+    Math.cos(radians(fromLatitude)) *
+      Math.cos(radians(toLatitude)) *
+      Math.sin(radians(toLongitude - fromLongitude) / 2) ** 2;
   // Rounding may lift it above 1 for places on opposite sides of the earth.
   return 2 * EARTH_RADIUS_M * Math.asin(Math.sqrt(Math.min(1, haversine)));
+}
+
+function radians(degrees: number): number {
+  return (degrees * Math.PI) / 180;
 }

@@ -164,6 +164,11 @@ describe('riders for deliveries', () => {
     await town.deliver(town.requested('a'), town.requested('a'));
     await town.deliver(town.requested('a'));
     assert.deepEqual(await town.carrying(), { ravi: 1 });
+    await town.seed('ACCEPTED', ['b', 'c']);
+    await town.deliver(town.requested('b'), town.requested('c'));
+    await town.deliver(town.ranOut('rider', 'c'));
+    await town.deliver(town.requested('c'));
+    assert.equal((await town.delivery('c'))?.attempts, 2, 'it waits for its turn as before');
   });
 
   describe('assigned by somebody else', () => {

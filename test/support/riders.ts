@@ -117,7 +117,7 @@ export async function riderTown() {
       }
     },
     /** A record on rider_assigned. */
-    heard: (record: unknown, position = randomUUID()) => {
+    heard: (record: unknown, position: string = randomUUID()) => {
       const delivery: Delivery = { topic: 'rider_assigned', key: '', position, record };
       return fromOutside.handle({ deliveries: [delivery], settle });
     },
