@@ -9,7 +9,7 @@ for (const [name, walk] of walks) {
     before(async () => {
       system = await startSystem();
     });
-    after(() => system.stop());
+    after(() => system?.stop());
     walk(() => system);
   });
 }

@@ -20,8 +20,8 @@ describe('on Kafka', { skip }, () => {
     system = await startSystem({ KAFKA_BROKERS: broker.brokers });
   });
   after(async () => {
-    await system.stop();
-    await broker.stop();
+    await system?.stop();
+    await broker?.stop();
     await rm(dir, { recursive: true, force: true });
   });
   for (const [name, walk] of walks) describe(name, () => walk(() => system));

@@ -113,6 +113,13 @@ async function kafkaTopics(brokers: string): Promise<Topics> {
     logLevel: logLevel.NOTHING,
   });
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  const admin = kafka.admin();
+  await admin.connect();
+  await until('every topic to be there', async () => {
+    const known = await admin.listTopics();
+    return ALL_TOPICS.every((topic) => known.includes(topic));
+  });
+  await admin.disconnect();
   const consumer = kafka.consumer({ groupId: 'acceptance', maxWaitTimeInMs: 100 });
   await Promise.all([producer.connect(), consumer.connect()]);
   await consumer.subscribe({ topics: ALL_TOPICS.slice(), fromBeginning: true });
