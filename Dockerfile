@@ -5,6 +5,7 @@ RUN npm ci --omit=dev
 COPY tsconfig.json ./
 COPY cmd ./cmd
 COPY internal ./internal
+COPY web ./web
 # Others can reach a container; what stands in front of it decides who may come in.
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 LOG_FORMAT=json AUTH=off
 USER node

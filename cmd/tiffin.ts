@@ -1,5 +1,6 @@
 /** The program: `tiffin [service …]` runs the named services in one process, or all of them. */
-import { pathToFileURL } from 'node:url';
+import { fork } from 'node:child_process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import closeWithGrace from 'close-with-grace';
 import type { Logger } from 'pino';
 import { TiffinError } from '../internal/domain/errors.ts';
@@ -35,20 +36,23 @@ const SERVICES = [
 ] as const;
 const STOP_LIMIT_MS = 30_000;
 
-const USAGE = `Usage: npm start -- [service …]
+const USAGE = `Usage: npm start -- [--demo] [service …]
 
 Runs the named services in this process, or all of them:
   ${SERVICES.join('\n  ')}
+
+--demo has a town of customers, restaurants and riders live on it for half a minute.
 
 Settings are environment variables; .env.example lists them.
 `;
 
 async function main(args: readonly string[]): Promise<void> {
   if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(USAGE);
-  const unknown = args.filter((arg) => !(SERVICES as readonly string[]).includes(arg));
+  const services = args.filter((arg) => arg !== '--demo');
+  const unknown = services.filter((arg) => !(SERVICES as readonly string[]).includes(arg));
   if (unknown.length > 0)
     throw new ConfigError(`There is no service '${unknown.join("', '")}'; there are ${SERVICES.join(', ')}.`);
-  const names = args.length > 0 ? args : SERVICES;
+  const names = services.length > 0 ? services : SERVICES;
 
   const started = performance.now();
   loadEnvFile();
@@ -70,7 +74,7 @@ async function main(args: readonly string[]): Promise<void> {
     const REDIS_URL = config.REDIS_URL ?? embedded?.redisUrl ?? '';
     const wiring = await wire({ ...config, DATABASE_URL, REDIS_URL }, log);
     const logic = await loadOrderLogic(config);
-    const services = {
+    const makers = {
       'order-service': () => orderService(wiring),
       'event-relay': () => eventRelay(wiring),
       'scheduler-worker': () => schedulerWorker(wiring),
@@ -84,7 +88,7 @@ async function main(args: readonly string[]): Promise<void> {
       'query-service': () => queryService(wiring),
     };
     const running = await run(
-      names.map((name) => services[name as keyof typeof services]()),
+      names.map((name) => makers[name as keyof typeof makers]()),
       wiring,
     );
     stop = running.stop;
@@ -96,11 +100,18 @@ async function main(args: readonly string[]): Promise<void> {
       },
       `Tiffin is ready at ${running.url}`,
     );
+    if (args.includes('--demo')) startDemo(running.url);
   } catch (error) {
     grace.uninstall();
     await embedded?.stop();
     throw error;
   }
+}
+
+/** In a process of its own, as any client would be; it prints its books at the end, and Tiffin goes on. */
+function startDemo(url: string): void {
+  const demo = fileURLToPath(new URL('./demo/main.ts', import.meta.url));
+  fork(demo, ['--url', url], { execArgv: process.execArgv });
 }
 
 /** What was not named is started here: Postgres, Redis or both. */

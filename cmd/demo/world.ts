@@ -34,7 +34,7 @@ const RESTAURANTS = [
   { name: 'Colaba Canteen', acceptance: 'automatic' },
 ] as const;
 /** The last of each menu is scarce, so that it runs out. */
-const STOCKS = [100_000, 100_000, 12];
+const STOCKS = [100_000, 100_000, 40];
 
 export async function buildWorld(client: Client): Promise<World> {
   const run = Date.now().toString(36);

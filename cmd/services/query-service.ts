@@ -5,6 +5,7 @@ import { historyConsumer, viewsConsumer } from '../../internal/service/project-v
 import { deadLetterRoutes } from '../../internal/transport/http/dead-letter-routes.ts';
 import { foodOrderView } from '../../internal/transport/http/food-ordering-routes.ts';
 import { liveStreams } from '../../internal/transport/http/live-stream.ts';
+import { pageRoutes } from '../../internal/transport/http/page-routes.ts';
 import { uiRoutes } from '../../internal/transport/http/ui-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
@@ -21,6 +22,7 @@ export function queryService(wiring: Wiring): Service {
     name: 'query-service',
     needs: ['postgres', 'redis', 'stream'],
     routes: [
+      ...pageRoutes(),
       ...deadLetterRoutes(wiring),
       foodOrderView(wiring),
       ...uiRoutes({ ...wiring, streams, onView: (id, told) => viewListener.listen(id, told), managedStatus }),

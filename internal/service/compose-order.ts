@@ -7,7 +7,7 @@ import type { Catalogue, MenuItem, Restaurant } from './inventory-ports.ts';
 export interface ComposeDeps {
   readonly catalogue: Catalogue;
   readonly pricing: PricingRules;
-  /** Of an order that names none, ISO 4217. */
+  /** Of the catalogue's prices, and of an order that names none; ISO 4217. */
   readonly currency: string;
 }
 
@@ -21,7 +21,7 @@ type Found = Awaited<ReturnType<Catalogue['look']>>;
 
 /**
  * The catalogue's price wins over the client's. Throws UNKNOWN_RESTAURANT, RESTAURANT_CLOSED, or INVALID_INPUT with every
- * fault of every line: UNKNOWN_ITEM, ITEM_NOT_SOLD_HERE, PRICE_UNKNOWN.
+ * fault of every line: UNKNOWN_ITEM, ITEM_NOT_SOLD_HERE, PRICE_UNKNOWN; or of the whole: INVALID_CURRENCY.
  */
 export async function composeContent(deps: ComposeDeps, draft: OrderDraft): Promise<OrderContent> {
   const { lines, currency = deps.currency, ...rest } = draft;
@@ -37,6 +37,13 @@ export async function composeContent(deps: ComposeDeps, draft: OrderDraft): Prom
     problems.push({ ...item, pointer: `/items/${n}` });
     return [];
   });
+  // What a menu says is in its own currency: 12.50 of another would be another price.
+  if (currency !== deps.currency && lines.some(({ itemId }) => found.menuItems.has(itemId)))
+    problems.push({
+      code: 'INVALID_CURRENCY',
+      detail: `the catalogue's prices are in ${deps.currency}`,
+      pointer: '/currency',
+    });
   if (problems.length > 0)
     throw new TiffinError('INVALID_INPUT', problems.map(({ detail }) => detail).join('; '), { problems });
   const { totalMinor, ...price } = priceOf(items, deps.pricing);

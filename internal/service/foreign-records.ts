@@ -9,6 +9,9 @@ import type { Clock } from './ports.ts';
 const OWN_PRODUCER =
   /^(order|processing|inventory|pricing|payment|restaurant|delivery|notification|query)-service$|^scheduler-worker$/;
 
+/** The farthest that a Date goes, epoch ms (ECMAScript, 21.4.1.1); another number is no time and is refused as such. */
+const LAST_MS = 8.64e15;
+
 type Said = Readonly<Record<string, unknown>>;
 
 /**
@@ -40,7 +43,7 @@ export function foreignReader(
       payload: Object.fromEntries(
         Object.entries(payload).map(([name, value]) => [
           name,
-          typeof value === 'number' ? toRfc3339(value) : value,
+          typeof value === 'number' && Math.abs(value) <= LAST_MS ? toRfc3339(value) : value,
         ]),
       ),
     });

@@ -51,7 +51,7 @@ export type Lines = readonly Pick<OrderItem, 'itemId' | 'quantity'>[];
 
 export interface ReservationRequest {
   readonly orderId: OrderId;
-  /** One for each item: lines of the same item are added up. */
+  /** As they stand in the order: those of the same item count together. */
   readonly lines: Lines;
 }
 
@@ -66,7 +66,8 @@ export type ReservationOutcome =
 export interface Inventory {
   /**
    * Takes from stock what each order asks for, all of it or nothing, first come first served in the order given; rows are
-   * locked in item order. An order that has a reservation already, released or not, is left out of the answer.
+   * locked in item order. Outcomes have one line for each item. An order that has a reservation already, released or not,
+   * is left out of the answer.
    * `low` are the items that this took below their threshold, with the order that did.
    */
   reserve(

@@ -8,8 +8,11 @@ import type { EventLog, Log, Subscription, Transactions } from './ports.ts';
 
 /** How long a reader sleeps when nothing tells it of new events. */
 const POLL_MS = 1_000;
-/** How soon it looks again when an open transaction holds events back. */
-const HELD_MS = 3;
+/**
+ * Rounds begin at least so far apart, but for full pages: under load each round then takes more events, and its transaction
+ * is shared by more of them. After a pause the first event is handled at once.
+ */
+const PACE_MS = 20;
 const BATCH_SIZE = 1_000;
 
 export interface ReadLogDeps {
@@ -31,9 +34,13 @@ export function readLog(
     topics,
   };
   let failures = 0;
+  let mayBeginAt = 0;
 
   return async () => {
     try {
+      const early = mayBeginAt - performance.now();
+      if (early > 0) await pause(early);
+      mayBeginAt = performance.now() + PACE_MS;
       if (!(await eventLog.lead(group))) return POLL_MS;
       const page = await eventLog.read(group, filter, batchSize);
       const moved =
@@ -48,8 +55,9 @@ export function readLog(
       }
       failures = 0;
       faults.delete(group);
-      if (page.full || page.deliveries.length > 0) return 0;
-      return page.held ? HELD_MS : POLL_MS;
+      if (page.full) mayBeginAt = 0;
+      // What an open transaction holds back is looked for again.
+      return page.full || page.deliveries.length > 0 || page.held ? 0 : POLL_MS;
     } catch (error) {
       failures += 1;
       faults.set(group, error instanceof Error ? error.message : String(error));

@@ -16,6 +16,9 @@ export function openPool(url: string, options: { max: number; onError: (error: E
     connectionTimeoutMillis: 3_000,
     keepAlive: true,
     application_name: 'tiffin',
+    // Every query here has its index. A statement that was planned while its table was empty would go on reading all of it,
+    // until the statistics are next taken, a minute later.
+    options: '-c enable_seqscan=off',
   });
   pool.on('error', options.onError);
   // A connection that is lost between two statements of a transaction says so here; its next statement fails.

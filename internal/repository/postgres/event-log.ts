@@ -24,8 +24,8 @@ const APPEND = {
 };
 
 /*
- * Input: consumer, event types, topics, limit. Output: the next rows of the whole log after the consumer's cursor, at
- * most `limit`, the record only of those asked for. Rows of transactions at or above the oldest one still open are
+ * Input: consumer, event types, topics, limit. Output: of the next rows of the whole log after the consumer's cursor, at
+ * most `limit`, those asked for and the last one; `size` is how many there were. Rows of transactions at or above the oldest one still open are
  * held back: an open transaction may yet commit rows that sort before them, and a cursor that had passed would skip
  * those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and Snapshot Information Functions".)
  */
@@ -38,16 +38,20 @@ const READ = {
       SELECT EXISTS (SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held
     ) h
     LEFT JOIN LATERAL (
-      SELECT transaction_id, position, event_id, event_type, order_id, topic, wanted, CASE WHEN wanted THEN record END AS record,
+      SELECT transaction_id, position, event_type, order_id, topic, wanted, size, CASE WHEN wanted THEN record END AS record,
         CASE WHEN wanted THEN headers END AS headers
       FROM (
-        SELECT *, CASE WHEN topic IS NULL THEN event_type = ANY($2::text[]) ELSE topic = ANY($3::text[]) END AS wanted
-        FROM events
-        WHERE (transaction_id, position) > (c.transaction_id, c.position)
-          AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-        ORDER BY transaction_id, position
-        LIMIT $4
-      ) page
+        SELECT *, CASE WHEN topic IS NULL THEN event_type = ANY($2::text[]) ELSE topic = ANY($3::text[]) END AS wanted,
+          row_number() OVER () AS number, (count(*) OVER ())::int AS size
+        FROM (
+          SELECT transaction_id, position, event_type, order_id, topic, record, headers FROM events
+          WHERE (transaction_id, position) > (c.transaction_id, c.position)
+            AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+          ORDER BY transaction_id, position
+          LIMIT $4
+        ) page
+      ) numbered
+      WHERE wanted OR number = size
     ) e ON true
     WHERE c.consumer = $1
     ORDER BY e.transaction_id, e.position`,
@@ -87,11 +91,11 @@ interface LogRow {
   held: boolean;
   transaction_id: string | null;
   position: string;
-  event_id: string | null;
   event_type: string;
   order_id: string;
   topic: string | null;
   wanted: boolean;
+  size: number | null;
   record: unknown;
   headers: Record<string, string> | null;
 }
@@ -189,7 +193,7 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
         from,
         to: last?.transaction_id ? { transactionId: last.transaction_id, position: last.position } : from,
         deliveries: read.filter((row) => row.wanted).map(toDelivery),
-        full: read.length === limit,
+        full: first.size === limit,
         held: first.held,
       };
     },

@@ -52,7 +52,11 @@ export function postgresInventory(): Inventory {
       const ids = requests.map(({ orderId }) => orderId);
       const { rows: known } = await query<{ order_id: OrderId }>(client, RESERVED, [ids]);
       const reserved = new Set(known.map((row) => row.order_id));
-      const fresh = requests.filter(({ orderId }) => !reserved.has(orderId));
+      const fresh = requests.filter(({ orderId }) => {
+        const isFirst = !reserved.has(orderId);
+        reserved.add(orderId);
+        return isFirst;
+      });
       if (fresh.length === 0) return { outcomes: [], low: [] };
 
       const items = new Set(fresh.flatMap(({ lines }) => lines.map(({ itemId }) => itemId)));

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { TiffinError } from '../../domain/errors.ts';
 import { addUp } from '../../domain/inventory.ts';
 import { toDecimal } from '../../domain/money.ts';
-import { type PricingRules, priceOf } from '../../domain/pricing.ts';
+import { ORDER_ID } from '../../domain/order.ts';
+import { isTooExpensive, type PricingRules, priceOf } from '../../domain/pricing.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Catalogue } from '../../service/inventory-ports.ts';
 import { checkBody, priceBody } from './item-schemas.ts';
@@ -54,7 +55,14 @@ const itemBody = z
   .refine(({ initial_qty, available_qty }) => (initial_qty ?? available_qty) !== undefined, {
     message: 'is required',
     path: ['initial_qty'],
+    // Also where other fields are at fault, so that all of it is said at once.
+    when: ({ value }) => typeof value === 'object' && value !== null && !Array.isArray(value),
   });
+
+/** Text that no restaurant and no item can have as its id need not be looked for, and some of it a database cannot hold. */
+function isId(text: string): boolean {
+  return ORDER_ID.test(text);
+}
 
 export interface CatalogueDeps {
   readonly catalogue: Catalogue;
@@ -123,6 +131,8 @@ function addItem({ catalogue, newId }: CatalogueDeps): Route {
       404: { description: 'There is no such restaurant' },
     },
     async handle(ctx, { params, body }) {
+      if (!isId(params.rid))
+        throw new TiffinError('UNKNOWN_RESTAURANT', `there is no restaurant '${params.rid}'`);
       const id = newId();
       const stockCount = body.initial_qty ?? body.available_qty ?? 0;
       await catalogue.addItem(
@@ -156,7 +166,7 @@ function stockOf({ catalogue }: CatalogueDeps): Route {
       404: { description: 'There is no such item' },
     },
     async handle(ctx, { params: { id } }) {
-      const stock = (await catalogue.look({ items: [id] })).stocks.get(id);
+      const stock = isId(id) ? (await catalogue.look({ items: [id] })).stocks.get(id) : undefined;
       if (!stock) throw new TiffinError('ITEM_NOT_FOUND', `there is no item '${id}'`);
       ctx.body = {
         menu_item_id: id,
@@ -240,6 +250,8 @@ export function pricingRoutes(rules: PricingRules): readonly Route[] {
           items.map(({ quantity, price: unitPriceMinor }) => ({ quantity, unitPriceMinor })),
           rules,
         );
+        if (isTooExpensive(cost))
+          throw new TiffinError('INVALID_INPUT', 'the items cost more than 9999999999.99');
         ctx.body = {
           order_id,
           base_total: toDecimal(cost.baseMinor),

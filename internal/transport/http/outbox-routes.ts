@@ -2,7 +2,7 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { TRANSACTIONAL_OUTBOX } from '../../domain/dialects.ts';
-import { TiffinError } from '../../domain/errors.ts';
+import { TiffinError, unreachable } from '../../domain/errors.ts';
 import { toDecimal } from '../../domain/money.ts';
 import {
   allowedStatuses,
@@ -32,6 +32,8 @@ import { type Route, route } from './route.ts';
 
 const TAG = 'Transactional outbox';
 const WORDS = ['PLACED', 'PREPARING', 'OUT_FOR_DELIVERY', 'DELIVERED', 'CANCELLED'] as const;
+/** What a status may be changed to: an order that was collected is COMPLETED. */
+type Word = (typeof WORDS)[number] | 'COMPLETED';
 const OWN_ORDERS = { roles: ['customer', 'operator'] } as const;
 const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
 const time = z.string().meta({ format: 'date-time' });
@@ -90,7 +92,7 @@ function placing(deps: OutboxDeps): Route {
       const customerId = body.user_id ?? query.user_id;
       await placeItems(deps, ctx, principal, {
         operation: 'POST /api/v1/orders',
-        body: { ...body, ...query },
+        body: { ...query, ...body },
         draft: {
           restaurantId: body.restaurant_id,
           ...(customerId === undefined ? {} : { customerId }),
@@ -135,9 +137,7 @@ function moving(deps: OutboxDeps): Route {
     },
     async handle(ctx, { params, body, principal }) {
       const order = await findOrder(deps.orders, principal, orderIdOf(params.id));
-      if (body.status === 'CANCELLED') return change(deps, ctx, order.id, () => [{ type: 'cancel' }]);
-      const wanted = body.status;
-      await change(deps, ctx, order.id, (current) => commandsTo(wanted, current));
+      await change(deps, ctx, order.id, body.status);
     },
   });
 }
@@ -157,7 +157,7 @@ function cancelling(deps: OutboxDeps): Route {
     },
     async handle(ctx, { params, principal }) {
       const { id } = await findOrder(deps.orders, principal, orderIdOf(params.id));
-      await change(deps, ctx, id, () => [{ type: 'cancel' }], principal);
+      await change(deps, ctx, id, 'CANCELLED', principal);
     },
   });
 }
@@ -166,14 +166,14 @@ async function change(
   deps: OutboxDeps,
   ctx: Context,
   id: OrderId,
-  commands: (order: Order) => readonly OrderCommand[],
+  word: Word,
   principal?: Principal,
 ): Promise<void> {
   const key =
     principal && idempotencyKey(ctx, principal, 'POST /api/v1/orders/{id}/cancel', fingerprintOf(id));
   const result = await changeOrder(deps, {
     id,
-    commands,
+    commands: (order) => commandsTo(word, order),
     origin: { producer: 'order-service', traceparent: traceparent(ctx) },
     ifVersion: ifMatch(ctx),
     idempotency: key && { key, answer: shown },
@@ -183,10 +183,7 @@ async function change(
 }
 
 /** The commands that bring an order to a word of this dialect: none where it is there, and a refusal where that is a jump. */
-export function commandsTo(
-  word: (typeof WORDS)[number] | 'COMPLETED',
-  order: Order,
-): readonly OrderCommand[] {
+function commandsTo(word: Word, order: Order): readonly OrderCommand[] {
   if (TRANSACTIONAL_OUTBOX[order.status] === word || order.status === word) return [];
   const step = (to: 'ACCEPTED' | 'PREPARING' | 'OUT_FOR_DELIVERY' | 'DELIVERED' | 'COMPLETED') =>
     ({ type: 'advance', to, by: 'request' }) as const;
@@ -197,8 +194,12 @@ export function commandsTo(
     case 'DELIVERED':
     case 'COMPLETED':
       return allowed(order, word, [step(word)]);
-    default:
+    case 'CANCELLED':
+      return allowed(order, word, [{ type: 'cancel' }]);
+    case 'PLACED':
       throw jump(order, word);
+    default:
+      return unreachable(word);
   }
 }
 
@@ -215,8 +216,9 @@ function allowed(order: Order, word: string, commands: readonly OrderCommand[]):
 
 function jump(order: Order, word: string): TiffinError {
   const here = TRANSACTIONAL_OUTBOX[order.status];
-  const next = [...new Set(allowedStatuses(order).map((status) => TRANSACTIONAL_OUTBOX[status]))];
-  const reachable = next.filter((candidate) => candidate !== here);
+  // Its word is DELIVERED too, but who asks for that asks for something else.
+  const next = allowedStatuses(order).map((to) => (to === 'COMPLETED' ? to : TRANSACTIONAL_OUTBOX[to]));
+  const reachable = [...new Set(next)].filter((candidate) => candidate !== here);
   return new TiffinError(
     'ILLEGAL_TRANSITION',
     `order '${order.id}' is ${here} and cannot become ${word}; ${reachable.length > 0 ? `it may become ${reachable.join(', ')}` : 'nothing can follow'}`,

@@ -49,6 +49,7 @@ const orderView = z
     totalAmount: z.number(),
     currency: z.string(),
     timeline: z.array(z.object({ status: z.string(), at: time })),
+    scheduledAt: time.optional(),
     version: z.int(),
     updatedAt: time,
     history: z.array(entry).optional(),
@@ -221,6 +222,7 @@ function toScreen(view: OrderView): z.infer<typeof orderView> {
       status: 'status' in one ? one.status : one.fact,
       at: toRfc3339(one.at),
     })),
+    ...(order.scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(order.scheduledAt) }),
     version: order.version,
     updatedAt: toRfc3339(order.updatedAt),
   };
