@@ -34,18 +34,18 @@ async function bare(): Promise<string> {
 }
 
 /** The same routes, and one transaction for each request; as many at a time as there are connections. */
-function onePerRequest({ orders, transactions, clock, meter, newId, config }: Wiring): Service {
-  const place = orderPlacer(
-    { orders, clock, meter, newEventId: newId },
-    { maxBatch: 1, concurrency: config.DATABASE_POOL, maxWaiting: config.PLACE_MAX_WAITING },
-  );
+function onePerRequest(wiring: Wiring): Service {
+  const { newId, config } = wiring;
+  const deps = { ...wiring, newEventId: newId, newOrderId: newId };
+  const place = orderPlacer(deps, {
+    maxBatch: 1,
+    concurrency: config.DATABASE_POOL,
+    maxWaiting: config.PLACE_MAX_WAITING,
+  });
   return {
     name: 'order-service',
     needs: ['postgres'],
-    routes: orderRoutes({ place, orders, transactions, clock, newEventId: newId, newOrderId: newId,
-      catalogue: postgresCatalogue(pool),
-      pricing: { discountAboveMinor: 5_000, discountPercent: 10, feeMinor: 500 },
-      currency: 'USD' }),
+    routes: orderRoutes({ ...deps, place }),
   };
 }
 

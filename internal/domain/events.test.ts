@@ -1,11 +1,13 @@
 /** Events as they travel: each type survives the journey, each goes to its topics, and plain consumers find their fields. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { sampleEvent } from '../../cmd/event-docs/samples.ts';
 import { ADDRESS, CONTENTS, movedTo, placedOrder, readyEvent } from '../../test/support/builders.ts';
 import { NOON } from '../../test/support/manual-clock.ts';
 import { announce } from './announce.ts';
+import { FOOD_ORDERING, ORDER_MANAGER } from './dialects.ts';
 import { type Event, type EventType, isEventType, PAYLOADS, parseEvent } from './events.ts';
-import { evolve, type Milestone, type Order, type OrderEvent } from './order.ts';
+import { evolve, type Milestone, type Order, type OrderEvent, type OrderStatus } from './order.ts';
 import { toRecord } from './records.ts';
 import { ALL_TOPICS, deadLetterTopic, TOPICS, typesOn } from './topics.ts';
 
@@ -23,7 +25,7 @@ function announced(change: OrderEvent, before: Order = ORDER): Event {
 
 const advanced = (to: Exclude<Milestone, 'CREATED'>) => announced({ type: 'advanced', at: LATER, to });
 
-const EVERY: Record<EventType, Event> = {
+const CHANGES: Partial<Record<EventType, Event>> = {
   'order.created': announced(CREATED),
   'order.rescheduled': announced({ type: 'rescheduled', at: NOON, scheduledAt: LATER, dueAt: LATER }),
   'order.ready': readyEvent('o-1', LATER),
@@ -40,11 +42,16 @@ const EVERY: Record<EventType, Event> = {
   'order.cancelled': announced({ type: 'cancelled', at: LATER, reason: 'late' }),
   'order.noted': announced({ type: 'noted', at: LATER, fact: 'PREPARING' }),
 };
-const TYPES = Object.keys(EVERY) as EventType[];
+const TYPES = Object.keys(PAYLOADS) as EventType[];
+/** The changes of an order as they are announced, and of every other type a sample made from its schema. */
+const EVERY = Object.fromEntries(TYPES.map((type) => [type, CHANGES[type] ?? sampleEvent(type)])) as Record<
+  EventType,
+  Event
+>;
 
 /** As a consumer gets it: through JSON. */
-function travelled(event: Event): Record<string, unknown> {
-  return JSON.parse(JSON.stringify(toRecord(event)));
+function travelled(event: Event, topic = TOPICS[event.eventType].at(-1) as string): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(toRecord(event, topic)));
 }
 
 describe('an event', () => {
@@ -55,10 +62,6 @@ describe('an event', () => {
       assert.deepEqual(parseEvent(travelled(event)), { event: JSON.parse(JSON.stringify(event)) });
     });
   }
-
-  test('every type has a sample here', () => {
-    assert.deepEqual(TYPES.sort(), Object.keys(PAYLOADS).sort());
-  });
 
   test('carries the envelope, with the order as its key and the trace of its request', () => {
     const { payload, ...envelope } = EVERY['order.failed'];
@@ -73,7 +76,15 @@ describe('an event', () => {
       producer: 'order-service',
       traceparent: ORIGIN.traceparent,
     });
-    assert.deepEqual(payload, { status: 'FAILED', version: 2, reason: 'NO_STOCK' });
+    assert.deepEqual(JSON.parse(JSON.stringify(payload)), {
+      status: 'FAILED',
+      version: 2,
+      reason: 'NO_STOCK',
+      customerId: 'c1',
+      items: [{ itemId: 'sushi-set', quantity: 2, unitPrice: '9.50' }],
+      totalAmount: '12.50',
+      currency: 'USD',
+    });
   });
 
   test('of a creation carries all that the order carries', () => {
@@ -139,7 +150,7 @@ describe('a record that is no event', () => {
 
 describe('the flat fields of scheduled-orders', () => {
   test('order.created has order_id, created_at and scheduled_at', () => {
-    const { order_id, created_at, scheduled_at } = travelled(EVERY['order.created']);
+    const { order_id, created_at, scheduled_at } = travelled(EVERY['order.created'], 'order.created');
     assert.deepEqual(
       { order_id, created_at, scheduled_at },
       { order_id: 'o-1', created_at: '2030-01-01T12:00:00.000Z', scheduled_at: '2030-01-01T12:01:00.000Z' },
@@ -149,7 +160,7 @@ describe('the flat fields of scheduled-orders', () => {
   test('order.created of an immediate order has no scheduled_at', () => {
     const order = placedOrder();
     const event = announced({ type: 'created', at: NOON, content: order, dueAt: NOON }, order);
-    assert.equal('scheduled_at' in travelled(event), false);
+    assert.equal('scheduled_at' in travelled(event, 'order.created'), false);
   });
 
   test('order.ready has order_id and ready_at', () => {
@@ -158,26 +169,50 @@ describe('the flat fields of scheduled-orders', () => {
   });
 
   test('order.completed has order_id and completed_at', () => {
-    const { order_id, completed_at } = travelled(EVERY['order.completed']);
+    const { order_id, completed_at } = travelled(EVERY['order.completed'], 'order.completed');
     assert.deepEqual(
       { order_id, completed_at },
       { order_id: 'o-1', completed_at: '2030-01-01T12:01:00.000Z' },
     );
   });
 
-  test('every change of status has order_id, status and timestamp, and details where there is a reason', () => {
+  test('every change of status has order_id, status and timestamp in the order manager’s words, and the reason', () => {
     for (const type of typesOn('order_status_updates')) {
       const event = EVERY[type];
-      const { order_id, status, timestamp, details } = travelled(event);
-      const reason = 'reason' in event.payload ? { reason: event.payload.reason } : undefined;
-      assert.deepEqual([order_id, timestamp, details], ['o-1', '2030-01-01T12:01:00.000Z', reason], type);
-      assert.equal(status, (event.payload as { status: string }).status, type);
+      const { order_id, status, timestamp, details } = travelled(event, 'order_status_updates');
+      const canonical = (event.payload as { status: OrderStatus }).status;
+      assert.deepEqual([order_id, timestamp], ['o-1', '2030-01-01T12:01:00.000Z'], type);
+      assert.equal(status, ORDER_MANAGER[canonical], type);
+      const reason = 'reason' in event.payload ? event.payload.reason : undefined;
+      assert.equal((details as { reason?: string }).reason, reason, type);
     }
   });
 
-  test('no flat field hides a field of the envelope', () => {
-    for (const type of TYPES) {
-      const record = travelled(EVERY[type]);
+  test('order_events speaks the words of food ordering, with the names that the outbox has for them', () => {
+    const names = (type: EventType) => travelled(EVERY[type], 'order_events').aliases;
+    assert.deepEqual(names('order.created'), ['order.placed.v1']);
+    assert.deepEqual(names('order.accepted'), ['order.status.preparing.v1']);
+    assert.deepEqual(names('order.cancelled'), ['order.cancelled.v1', 'order.status.cancelled.v1']);
+    assert.deepEqual(names('inventory.reserved'), ['inventory.deducted.success.v1']);
+    assert.deepEqual(names('inventory.low_stock'), ['inventory.low_stock_alert.v1']);
+    for (const type of typesOn('order_status_updates')) {
+      const { status } = travelled(EVERY[type], 'order_events');
+      assert.equal(status, FOOD_ORDERING[(EVERY[type].payload as { status: OrderStatus }).status], type);
+    }
+  });
+
+  test('db_write_order_status has user, items, prices and total', () => {
+    const record = travelled(EVERY['order.confirmed'], 'db_write_order_status');
+    assert.deepEqual(
+      [record.user_id, record.items, record.total_price, record.status],
+      ['c1', [{ item_id: 'sushi-set', quantity: 2, price: 9.5 }], 12.5, 'CONFIRMED'],
+    );
+  });
+
+  test('no flat field hides a field of the envelope, but for the word that rider_assigned has for itself', () => {
+    for (const [type, topic] of TYPES.flatMap((one) => TOPICS[one].map((name) => [one, name] as const))) {
+      if (topic === 'rider_assigned') continue;
+      const record = travelled(EVERY[type], topic);
       for (const [field, value] of Object.entries(JSON.parse(JSON.stringify(EVERY[type]))))
         assert.deepEqual(record[field], value, `${field} of ${type}`);
     }
@@ -186,8 +221,12 @@ describe('the flat fields of scheduled-orders', () => {
 
 describe('the topic table', () => {
   const CHANGE = ['raw.order-events', 'order_events', 'order_status_updates'];
-  const TABLE: Record<EventType, readonly string[]> = {
-    'order.created': ['order.created', 'raw.order-events', 'order_placed'],
+  const TABLE: Partial<Record<EventType, readonly string[]>> = {
+    'order.created': ['order.created', 'raw.order-events', 'order_placed', 'order_events'],
+    'restaurant.accepted': ['order_accepted', 'raw.order-events'],
+    'rider.requested': ['rider_request'],
+    'delivery.assigned': ['rider_assigned', 'raw.delivery-events'],
+    'eta.updated': ['raw.delivery-events'],
     'order.ready': ['order.ready'],
     'order.rescheduled': ['raw.order-events'],
     'order.noted': ['raw.order-events'],
@@ -203,11 +242,26 @@ describe('the topic table', () => {
     'order.rejected': CHANGE,
     'order.cancelled': CHANGE,
   };
-  for (const type of TYPES) {
-    test(`${type} goes to ${TABLE[type].join(', ')}`, () => {
-      assert.deepEqual([...TOPICS[type]].sort(), [...TABLE[type]].sort());
+  for (const [type, topics] of Object.entries(TABLE)) {
+    test(`${type} goes to ${topics.join(', ')}`, () => {
+      assert.deepEqual([...TOPICS[type as EventType]].sort(), [...topics].sort());
     });
   }
+
+  test('what inventory, payments and deliveries announce goes to the raw topic of its area', () => {
+    for (const area of ['inventory', 'payment', 'delivery'])
+      for (const type of TYPES.filter((one) => one.startsWith(`${area}.`)))
+        assert.ok(TOPICS[type].includes(`raw.${area}-events`), type);
+  });
+
+  test('a dead letter is announced on the topic of its area', () => {
+    assert.deepEqual(
+      ['raw.inventory-events', 'raw.payment-events', 'rider_request', 'validated_orders'].map(
+        deadLetterTopic,
+      ),
+      ['dlq.inventory-events', 'dlq.payment-events', 'dlq.delivery-events', 'dlq.order-events'],
+    );
+  });
 
   test('can be read from the other side', () => {
     assert.deepEqual(typesOn('order.created'), ['order.created']);

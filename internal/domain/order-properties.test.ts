@@ -58,7 +58,10 @@ function commandOf(wish: OrderCommand | 'onwards', order: Order): OrderCommand {
 
 /** How far along a status is; whoever dropped out is at the very end. */
 function rank(order: Order): number {
-  return DROPPED_OUT.includes(order.status) ? 99 : journey(order).indexOf(order.status as Milestone);
+  if (DROPPED_OUT.includes(order.status)) return 99;
+  const place = journey(order).indexOf(order.status as Milestone);
+  // What is collected at a restaurant has come to its end off the usual way.
+  return place < 0 && order.status === 'COMPLETED' && order.restaurantId ? 98 : place;
 }
 
 function assertHolds(before: Order, after: Order): void {

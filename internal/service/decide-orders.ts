@@ -66,7 +66,12 @@ export async function decideForEvents<T extends EventType>(
   const wanted = events.flatMap((event) => {
     const id = event.orderId as OrderId;
     const order = orders.get(id);
-    const command = order && commandFor(event, order);
+    if (!order) {
+      const fields = { order: id, event: event.eventType };
+      deps.log.warn(fields, 'an event of an order that is not known was passed over');
+      return [];
+    }
+    const command = commandFor(event, order);
     return command ? [{ id, command, traceparent: event.traceparent }] : [];
   });
   return (await decideOrders(deps, tx, producer, orders, wanted)).events;

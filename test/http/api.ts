@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dispatchReport } from '../../internal/service/dispatch-report.ts';
+import type { Catalogue } from '../../internal/service/inventory-ports.ts';
 import { orderPlacer } from '../../internal/service/place-order.ts';
 import type { OrderStore } from '../../internal/service/ports.ts';
 import { httpApp } from '../../internal/transport/http/app.ts';
@@ -17,6 +18,12 @@ import { nextId } from '../support/builders.ts';
 import { memoryQueue, memoryStore } from '../support/in-memory.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { recordingLog, recordingMeter } from '../support/recording-log.ts';
+
+const emptyCatalogue: Catalogue = {
+  look: async () => ({ restaurants: new Map(), menuItems: new Map(), stocks: new Map() }),
+  addRestaurant: async () => {},
+  addItem: async () => {},
+};
 
 export interface Answer {
   readonly status: number;
@@ -67,6 +74,9 @@ export async function startApi({
       clock,
       newEventId,
       newOrderId,
+      catalogue: emptyCatalogue,
+      pricing: { discountAboveMinor: 5_000, discountPercent: 10, feeMinor: 500 },
+      currency: 'USD',
       ...routes,
     }),
     schedulerRoutes({

@@ -4,8 +4,10 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
 import { postgresCatalogue } from '../../internal/repository/postgres/catalogue.ts';
 import { seedCatalogue } from '../../internal/repository/postgres/seeds.ts';
+import { clientOf } from '../../internal/repository/postgres/transactions.ts';
 import type { MenuItem, Restaurant } from '../../internal/service/inventory-ports.ts';
 import { type Stockroom, stockroom } from '../support/stockroom.ts';
+import { until } from '../support/until.ts';
 
 const RESTAURANT: Restaurant = {
   id: 'r1',
@@ -16,7 +18,8 @@ const RESTAURANT: Restaurant = {
   location: { latitude: 18.97, longitude: 72.81 },
   preparationS: 600,
 };
-const DAL: MenuItem = { id: 'dal', restaurantId: 'r1', name: 'Dal', priceMinor: 1_205, isActive: true };
+/** 1.15 times a hundred is less than 115 as a double has it. */
+const DAL: MenuItem = { id: 'dal', restaurantId: 'r1', name: 'Dal', priceMinor: 115, isActive: true };
 const SHELF = { stockCount: 7, threshold: 2 };
 
 describe('the catalogue', () => {
@@ -116,7 +119,19 @@ describe('the seeds', () => {
   };
 
   it('are what the reference documents begin with, once, though processes start together and again', async () => {
-    await Promise.all([1, 2, 3, 4].map(() => seedCatalogue(room.pool)));
+    let started: Promise<unknown> | undefined;
+    await room.transactions.run(async (tx) => {
+      // Whoever does not wait for the others goes on at the same moment as they.
+      await clientOf(tx).query('LOCK TABLE restaurants');
+      started = Promise.all([1, 2, 3, 4].map(() => seedCatalogue(room.pool)));
+      await until('all four to wait', async () => {
+        const { rowCount } = await room.pool.query(
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        return rowCount === 4;
+      });
+    });
+    await started;
     await seedCatalogue(room.pool);
     assert.deepEqual(await room.shelf(), SHELVES);
     assert.deepEqual(await riders(), ['RIDER-789', 'RIDER-790', 'RIDER-791']);

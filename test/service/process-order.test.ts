@@ -11,6 +11,7 @@ import {
   after,
   CONTENTS,
   createdEvent,
+  DEADLINES,
   movedTo,
   nextId,
   placedOrder,
@@ -248,7 +249,10 @@ test('an order goes from its creation to its end through every service, at its t
     { ...deps, bus: store.bus, eventIdFor: (name) => name, onLost: () => {}, wake: () => {} },
     { intervalMs: 1_000 },
   );
-  const schedule = subscriptionOf(deps, scheduleConsumer({ queue, onScheduled: () => {} }));
+  const schedule = subscriptionOf(
+    deps,
+    scheduleConsumer({ queue, deadlines: DEADLINES, onScheduled: () => {} }),
+  );
   for (const subscription of [schedule, start, complete]) await store.bus.subscribe(subscription);
   const [now, later] = [placedOrder({ content: { id: 'now' } }), created('later')];
   store.seed(now, later);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { TiffinError } from '../../internal/domain/errors.ts';
 import type { OrderId } from '../../internal/domain/order.ts';
 import { type ReconcileDeps, reconciler } from '../../internal/service/reconcile-queue.ts';
-import { movedTo, placedOrder } from '../support/builders.ts';
+import { CONTENTS, DEADLINES, movedTo, placedOrder } from '../support/builders.ts';
 import { memoryQueue, memoryStore } from '../support/in-memory.ts';
 import { manualClock, NOON } from '../support/manual-clock.ts';
 import { recordingLog, recordingMeter } from '../support/recording-log.ts';
@@ -23,6 +23,8 @@ function setUp(changes: Partial<ReconcileDeps> = {}) {
   const deps: ReconcileDeps = {
     orders: store.orders,
     queue,
+    timers: { async *waiting() {} },
+    deadlines: DEADLINES,
     schedulerSwitch: store.schedulerSwitch,
     clock,
     log,
@@ -219,4 +221,24 @@ test('a round that adds nothing says nothing and wakes nobody', async () => {
   const before = [log.lines.length, wakes()];
   await runOnce();
   assert.deepEqual([log.lines.length, wakes()], before);
+});
+
+test('a queue that was lost gets the timers and deadlines back, and a round in between the timers', async () => {
+  const timer = { orderId: 'waits' as OrderId, kind: 'rider' as const, dueAt: NOON + MINUTE };
+  const { runOnce, store, queue, clock } = setUp({
+    timers: {
+      async *waiting({ from, to }) {
+        if (timer.dueAt >= from && timer.dueAt < to) yield [timer];
+      },
+    },
+  });
+  store.seed(movedTo(placedOrder({ content: { ...CONTENTS.items, id: 'under-way' } }), 'PROCESSING'));
+  await runOnce();
+  assert.equal(queue.scoreOf('under-way' as OrderId, 'deadline'), NOON + DEADLINES.processing);
+  assert.equal(queue.scoreOf(timer.orderId, 'rider'), timer.dueAt);
+  // Stored, and the process died before it was put into the queue.
+  await queue.remove([timer.orderId], 'rider');
+  clock.advance(MINUTE);
+  await runOnce();
+  assert.equal(queue.scoreOf(timer.orderId, 'rider'), timer.dueAt);
 });

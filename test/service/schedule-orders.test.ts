@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
 import { scheduleConsumer, scheduleOrders } from '../../internal/service/schedule-orders.ts';
-import { cancelledEvent, createdEvent, placedOrder, rescheduledEvent } from '../support/builders.ts';
+import {
+  cancelledEvent,
+  createdEvent,
+  DEADLINES,
+  placedOrder,
+  processingEvent,
+  rescheduledEvent,
+} from '../support/builders.ts';
 import { memoryQueue } from '../support/in-memory.ts';
 import { manualClock, NOON } from '../support/manual-clock.ts';
 
@@ -13,13 +20,14 @@ const order = (id: string) => placedOrder({ content: { id }, scheduledAt: LATER 
 function setUp() {
   const queue = memoryQueue(manualClock());
   const told: number[] = [];
-  const deps = { queue, onScheduled: (earliest: number) => void told.push(earliest) };
+  const deps = { queue, deadlines: DEADLINES, onScheduled: (earliest: number) => void told.push(earliest) };
   return {
     told,
     queue,
     schedule: (...events: Parameters<typeof scheduleOrders>[1]) => scheduleOrders(deps, events),
     consumer: scheduleConsumer(deps),
     score: (id: string) => queue.scoreOf(id as OrderId),
+    deadline: (id: string) => queue.scoreOf(id as OrderId, 'deadline'),
   };
 }
 
@@ -68,5 +76,14 @@ test('a batch that is handled twice leaves the queue as it was', async () => {
 test('creation, rescheduling and cancellation are read from one topic, where they keep their order', () => {
   const { topics, types } = setUp().consumer;
   assert.deepEqual(topics, ['raw.order-events']);
-  assert.deepEqual([...types].sort(), ['order.cancelled', 'order.created', 'order.rescheduled']);
+  for (const type of ['order.cancelled', 'order.created', 'order.rescheduled'])
+    assert.ok((types as readonly string[]).includes(type));
+});
+
+test('an order under way has a deadline, which leaves the queue with it', async () => {
+  const { schedule, deadline, score, queue } = setUp();
+  await schedule(createdEvent(order('a')), processingEvent('a'));
+  assert.deepEqual([deadline('a'), score('a')], [NOON + DEADLINES.processing, undefined]);
+  await schedule(cancelledEvent(order('a')));
+  assert.equal((await queue.size()).waiting, 0);
 });

@@ -1,5 +1,6 @@
 /** Orders and events for tests: valid by default, and different only where a test says so. */
 import { announce } from '../../internal/domain/announce.ts';
+import type { Deadlines } from '../../internal/domain/deadlines.ts';
 import type { Event, EventOf } from '../../internal/domain/events.ts';
 import {
   evolve,
@@ -20,6 +21,16 @@ export function nextId(prefix: string): string {
   return `${prefix}-${count}`;
 }
 
+/** How long an order may wait, as Tiffin has it by default. */
+export const DEADLINES: Deadlines = {
+  processing: 900_000,
+  acceptance: 600_000,
+  rider: 1_200_000,
+  pickUp: 3_600_000,
+  delivery: 10_800_000,
+  collection: 86_400_000,
+};
+
 export const ADDRESS = { street: '1 Churchgate', city: 'Mumbai', state: 'MH', zipCode: '400020' };
 const ITEMS = [{ itemId: 'sushi-set', quantity: 2, unitPriceMinor: 950 }];
 
@@ -29,6 +40,7 @@ export const CONTENTS = {
   items: { items: ITEMS },
   restaurant: { items: ITEMS, restaurantId: 'r1' },
   delivery: { items: ITEMS, deliveryAddress: ADDRESS },
+  toCustomer: { items: ITEMS, toCustomer: true },
   everything: { items: ITEMS, restaurantId: 'r1', deliveryAddress: ADDRESS },
 } as const satisfies Record<string, Partial<OrderContent>>;
 
@@ -129,8 +141,17 @@ function envelope<T extends Event['eventType']>(
 export const JOURNEYS: Record<Kind, readonly Milestone[]> = {
   plain: ['CREATED', 'PROCESSING', 'COMPLETED'],
   items: ['CREATED', 'PROCESSING', 'CONFIRMED', 'COMPLETED'],
-  restaurant: ['CREATED', 'PROCESSING', 'CONFIRMED', 'ACCEPTED', 'PREPARING', 'COMPLETED'],
+  restaurant: [
+    'CREATED',
+    'PROCESSING',
+    'CONFIRMED',
+    'ACCEPTED',
+    'PREPARING',
+    'OUT_FOR_DELIVERY',
+    'DELIVERED',
+  ],
   delivery: ['CREATED', 'PROCESSING', 'CONFIRMED', 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'],
+  toCustomer: ['CREATED', 'PROCESSING', 'CONFIRMED', 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'],
   everything: [
     'CREATED',
     'PROCESSING',
@@ -154,6 +175,10 @@ export function orderAt(status: OrderStatus, kind: Kind = 'everything'): Order {
       return after(order, { type: 'cancelled', at: NOON, reason: 'changed my mind' });
     case 'REJECTED':
       return after(orderAt('CONFIRMED', kind), { type: 'rejected', at: NOON, reason: 'CLOSED' });
+    case 'COMPLETED':
+      // Collected, where its usual way is another.
+      if (!JOURNEYS[kind].includes(status)) return movedTo(orderAt('PREPARING', kind), 'COMPLETED');
+      return movedTo(order, ...(JOURNEYS[kind].slice(1) as Step[]));
     default:
       return movedTo(order, ...(JOURNEYS[kind].slice(1, JOURNEYS[kind].indexOf(status) + 1) as Step[]));
   }

@@ -39,15 +39,32 @@ export function memoryCatalogue(): MemoryCatalogue {
   for (const id of [...menuItems.keys(), 'sushi-set']) stock(id, 10);
   return {
     ...{ restaurants, menuItems, stocks },
-    look: async () => ({ restaurants, menuItems, stocks }),
+    async look({ restaurants: wanted = [], items = [] }) {
+      for (const id of [...wanted, ...items]) assertStorable(id);
+      return {
+        restaurants: those(restaurants, wanted),
+        menuItems: those(menuItems, items),
+        stocks: those(stocks, items),
+      };
+    },
     async addRestaurant(added) {
       restaurants.set(added.id, added);
     },
     async addItem(added, { stockCount, threshold }) {
+      assertStorable(added.restaurantId);
       if (!restaurants.has(added.restaurantId))
         throw new TiffinError('UNKNOWN_RESTAURANT', `there is no restaurant '${added.restaurantId}'`);
       menuItems.set(added.id, added);
       stock(added.id, stockCount, threshold);
     },
   };
+}
+
+function those<T>(all: ReadonlyMap<string, T>, ids: readonly string[]): Map<string, T> {
+  return new Map([...all].filter(([id]) => ids.includes(id)));
+}
+
+/** Postgres has a fault of its own for such text, and the client is told of none of ours. */
+function assertStorable(id: string): void {
+  if (id.includes('\0')) throw new Error('invalid byte sequence for encoding "UTF8": 0x00');
 }

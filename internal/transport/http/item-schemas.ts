@@ -124,9 +124,11 @@ export type ItemsOrder = z.infer<ReturnType<typeof itemsOrderBody>>;
 export function ordersBody(now: () => number) {
   const byAmount = placeOrderBody(now);
   const byItems = itemsOrderBody(now);
-  return z.unknown().transform((value, ctx) => {
+  const either = z.unknown().meta({ anyOf: [byAmount, byItems].map((form) => jsonSchemaOf(form)) });
+  return either.transform((value, ctx) => {
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    if (isObject && !('items' in value) && !('customer_name' in value)) {
+    const isOfEither = isObject && ['items', 'customer_name', 'total_price'].some((field) => field in value);
+    if (isObject && !isOfEither) {
       const message = 'must have customer_name and total_price, or customerId and items';
       ctx.addIssue({ code: 'custom', message });
       return z.NEVER;

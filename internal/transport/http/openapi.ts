@@ -155,7 +155,13 @@ function responseOf(
 
 /** The schema as a client sees it: what goes into a transformation, not what comes out. Named ones are kept in `schemas`. */
 function schemaOf(schema: z.ZodType, schemas: Record<string, Json>): Json {
-  const { $schema, $defs, ...own } = z.toJSONSchema(schema, {
+  const { $schema, $defs, ...own } = jsonSchemaOf(schema);
+  for (const [name, definition] of Object.entries($defs ?? {})) schemas[name] ??= inComponents(definition);
+  return inComponents(own);
+}
+
+export function jsonSchemaOf(schema: z.ZodType) {
+  return z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',
     override: ({ jsonSchema }) => {
@@ -166,8 +172,6 @@ function schemaOf(schema: z.ZodType, schemas: Record<string, Json>): Json {
       if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
     },
   });
-  for (const [name, definition] of Object.entries($defs ?? {})) schemas[name] ??= inComponents(definition);
-  return inComponents(own);
 }
 
 function inComponents(schema: unknown): Json {
