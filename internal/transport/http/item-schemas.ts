@@ -1,6 +1,7 @@
 /** What the routes of orders with items take, in the words of each dialect. */
 import { z } from 'zod';
 import { ORDER_ID } from '../../domain/order.ts';
+import { jsonSchemaOf } from './openapi.ts';
 import {
   expected,
   name,
