@@ -35,7 +35,7 @@ const schema = z.object({
   PORT: whole(0, 65_535).default(8080),
   DATA_DIR: z.string().default('data'),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
-  DATABASE_POOL: whole(2, 200).default(10),
+  DATABASE_POOL: whole(2, 200).default(20),
   REDIS_URL: url('redis:', 'rediss:').optional(),
   REDIS_PREFIX: z
     .string()

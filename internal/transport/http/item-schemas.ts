@@ -121,11 +121,16 @@ export const priceBody = z.object(
 
 export type ItemsOrder = z.infer<ReturnType<typeof itemsOrderBody>>;
 
+function bareSchema(form: z.ZodType) {
+  const { $schema, ...bare } = jsonSchemaOf(form);
+  return bare;
+}
+
 /** `POST /orders`: two forms, told apart by whether there are items. */
 export function ordersBody(now: () => number) {
   const byAmount = placeOrderBody(now);
   const byItems = itemsOrderBody(now);
-  const either = z.unknown().meta({ anyOf: [byAmount, byItems].map((form) => jsonSchemaOf(form)) });
+  const either = z.unknown().meta({ anyOf: [bareSchema(byAmount), bareSchema(byItems)] });
   return either.transform((value, ctx) => {
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
     const isOfEither = isObject && ['items', 'customer_name', 'total_price'].some((field) => field in value);
