@@ -4,7 +4,7 @@ import type { OrderId } from '../domain/order.ts';
 import { TOPICS } from '../domain/topics.ts';
 import type { Consumer } from './consume.ts';
 import type { Log } from './ports.ts';
-import type { History, OrderView, OrderViews, ViewSource } from './view-ports.ts';
+import type { History, OrderView, OrderViews, Revision, ViewSource } from './view-ports.ts';
 
 export interface ViewDeps {
   readonly viewSource: ViewSource;
@@ -47,6 +47,10 @@ export async function viewOrder(
       .put([view])
       .catch((error: Error) => log.debug({ error: error.message }, 'a view was not kept'));
   return view;
+}
+
+export function isNewer([changes, etaAt]: Revision, than: Revision): boolean {
+  return changes > than[0] || (changes === than[0] && etaAt > than[1]);
 }
 
 const KEPT = [...RAW, 'rider_request', 'notification_sent'];

@@ -11,9 +11,14 @@ export interface OrderView {
   readonly delivery?: Pick<Delivery, 'state' | 'riderId' | 'eta'>;
   readonly payment?: PaymentState;
   readonly reservation?: 'reserved' | 'released';
-  /** Rises with every change of any of these. */
-  readonly revision: number;
+  readonly revision: Revision;
 }
+
+/**
+ * Later readings of an order have a higher one, compared from the left: how often anything of it has changed, and when
+ * its ETA was computed, epoch ms. The time comes last, so that a clock that is ahead holds up no change of status.
+ */
+export type Revision = readonly [changes: number, etaAt: number];
 
 /** What is true now. */
 export interface ViewSource {

@@ -80,6 +80,24 @@ export function movedTo(order: Order, ...milestones: Exclude<Milestone, 'CREATED
   return after(order, ...milestones.map((to) => ({ type: 'advanced', at: order.updatedAt, to }) as const));
 }
 
+/** The order, moved on to this milestone at this time. */
+export function movedAt(order: Order, at: number, to: Exclude<Milestone, 'CREATED'>): Order {
+  return after(order, { type: 'advanced', at, to });
+}
+
+/** The announcement of the status that an order has come to last. */
+export function changedEvent(order: Order): Event {
+  const at = order.updatedAt;
+  const change = {
+    at,
+    ...('reason' in order ? { reason: order.reason } : {}),
+    ...(order.status === 'FAILED' || order.status === 'REJECTED' || order.status === 'CANCELLED'
+      ? { type: order.status.toLowerCase() }
+      : { type: 'advanced', to: order.status }),
+  } as OrderEvent;
+  return announce(change, order, nextId('event'), { producer: 'test' });
+}
+
 export function createdEvent(order: Order, eventId = nextId('event')): EventOf<'order.created'> {
   const created: OrderEvent = {
     type: 'created',

@@ -41,13 +41,22 @@ function toView(row: ViewRow): OrderView {
     ...(row.delivery_state ? { delivery: toDelivery(row, row.delivery_state) } : {}),
     ...(row.payment_state ? { payment: row.payment_state } : {}),
     ...(row.reservation_state ? { reservation: row.reservation_state } : {}),
-    revision: order.version + (row.payment_version ?? 0) + reservationsOf(row) + (row.eta_at?.getTime() ?? 0),
+    revision: [
+      order.version + (row.payment_version ?? 0) + reservationSteps(row) + deliverySteps(row),
+      row.eta_at?.getTime() ?? 0,
+    ],
   };
 }
 
-/** Each of these only ever rises. */
-function reservationsOf({ reservation_state: state }: ViewRow): number {
+/** How far it has come, as each of the numbers that make a revision: they only ever rise. */
+function reservationSteps({ reservation_state: state }: ViewRow): number {
   return state === null ? 0 : state === 'reserved' ? 1 : 2;
+}
+
+const DELIVERY_STEPS = { REQUESTED: 1, ASSIGNED: 2, PICKED_UP: 3, DELIVERED: 4, RELEASED: 4 } as const;
+
+function deliverySteps({ delivery_state: state }: ViewRow): number {
+  return state === null ? 0 : DELIVERY_STEPS[state];
 }
 
 function toDelivery(row: ViewRow, state: Delivery['state']): NonNullable<OrderView['delivery']> {

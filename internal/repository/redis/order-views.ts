@@ -30,7 +30,7 @@ export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: V
     return {
       keys: [key, `order_status:${order.id}`, list ? `customer:${order.customerId}:last_orders` : key],
       args: [
-        rest.revision,
+        ...rest.revision,
         JSON.stringify(snapshotOf({ order, ...rest })),
         JSON.stringify(statusOf(order)),
         options.statusTtlS,
@@ -69,7 +69,9 @@ function snapshotOf(view: OrderView) {
     customerId: order.customerId,
     restaurantId: order.restaurantId,
     status: FOOD_ORDERING[order.status],
+    version: order.version,
     updatedAt: toRfc3339(order.updatedAt),
+    timeline: foodTimeline(order),
     ...(delivery?.eta ? { eta: toRfc3339(delivery.eta.median) } : {}),
     view,
   };

@@ -1,29 +1,37 @@
 -- Stores the views of one order, unless what is there is as new or newer.
 --
--- KEYS[1]  order:<id>, the snapshot; it begins with {"revision":<number>
+-- KEYS[1]  order:<id>, the snapshot; it begins with {"revision":[<changes>,<ETA computed at>]
 -- KEYS[2]  order_status:<id>
 -- KEYS[3]  customer:<id>:last_orders; the snapshot's key once more where there is no customer
--- ARGV[1]  revision
--- ARGV[2]  the snapshot, JSON
--- ARGV[3]  the status, JSON
--- ARGV[4]  how long the status lives, seconds
--- ARGV[5]  order id
--- ARGV[6]  how many orders the customer's list holds; 0 where the order does not go there
--- ARGV[7]  how long the list lives, seconds
--- ARGV[8]  channel on which listeners are told the order's id
+-- ARGV[1]  revision: changes
+-- ARGV[2]  revision: when the ETA was computed, epoch ms
+-- ARGV[3]  the snapshot, JSON
+-- ARGV[4]  the status, JSON
+-- ARGV[5]  how long the status lives, seconds
+-- ARGV[6]  order id
+-- ARGV[7]  how many orders the customer's list holds; 0 where the order does not go there
+-- ARGV[8]  how long the list lives, seconds
+-- ARGV[9]  channel on which listeners are told the order's id
 -- Output   1 where it was stored, else 0. A handful of commands on one order.
 local stored = redis.call('GET', KEYS[1])
-local known = stored and tonumber(string.match(stored, '^{"revision":(%d+)'))
-if known and known >= tonumber(ARGV[1]) then
-  return 0
+local known, known_eta
+if stored then
+  known, known_eta = string.match(stored, '^{"revision":%[(%d+),(%d+)%]')
 end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4])
-if ARGV[6] ~= '0' and not known then
-  redis.call('LREM', KEYS[3], 0, ARGV[5])
-  redis.call('LPUSH', KEYS[3], ARGV[5])
-  redis.call('LTRIM', KEYS[3], 0, ARGV[6] - 1)
-  redis.call('EXPIRE', KEYS[3], ARGV[7])
+if known then
+  local changes = tonumber(ARGV[1])
+  known = tonumber(known)
+  if known > changes or (known == changes and tonumber(known_eta) >= tonumber(ARGV[2])) then
+    return 0
+  end
 end
-redis.call('PUBLISH', ARGV[8], ARGV[5])
+redis.call('SET', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[2], ARGV[4], 'EX', ARGV[5])
+-- A snapshot that was evicted does not make its order the customer's newest.
+if ARGV[7] ~= '0' and not known and not redis.call('LPOS', KEYS[3], ARGV[6]) then
+  redis.call('LPUSH', KEYS[3], ARGV[6])
+  redis.call('LTRIM', KEYS[3], 0, ARGV[7] - 1)
+  redis.call('EXPIRE', KEYS[3], ARGV[8])
+end
+redis.call('PUBLISH', ARGV[9], ARGV[6])
 return 1

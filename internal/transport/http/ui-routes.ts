@@ -4,8 +4,8 @@ import { DELIVERY_ETA, ORDER_MANAGER } from '../../domain/dialects.ts';
 import { toDecimal } from '../../domain/money.ts';
 import { isFinal, type OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import { type ViewDeps, viewOrder } from '../../service/project-views.ts';
-import type { History, HistoryEntry, OrderView } from '../../service/view-ports.ts';
+import { isNewer, type ViewDeps, viewOrder } from '../../service/project-views.ts';
+import type { History, HistoryEntry, OrderView, Revision } from '../../service/view-ports.ts';
 import { mayReach, type Principal } from './auth.ts';
 import type { LiveStreams } from './live-stream.ts';
 import { orderIdOf, orderNotFound } from './order-answers.ts';
@@ -145,12 +145,12 @@ function stream(deps: UiDeps): Route {
     async handle(ctx, { params, principal }) {
       const first = await reachable(deps, principal, params.id);
       const { id } = first.order;
-      let sent = -1;
+      let sent: Revision = [-1, 0];
       let stop = () => {};
       const live = deps.streams.open(ctx, () => stop());
       const show = (view: OrderView) => {
         // Two changes close together may be read in either order.
-        if (view.revision <= sent) return;
+        if (!isNewer(view.revision, sent)) return;
         sent = view.revision;
         live.send('view', toScreen(view));
         if (!isFinal(view.order.status)) return;

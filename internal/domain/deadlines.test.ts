@@ -1,0 +1,130 @@
+/** Deadlines: how long an order may wait in each state, from when, and what becomes of it then. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  after,
+  CONTENTS,
+  DEADLINES,
+  JOURNEYS,
+  type Kind,
+  movedAt,
+  orderAt,
+  placedOrder,
+} from '../../test/support/builders.ts';
+import { NOON } from '../../test/support/manual-clock.ts';
+import { type Deadlines, deadlineOf, reachedAt } from './deadlines.ts';
+import { decide, isFinal, type Order, type OrderStatus } from './order.ts';
+
+const MINUTE = 60_000;
+/** Each of its own length, so that no one stands for another. */
+const APART: Deadlines = {
+  processing: 1,
+  acceptance: 10,
+  rider: 100,
+  pickUp: 1_000,
+  delivery: 10_000,
+  collection: 100_000,
+};
+
+const NO_DEADLINE: readonly OrderStatus[] = ['CREATED', 'DELIVERED', 'COMPLETED'];
+type Rule = readonly [limit: keyof Deadlines, since: OrderStatus, becomes: OrderStatus, reason: string];
+const STOCK_AND_PAYMENT: Rule = ['processing', 'PROCESSING', 'FAILED', 'TIMED_OUT'];
+const ANSWER: Rule = ['acceptance', 'CONFIRMED', 'REJECTED', 'NO_RESPONSE'];
+const PICK_UP: Rule = ['pickUp', 'RIDER_ASSIGNED', 'FAILED', 'NOT_PICKED_UP'];
+const DELIVERY: Rule = ['delivery', 'OUT_FOR_DELIVERY', 'FAILED', 'NOT_DELIVERED'];
+const rider = (since: OrderStatus): Rule => ['rider', since, 'FAILED', 'NO_RIDER'];
+const FETCHED: Rule = ['collection', 'ACCEPTED', 'FAILED', 'NOT_COLLECTED'];
+
+/** What an order of each kind may wait for; every state of its journey that is not here has no deadline. */
+const RULES: Record<Kind, Partial<Record<OrderStatus, Rule>>> = {
+  plain: {},
+  items: { PROCESSING: STOCK_AND_PAYMENT },
+  restaurant: {
+    PROCESSING: STOCK_AND_PAYMENT,
+    CONFIRMED: ANSWER,
+    ACCEPTED: FETCHED,
+    PREPARING: FETCHED,
+    OUT_FOR_DELIVERY: DELIVERY,
+  },
+  delivery: {
+    PROCESSING: STOCK_AND_PAYMENT,
+    CONFIRMED: rider('CONFIRMED'),
+    RIDER_ASSIGNED: PICK_UP,
+    OUT_FOR_DELIVERY: DELIVERY,
+  },
+  toCustomer: {
+    PROCESSING: STOCK_AND_PAYMENT,
+    CONFIRMED: rider('CONFIRMED'),
+    RIDER_ASSIGNED: PICK_UP,
+    OUT_FOR_DELIVERY: DELIVERY,
+  },
+  everything: {
+    PROCESSING: STOCK_AND_PAYMENT,
+    CONFIRMED: ANSWER,
+    ACCEPTED: rider('ACCEPTED'),
+    PREPARING: rider('ACCEPTED'),
+    RIDER_ASSIGNED: PICK_UP,
+    OUT_FOR_DELIVERY: DELIVERY,
+  },
+};
+
+/** An order of this kind that reached each state a minute after the one before it. */
+function slowly(kind: Kind, status: OrderStatus): Order {
+  const steps = JOURNEYS[kind].slice(1, JOURNEYS[kind].indexOf(status as never) + 1);
+  return steps.reduce(
+    (order, to, index) => movedAt(order, NOON + (index + 1) * MINUTE, to as never),
+    placedOrder({ content: CONTENTS[kind] }),
+  );
+}
+
+describe('the deadline', () => {
+  for (const kind of Object.keys(JOURNEYS) as Kind[]) {
+    for (const status of JOURNEYS[kind]) {
+      const rule = RULES[kind][status];
+      if (!rule) {
+        test(`an order with ${kind} that is ${status} has none`, () => {
+          assert.ok(kind === 'plain' || kind === 'items' || NO_DEADLINE.includes(status));
+          assert.equal(deadlineOf(slowly(kind, status), APART), undefined);
+        });
+        continue;
+      }
+      const [limit, since, becomes, reason] = rule;
+      test(`an order with ${kind} that is ${status} is ${becomes}(${reason}) ${limit} after ${since}`, () => {
+        const order = slowly(kind, status);
+        const deadline = deadlineOf(order, APART);
+        assert.ok(deadline);
+        const reached = NOON + JOURNEYS[kind].indexOf(since as never) * MINUTE;
+        assert.equal(deadline.dueAt, reached + APART[limit]);
+        const decision = decide(deadline.command, order, deadline.dueAt);
+        assert.ok('events' in decision, 'the order may go there');
+        const ended = after(order, ...decision.events);
+        assert.deepEqual([ended.status, 'reason' in ended && ended.reason], [becomes, reason]);
+        assert.equal(deadlineOf(ended, APART), undefined, 'and waits for nothing more');
+      });
+    }
+  }
+
+  for (const status of ['FAILED', 'REJECTED', 'CANCELLED'] as const) {
+    test(`an order that is ${status} has none`, () => {
+      assert.ok(isFinal(status));
+      assert.equal(deadlineOf(orderAt(status), DEADLINES), undefined);
+    });
+  }
+
+  test('a collected order has none any more', () => {
+    assert.equal(deadlineOf(orderAt('COMPLETED', 'restaurant'), DEADLINES), undefined);
+  });
+});
+
+describe('when a status was reached', () => {
+  test('does not move with what is noted later', () => {
+    const order = slowly('everything', 'ACCEPTED');
+    const noted = after(order, { type: 'noted', at: NOON + 99 * MINUTE, fact: 'CONFIRMED' });
+    assert.equal(reachedAt(noted, 'ACCEPTED'), NOON + 3 * MINUTE);
+    assert.deepEqual(deadlineOf(noted, APART), deadlineOf(order, APART));
+  });
+
+  test('is the last change where it was passed over', () => {
+    assert.equal(reachedAt(slowly('items', 'CONFIRMED'), 'PREPARING'), NOON + 2 * MINUTE);
+  });
+});
