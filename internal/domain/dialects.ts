@@ -1,5 +1,6 @@
 /** The words that each of the five dialects has for an order's status. */
-import type { OrderStatus } from './order.ts';
+import type { Order, OrderStatus } from './order.ts';
+import { toRfc3339 } from './schedule.ts';
 
 type Words = Readonly<Record<OrderStatus, string>>;
 
@@ -34,6 +35,19 @@ export const FOOD_ORDERING = {
   REJECTED: 'REJECTED',
   CANCELLED: 'CANCELLED',
 } as const satisfies Words;
+
+type FoodWord = (typeof FOOD_ORDERING)[OrderStatus];
+
+/** The timeline in the words of food ordering: what is one status to that dialect is one entry. Times are RFC 3339. */
+export function foodTimeline({ timeline }: Order): { status: FoodWord; at: string }[] {
+  const entries: { status: FoodWord; at: string }[] = [];
+  for (const entry of timeline) {
+    if (!('status' in entry)) continue;
+    const status = FOOD_ORDERING[entry.status];
+    if (entries.at(-1)?.status !== status) entries.push({ status, at: toRfc3339(entry.at) });
+  }
+  return entries;
+}
 
 /** `validated_orders`, `order_status_updates` and `order_status:{id}`; an order that waits for its time has no word yet. */
 export const ORDER_MANAGER = {

@@ -256,7 +256,8 @@ export interface DeadLetters {
     eventIds: readonly string[],
     orderIds: readonly string[],
   ): Promise<{ seen: Set<string>; parked: Set<string> }>;
-  list(query: { limit: number; after?: string }): Promise<DeadLetter[]>;
+  /** Dead ones, by id; of one consumer where it is named. */
+  list(query: { limit: number; after?: string; consumer?: string }): Promise<DeadLetter[]>;
   find(id: string): Promise<DeadLetter | undefined>;
   /** Asks the letter's consumer to handle it again; false where there is no such letter. */
   requestReplay(id: string): Promise<boolean>;
@@ -266,4 +267,11 @@ export interface DeadLetters {
   requested(consumer: string): Promise<DeadLetter[]>;
   /** A replay failed: the letter stays, with its new fault, and so does what is parked behind it. */
   keep(letter: DeadLetter, fault: string): Promise<void>;
+}
+
+/** All dead letters of a consumer at once, for where they have one cause. Both return how many there were. */
+export interface DeadLetterGroups {
+  requestReplayOf(consumer: string): Promise<number>;
+  /** What is parked behind them goes on. */
+  discardAllOf(consumer: string): Promise<number>;
 }

@@ -54,3 +54,8 @@ function unreadable(
   const eventId = `${topic}/${position}`.slice(0, 128);
   return { consumer: consumer.name, eventId, orderId: key.slice(0, 64), topic, record, error, retryCount: 0 };
 }
+
+/** Where the record of an unreadable letter stood. */
+export function positionOf({ topic, eventId }: BuriedLetter): string {
+  return eventId.slice(topic.length + 1);
+}

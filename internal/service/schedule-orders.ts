@@ -6,12 +6,14 @@ import type { Consumer } from './consume.ts';
 import type { Waiting } from './ports.ts';
 import type { DueQueue } from './scheduler-ports.ts';
 
-/** A status in which an order may wait, and for how long at least, by the event that announces it. */
+/**
+ * A status in which an order may wait, and for how long at least, by the event that announces it. What is PREPARING waits
+ * on from when it was ACCEPTED, so its deadline stays where it is.
+ */
 const WAITS = {
   'order.processing': (deadlines) => deadlines.processing,
   'order.confirmed': (deadlines) => Math.min(deadlines.acceptance, deadlines.rider),
   'order.accepted': (deadlines) => Math.min(deadlines.rider, deadlines.collection),
-  'order.preparing': (deadlines) => Math.min(deadlines.rider, deadlines.collection),
   'order.rider_assigned': (deadlines) => deadlines.pickUp,
   'order.out_for_delivery': (deadlines) => deadlines.delivery,
 } as const satisfies Partial<Record<EventType, (deadlines: Deadlines) => number>>;

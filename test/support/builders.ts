@@ -55,7 +55,7 @@ export function content(changes: Partial<Omit<OrderContent, 'id'>> & { id?: stri
 }
 
 export type Kind = keyof typeof CONTENTS;
-type Step = Exclude<Milestone, 'CREATED'>;
+export type Step = Exclude<Milestone, 'CREATED'>;
 /** When the orders of `orderAt` are due, and when commands come. */
 export const LATER = NOON + 60_000;
 

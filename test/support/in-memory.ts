@@ -8,6 +8,7 @@ import type {
   BuriedLetter,
   Clock,
   DeadLetter,
+  DeadLetterGroups,
   DeadLetters,
   Delivery,
   EventBus,
@@ -45,7 +46,7 @@ interface Tables {
 export interface MemoryStore {
   readonly transactions: Transactions;
   readonly orders: OrderStore;
-  readonly deadLetters: DeadLetters;
+  readonly deadLetters: DeadLetters & DeadLetterGroups;
   readonly schedulerSwitch: SchedulerSwitch;
   readonly bus: MemoryBus;
   /** Stores orders as they are, without events. */
@@ -183,7 +184,7 @@ export function memoryStore(): MemoryStore {
       .sort((a, b) => a.dueAt - b.dueAt);
   }
 
-  const deadLetters: DeadLetters = {
+  const deadLetters: DeadLetters & DeadLetterGroups = {
     async screen(consumer, eventIds, orderIds) {
       const seen = eventIds.filter((id) => tables.processed.has(`${consumer} ${id}`));
       const parked = tables.letters.filter((letter) => letter.consumer === consumer);
@@ -192,9 +193,10 @@ export function memoryStore(): MemoryStore {
         parked: new Set(parked.map(({ orderId }) => orderId).filter((id) => orderIds.includes(id))),
       };
     },
-    list: async ({ limit, after = '0' }) =>
+    list: async ({ limit, after = '0', consumer }) =>
       tables.letters
         .filter(({ error, id }) => error !== undefined && Number(id) > Number(after))
+        .filter((letter) => consumer === undefined || letter.consumer === consumer)
         .slice(0, limit),
     find: async (id) => tables.letters.find((letter) => letter.id === id),
     async requestReplay(id) {
@@ -208,6 +210,17 @@ export function memoryStore(): MemoryStore {
       tables.letters = tables.letters.filter((letter) => letter !== gone);
       askFor(gone, true);
       return true;
+    },
+    async requestReplayOf(consumer) {
+      const own = tables.letters.filter((letter) => letter.consumer === consumer);
+      for (const letter of own) askFor(letter, true);
+      return own.filter(({ error }) => error !== undefined).length;
+    },
+    async discardAllOf(consumer) {
+      const isGone = (letter: Letter) => letter.consumer === consumer && letter.error !== undefined;
+      const gone = tables.letters.filter(isGone);
+      tables.letters = tables.letters.filter((letter) => !isGone(letter));
+      return gone.length;
     },
     async requested(consumer) {
       const own = tables.letters.filter((letter) => letter.consumer === consumer);

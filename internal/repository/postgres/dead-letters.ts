@@ -1,7 +1,7 @@
 /** Dead letters, and the deliveries that are parked behind them. */
 import type pg from 'pg';
 import { deadLetterTopic } from '../../domain/topics.ts';
-import type { BuriedLetter, DeadLetter, DeadLetters } from '../../service/ports.ts';
+import type { BuriedLetter, DeadLetter, DeadLetterGroups, DeadLetters } from '../../service/ports.ts';
 import { type Queryable, query, toJson } from './database.ts';
 import { asUuid } from './event-ids.ts';
 import { appendEntries } from './event-log.ts';
@@ -24,9 +24,11 @@ const BURY = {
     ON CONFLICT (consumer, event_id) DO NOTHING`,
 };
 
+// Input: the id before the first, how many, a consumer or null for all of them.
 const LIST = {
   name: 'list-letters',
-  text: `SELECT ${COLUMNS} FROM dead_letters WHERE error IS NOT NULL AND id > $1 ORDER BY id LIMIT $2`,
+  text: `SELECT ${COLUMNS} FROM dead_letters
+    WHERE error IS NOT NULL AND id > $1 AND ($3::text IS NULL OR consumer = $3) ORDER BY id LIMIT $2`,
 };
 const FIND = { name: 'find-letter', text: `SELECT ${COLUMNS} FROM dead_letters WHERE id = $1` };
 
@@ -35,6 +37,19 @@ const REQUEST_REPLAY = {
   name: 'request-replay',
   text: `UPDATE dead_letters d SET replay_requested_at = now() FROM dead_letters asked
     WHERE asked.id = $1 AND (d.consumer, d.order_id) = (asked.consumer, asked.order_id)`,
+};
+
+// Input: consumer. Output: how many of them are dead; what is parked behind those is asked for with them.
+const REQUEST_GROUP = {
+  name: 'request-group-replay',
+  text: `WITH asked AS (UPDATE dead_letters SET replay_requested_at = now() WHERE consumer = $1 RETURNING error)
+    SELECT count(error)::int AS dead FROM asked`,
+};
+
+// Input: consumer. What was parked behind them has no dead letter before it any more, so it is due for replay.
+const DISCARD_GROUP = {
+  name: 'discard-group',
+  text: 'DELETE FROM dead_letters WHERE consumer = $1 AND error IS NOT NULL',
 };
 
 const DISCARD = {
@@ -46,7 +61,7 @@ const DISCARD = {
 };
 
 // Input: consumer. Output: one order's letters. A parked letter with no dead one before it was parked while the last of
-// those was being replayed, so it is due for replay too.
+// those was being replayed or discarded, so it is due for replay too.
 const REQUESTED = {
   name: 'requested-letters',
   text: `SELECT ${COLUMNS} FROM dead_letters WHERE consumer = $1 AND order_id = (
@@ -128,7 +143,7 @@ export async function removeLetter(db: Queryable, id: string): Promise<boolean> 
   return (await query(db, REMOVE, [id])).rowCount === 1;
 }
 
-export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
+export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGroups {
   return {
     async screen(consumer, eventIds, orderIds) {
       const names = new Map(eventIds.map((id) => [asUuid(id), id]));
@@ -140,8 +155,8 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
       const seen = rows[0]?.seen.map((id) => names.get(id) as string);
       return { seen: new Set(seen), parked: new Set(rows[0]?.parked) };
     },
-    async list({ limit, after }) {
-      const { rows } = await query<LetterRow>(pool, LIST, [after ?? '0', limit]);
+    async list({ limit, after, consumer }) {
+      const { rows } = await query<LetterRow>(pool, LIST, [after ?? '0', limit, consumer ?? null]);
       return rows.map(toLetter);
     },
     async find(id) {
@@ -150,6 +165,9 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters {
     },
     requestReplay: async (id) => ((await query(pool, REQUEST_REPLAY, [id])).rowCount ?? 0) > 0,
     discard: async (id) => ((await query(pool, DISCARD, [id])).rowCount ?? 0) > 0,
+    requestReplayOf: async (consumer) =>
+      (await query<{ dead: number }>(pool, REQUEST_GROUP, [consumer])).rows[0]?.dead ?? 0,
+    discardAllOf: async (consumer) => (await query(pool, DISCARD_GROUP, [consumer])).rowCount ?? 0,
     async requested(consumer) {
       const { rows } = await query<LetterRow>(pool, REQUESTED, [consumer]);
       return rows.map(toLetter);

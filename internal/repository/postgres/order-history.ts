@@ -75,11 +75,12 @@ export function postgresHistory(pool: pg.Pool): History {
         await client.query('SELECT pg_advisory_xact_lock($1)', [MAINTENANCE_LOCK]);
         const { rows } = await query<{ name: string }>(client, PARTITIONS);
         const known = new Set(rows.map(({ name }) => name));
+        // First: a drop locks the whole table, which an append holds while it waits for the partition that is locked below.
+        for (const name of known) if (endOf(name) <= keepFrom) await client.query(`DROP TABLE ${name}`);
         for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead++) {
           const month = monthOf(now, ahead);
           if (!known.has(month.name)) await addPartition(client, month);
         }
-        for (const name of known) if (endOf(name) <= keepFrom) await client.query(`DROP TABLE ${name}`);
         await client.query('DELETE FROM order_history_rest WHERE at < $1', [new Date(keepFrom)]);
         await client.query('COMMIT');
       } catch (error) {

@@ -1,6 +1,6 @@
 /** The views of orders in Redis, under the keys that outside readers know. */
 import type { Redis } from 'ioredis';
-import { FOOD_ORDERING, ORDER_MANAGER } from '../../domain/dialects.ts';
+import { FOOD_ORDERING, foodTimeline, ORDER_MANAGER } from '../../domain/dialects.ts';
 import { toDecimal } from '../../domain/money.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
@@ -121,6 +121,10 @@ export function redisViewListener(redis: Redis, channel: string): ViewListener {
         connection.on('error', () => {});
         connection.on('message', (_channel, id: string) => {
           for (const tell of listeners.get(id) ?? []) tell();
+        });
+        // What was told while the connection was away is lost, so everybody looks again.
+        connection.on('ready', () => {
+          for (const own of listeners.values()) for (const tell of own) tell();
         });
         connection.subscribe(channel).catch(() => {});
       }

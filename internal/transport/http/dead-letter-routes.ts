@@ -2,13 +2,21 @@
 import { z } from 'zod';
 import { TiffinError } from '../../domain/errors.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import type { DeadLetter, DeadLetters } from '../../service/ports.ts';
+import type { DeadLetter, DeadLetterGroups, DeadLetters } from '../../service/ports.ts';
 import { type Route, route } from './route.ts';
 
 const ID = /^[1-9]\d{0,17}$/;
 const WHOLE = 'must be a whole number from 1 to 200';
 
+const group = z
+  .string({ error: 'must name a consumer' })
+  .regex(/^[\w.-]{1,128}$/, 'must be the name of a consumer')
+  .meta({ description: 'the consumer that could not handle them, such as payment-service.settle' });
+const groupQuery = z.object({ group });
+const counted = z.object({ count: z.int().min(0) });
+
 const listQuery = z.object({
+  group: group.optional(),
   cursor: z.string().regex(ID, 'must be the cursor of a page before').optional(),
   limit: z.coerce.number({ error: WHOLE }).int(WHOLE).min(1, WHOLE).max(200, WHOLE).default(50),
 });
@@ -30,13 +38,17 @@ const deadLetter = z
 const OPERATOR = { access: { roles: ['operator'] }, tag: 'Dead letters' } as const;
 const NOT_FOUND = { description: 'There is no such dead letter' };
 
-export function deadLetterRoutes({ deadLetters }: { deadLetters: DeadLetters }): readonly Route[] {
+export function deadLetterRoutes({
+  deadLetters,
+}: {
+  readonly deadLetters: DeadLetters & DeadLetterGroups;
+}): readonly Route[] {
   return [
     route({
       ...OPERATOR,
       method: 'GET',
       path: '/admin/dlq',
-      summary: 'All dead letters, in pages',
+      summary: 'All dead letters, or those of one consumer, in pages',
       query: listQuery,
       answers: {
         200: {
@@ -44,8 +56,12 @@ export function deadLetterRoutes({ deadLetters }: { deadLetters: DeadLetters }):
           schema: z.object({ deadLetters: z.array(deadLetter), nextCursor: z.string().nullish() }),
         },
       },
-      async handle(ctx, { query: { cursor, limit } }) {
-        const letters = await deadLetters.list({ limit: limit + 1, ...(cursor ? { after: cursor } : {}) });
+      async handle(ctx, { query: { cursor, limit, group } }) {
+        const letters = await deadLetters.list({
+          limit: limit + 1,
+          ...(cursor ? { after: cursor } : {}),
+          ...(group ? { consumer: group } : {}),
+        });
         const page = letters.slice(0, limit);
         ctx.body = {
           deadLetters: page.map(present),
@@ -93,6 +109,31 @@ export function deadLetterRoutes({ deadLetters }: { deadLetters: DeadLetters }):
       async handle(ctx, { params: { id } }) {
         if (!(await deadLetters.discard(letterId(id)))) throw notFound(id);
         ctx.status = 204;
+      },
+    }),
+    route({
+      ...OPERATOR,
+      method: 'POST',
+      path: '/admin/dlq/replay',
+      summary: 'Has a consumer handle all its dead letters again',
+      query: groupQuery,
+      answers: {
+        202: { description: 'How many there are; those that fail again stay', schema: counted },
+      },
+      async handle(ctx, { query }) {
+        ctx.status = 202;
+        ctx.body = { count: await deadLetters.requestReplayOf(query.group) };
+      },
+    }),
+    route({
+      ...OPERATOR,
+      method: 'DELETE',
+      path: '/admin/dlq',
+      summary: 'Gives up all dead letters of a consumer; what is parked behind them goes on',
+      query: groupQuery,
+      answers: { 200: { description: 'How many there were', schema: counted } },
+      async handle(ctx, { query }) {
+        ctx.body = { count: await deadLetters.discardAllOf(query.group) };
       },
     }),
   ];

@@ -1,6 +1,6 @@
 /** The food-ordering dialect's routes of orders: `/v1/orders`. */
 import { z } from 'zod';
-import { FOOD_ORDERING } from '../../domain/dialects.ts';
+import { FOOD_ORDERING, foodTimeline } from '../../domain/dialects.ts';
 import type { Order } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import { type ViewDeps, viewOrder } from '../../service/project-views.ts';
@@ -99,18 +99,7 @@ export function toFoodOrder({ order, delivery }: OrderView): z.infer<typeof food
     restaurantId: order.restaurantId,
     status: FOOD_ORDERING[order.status],
     ...('reason' in order && order.reason ? { reason: order.reason } : {}),
-    timeline: timelineOf(order),
+    timeline: foodTimeline(order),
     ...(delivery?.eta ? { eta: toRfc3339(delivery.eta.median) } : {}),
   };
-}
-
-/** What is one status to this dialect is one entry. */
-function timelineOf({ timeline }: Order) {
-  const entries: { status: (typeof FOOD_ORDERING)[keyof typeof FOOD_ORDERING]; at: string }[] = [];
-  for (const entry of timeline) {
-    if (!('status' in entry)) continue;
-    const status = FOOD_ORDERING[entry.status];
-    if (entries.at(-1)?.status !== status) entries.push({ status, at: toRfc3339(entry.at) });
-  }
-  return entries;
 }

@@ -25,7 +25,11 @@ export function liveStreams(most: number): LiveStreams {
     open(ctx, closed) {
       if (open.size >= most) throw new TiffinError('OVERLOADED', 'too many streams are open');
       const body = new PassThrough({ highWaterMark: 1 << 18 });
-      const heartbeat = setInterval(() => body.write(': still here\n\n'), HEARTBEAT_MS);
+      const write = (text: string) => {
+        // The last words may still be on their way to a slow client.
+        if (body.writable && !body.write(text)) body.destroy();
+      };
+      const heartbeat = setInterval(() => write(': still here\n\n'), HEARTBEAT_MS);
       open.add(body);
       body.once('close', () => {
         clearInterval(heartbeat);
@@ -38,10 +42,7 @@ export function liveStreams(most: number): LiveStreams {
       ctx.body = body;
       ctx.res.once('close', () => body.destroy());
       return {
-        send(event, data) {
-          const isTaken = body.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
-          if (!isTaken) body.destroy();
-        },
+        send: (event, data) => write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
         end: () => void body.end(),
       };
     },
