@@ -49,10 +49,10 @@ describe('a wrong request', () => {
   const answer = (id: string, action: string, restaurant = 'REST-456') =>
     system.ask('POST', `/v1/restaurants/${restaurant}/orders/${id}`, { action });
   async function refused(asked: Promise<Json>, status: number, code: string, id?: string): Promise<void> {
-    const before = id && (await system.ask('GET', `/v1/orders/${id}`)).headers.get('etag');
+    const before = id && (await system.ask('GET', `/orders/${id}`)).headers.get('etag');
     const { status: given, body } = await asked;
     assert.deepEqual([given, body.errors[0].code], [status, code]);
-    if (id) assert.equal((await system.ask('GET', `/v1/orders/${id}`)).headers.get('etag'), before);
+    if (id) assert.equal((await system.ask('GET', `/orders/${id}`)).headers.get('etag'), before);
   }
 
   for (const [what, changes, status, code] of PLACING) {

@@ -330,7 +330,7 @@ describe('the Kafka bus', { skip }, () => {
         );
         const errors = [...first.lines, ...second.lines].filter((line) => line.level === 'error');
         assert.deepEqual(errors, []);
-        assert.ok(first.lines.filter((line) => line.level === 'warn').length < 40, 'the log is not flooded');
+        assert.ok(first.lines.filter((line) => line.level === 'warn').length < 200, 'the log is not flooded');
         assert.deepEqual(await first.deps.deadLetters.list({ limit: 1 }), []);
       } finally {
         await stream.close();
