@@ -1,4 +1,4 @@
-/** Events as they travel: each type survives the journey, each goes to its topics, and plain consumers find their fields. */
+/** Events as they travel: each type survives the journey, and plain consumers find their fields. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sampleEvent } from '../../cmd/event-docs/samples.ts';
@@ -9,7 +9,7 @@ import { FOOD_ORDERING, ORDER_MANAGER } from './dialects.ts';
 import { type Event, type EventType, isEventType, PAYLOADS, parseEvent } from './events.ts';
 import { evolve, type Milestone, type Order, type OrderEvent, type OrderStatus } from './order.ts';
 import { toRecord } from './records.ts';
-import { ALL_TOPICS, deadLetterTopic, TOPICS, typesOn } from './topics.ts';
+import { TOPICS, typesOn } from './topics.ts';
 
 const LATER = NOON + 60_000;
 const ORIGIN = { producer: 'order-service', traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` };
@@ -216,71 +216,5 @@ describe('the flat fields of scheduled-orders', () => {
       for (const [field, value] of Object.entries(JSON.parse(JSON.stringify(EVERY[type]))))
         assert.deepEqual(record[field], value, `${field} of ${type}`);
     }
-  });
-});
-
-describe('the topic table', () => {
-  const CHANGE = ['raw.order-events', 'order_events', 'order_status_updates'];
-  const TABLE: Partial<Record<EventType, readonly string[]>> = {
-    'order.created': ['order.created', 'raw.order-events', 'order_placed', 'order_events'],
-    'restaurant.accepted': ['order_accepted', 'raw.order-events'],
-    'rider.requested': ['rider_request'],
-    'delivery.assigned': ['rider_assigned', 'raw.delivery-events'],
-    'eta.updated': ['raw.delivery-events'],
-    'order.ready': ['order.ready'],
-    'order.rescheduled': ['raw.order-events'],
-    'order.noted': ['raw.order-events'],
-    'order.processing': CHANGE,
-    'order.confirmed': [...CHANGE, 'db_write_order_status'],
-    'order.accepted': CHANGE,
-    'order.preparing': CHANGE,
-    'order.rider_assigned': CHANGE,
-    'order.out_for_delivery': CHANGE,
-    'order.delivered': CHANGE,
-    'order.completed': [...CHANGE, 'db_write_order_status', 'order.completed'],
-    'order.failed': [...CHANGE, 'db_write_order_status'],
-    'order.rejected': CHANGE,
-    'order.cancelled': CHANGE,
-  };
-  for (const [type, topics] of Object.entries(TABLE)) {
-    test(`${type} goes to ${topics.join(', ')}`, () => {
-      assert.deepEqual([...TOPICS[type as EventType]].sort(), [...topics].sort());
-    });
-  }
-
-  test('what inventory, payments and deliveries announce goes to the raw topic of its area', () => {
-    for (const area of ['inventory', 'payment', 'delivery'])
-      for (const type of TYPES.filter((one) => one.startsWith(`${area}.`)))
-        assert.ok(TOPICS[type].includes(`raw.${area}-events`), type);
-  });
-
-  test('a dead letter is announced on the topic of its area', () => {
-    assert.deepEqual(
-      ['raw.inventory-events', 'raw.payment-events', 'rider_request', 'validated_orders'].map(
-        deadLetterTopic,
-      ),
-      ['dlq.inventory-events', 'dlq.payment-events', 'dlq.delivery-events', 'dlq.order-events'],
-    );
-  });
-
-  test('can be read from the other side', () => {
-    assert.deepEqual(typesOn('order.created'), ['order.created']);
-    assert.deepEqual(typesOn('db_write_order_status').sort(), [
-      'order.completed',
-      'order.confirmed',
-      'order.failed',
-    ]);
-    assert.deepEqual(typesOn('no-such-topic'), []);
-  });
-
-  test('lists every topic once, with what comes in and what is dead', () => {
-    assert.equal(new Set(ALL_TOPICS).size, ALL_TOPICS.length);
-    for (const topic of [
-      'order.created',
-      'order.ready',
-      'validated_orders',
-      deadLetterTopic('order.created'),
-    ])
-      assert.ok(ALL_TOPICS.includes(topic), topic);
   });
 });

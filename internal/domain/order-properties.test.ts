@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CONTENTS, content } from '../../test/support/builders.ts';
+import { CONTENTS, content, JOURNEYS, type Kind } from '../../test/support/builders.ts';
 import { NOON } from '../../test/support/manual-clock.ts';
 import { announce } from './announce.ts';
 import { parseEvent } from './events.ts';
@@ -34,9 +34,10 @@ const DROPPED_OUT: readonly OrderStatus[] = ['FAILED', 'REJECTED', 'CANCELLED'];
 const kinds = fc.constantFrom(...Object.values(CONTENTS));
 const offsets = fc.integer({ min: -3, max: 3 });
 const reasons = fc.constantFrom('NO_STOCK', 'NO_RIDER');
-/** A command, or a step to where the order goes next anyway, so that runs come far. */
+/** A command, or a step to where the order goes next anyway, so that runs come far, or is fetched at the restaurant. */
 const asked = fc.oneof(
-  { weight: 4, arbitrary: fc.constant('onwards' as const) },
+  { weight: 12, arbitrary: fc.constant('onwards' as const) },
+  fc.constant('collected' as const),
   fc.record({ type: fc.constant('reschedule' as const), scheduledAt: offsets.map((ms) => NOON + ms) }),
   fc.record({ type: fc.constant('cancel' as const) }),
   fc.record({ type: fc.constant('start' as const), dueAt: offsets.map((ms) => NOON + ms) }),
@@ -49,11 +50,26 @@ const asked = fc.oneof(
   fc.record({ type: fc.constant('reject' as const), reason: reasons }),
 );
 
-function commandOf(wish: OrderCommand | 'onwards', order: Order): OrderCommand {
+function commandOf(wish: OrderCommand | 'onwards' | 'collected', order: Order): OrderCommand {
+  if (wish === 'collected') return { type: 'advance', to: 'COMPLETED', by: 'request' };
   if (wish !== 'onwards') return wish;
   const path = journey(order);
   const next = path[path.indexOf(order.status as Milestone) + 1];
   return { type: 'advance', to: next ?? 'PROCESSING', by: 'fact' };
+}
+
+/** What came to its end in each of the ways there are, by what it carried. */
+function endOf(order: Order): string {
+  const carried = Object.keys(CONTENTS).find((kind) => {
+    const { restaurantId, deliveryAddress, toCustomer } = content(CONTENTS[kind as Kind]);
+    return (
+      order.items.length === CONTENTS[kind as Kind].items.length &&
+      order.restaurantId === restaurantId &&
+      order.deliveryAddress === deliveryAddress &&
+      order.toCustomer === toCustomer
+    );
+  });
+  return `${carried} ${order.status}`;
 }
 
 /** How far along a status is; whoever dropped out is at the very end. */
@@ -78,11 +94,12 @@ function assertHolds(before: Order, after: Order): void {
 
 test('an order never moves back, loses count or leaves its end, and every change of it can be announced', () => {
   const statuses = new Set<OrderStatus>();
+  const ends = new Set<string>();
   fc.assert(
     fc.property(
       kinds,
       fc.option(offsets, { nil: undefined }),
-      fc.array(asked, { maxLength: 14 }),
+      fc.array(asked, { maxLength: 20, size: 'max' }),
       (kind, offset, wishes) => {
         const scheduledAt = offset === undefined ? undefined : NOON + offset;
         let order = evolve(undefined, place(content({ ...kind, id: 'o1' }), scheduledAt, NOON));
@@ -98,11 +115,17 @@ test('an order never moves back, loses count or leaves its end, and every change
           }
           statuses.add(order.status);
         });
+        ends.add(endOf(order));
       },
     ),
     { numRuns: 10_000 },
   );
   assert.equal(statuses.size, 12, `every status was reached: ${[...statuses].join(', ')}`);
+  for (const kind of Object.keys(JOURNEYS) as Kind[])
+    for (const end of [JOURNEYS[kind].at(-1), 'FAILED', 'CANCELLED'])
+      assert.ok(ends.has(`${kind} ${end}`), `an order with ${kind} ended ${end}`);
+  assert.ok(ends.has('restaurant COMPLETED'), 'an order was collected');
+  assert.ok(!ends.has('everything COMPLETED'), 'and none that a rider carries');
 });
 
 test('what is asked for a second time changes nothing, or is refused', () => {

@@ -5,13 +5,16 @@ import type { Event, EventOf } from '../domain/events.ts';
 import type { Order, OrderCommand, OrderId } from '../domain/order.ts';
 import { toRfc3339 } from '../domain/schedule.ts';
 import type { Consumer } from './consume.ts';
-import { type DecideDeps, decideOrders } from './decide-orders.ts';
+import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from './decide-orders.ts';
 import { foreignReader } from './foreign-records.ts';
-import type { Catalogue } from './inventory-ports.ts';
-import { acceptance, acceptedTicket, newTicket, PRODUCER } from './keep-tickets.ts';
+import type { Catalogue, Restaurant } from './inventory-ports.ts';
+import { acceptance, acceptedTicket, newTicket, PRODUCER, readyTime } from './keep-tickets.ts';
 import { keyReused } from './place-order.ts';
-import type { IdempotencyKey, StoredAnswer, Transaction, Transactions } from './ports.ts';
+import type { IdempotencyKey, StoredAnswer, Transactions } from './ports.ts';
 import type { Ticket, Tickets } from './restaurant-ports.ts';
+
+/** Of a reason that comes from another system, characters. */
+const LONGEST_REASON = 256;
 
 export interface AnswerDeps extends DecideDeps {
   readonly transactions: Transactions;
@@ -35,16 +38,30 @@ export type TicketResult = { readonly ticket: Ticket } | { readonly answer: Stor
 
 /** Throws TICKET_NOT_FOUND, ALREADY_ACCEPTED, ALREADY_REJECTED, ILLEGAL_TRANSITION (not confirmed yet) or TOO_LATE; nothing is changed then. */
 export async function answerTicket(deps: AnswerDeps, asked: TicketAnswer): Promise<TicketResult> {
-  const { idempotency } = asked;
+  const { orderId, restaurantId, traceparent, idempotency } = asked;
+  // Not within the transaction: as many answers as there are connections would each hold one and wait for another.
+  const { restaurants } = await deps.catalogue.look({ restaurants: [restaurantId] });
   return deps.transactions.run(async (tx) => {
-    const order = (await tx.lockOrders([asked.orderId])).get(asked.orderId);
+    const orders = await tx.lockOrders([orderId]);
     if (idempotency) {
       const answer = await tx.answers.recall(idempotency.key);
       if (answer && answer.fingerprint !== idempotency.key.fingerprint) throw keyReused();
       if (answer) return { answer };
     }
-    const { ticket, events } = await answerWithin(deps, tx, order, asked);
-    await tx.appendEvents(events);
+    const known = (await deps.tickets.lock(tx, [orderId])).get(orderId);
+    const now = deps.clock.now();
+    const { ticket, command } = decideAnswer(asked, orders.get(orderId), known, restaurants, now);
+    if (!command)
+      throw new TiffinError(
+        'ILLEGAL_TRANSITION',
+        `order '${orderId}' is ${orders.get(orderId)?.status} and not confirmed yet`,
+      );
+    await deps.tickets.save(tx, [ticket]);
+    const { events } = await decideOrders(deps, tx, PRODUCER, orders, [
+      { id: orderId, command, traceparent },
+    ]);
+    const said = (ticket.state === 'ACCEPTED' ? acceptance : rejection)(deps, ticket, traceparent);
+    await tx.appendEvents([said, ...events]);
     if (idempotency) {
       const { key, answer } = idempotency;
       await tx.answers.remember(key, { ...answer(ticket), fingerprint: key.fingerprint });
@@ -53,58 +70,42 @@ export async function answerTicket(deps: AnswerDeps, asked: TicketAnswer): Promi
   });
 }
 
-async function answerWithin(
-  deps: AnswerDeps,
-  tx: Transaction,
+/** The ticket with its answer, and what that asks of the order: nothing as long as the order is not confirmed. */
+function decideAnswer(
+  { orderId, restaurantId, answer }: TicketAnswer,
   order: Order | undefined,
-  { orderId, restaurantId, answer, traceparent }: TicketAnswer,
-): Promise<{ ticket: Ticket; events: Event[] }> {
-  if (!order || order.restaurantId !== restaurantId)
-    throw new TiffinError('TICKET_NOT_FOUND', `restaurant '${restaurantId}' has no order '${orderId}'`);
-  const now = deps.clock.now();
-  const open = (await deps.tickets.lock(tx, [orderId])).get(orderId) ?? newTicket(order, now);
-  assertOpen(open, order);
-  const readyAt = answer.type === 'accept' ? await readyTime(deps, open, answer.estimatedReadyAt, now) : now;
-  const ticket: Ticket =
-    answer.type === 'accept'
-      ? acceptedTicket(open, now, readyAt)
-      : { ...open, state: 'REJECTED', answeredAt: now, reason: answer.reason, closedAt: now };
-  const command: OrderCommand =
-    answer.type === 'accept'
-      ? { type: 'advance', to: 'ACCEPTED', by: 'request' }
-      : { type: 'reject', reason: answer.reason };
-  await deps.tickets.save(tx, [ticket]);
-  const orders = new Map([[orderId, order]]);
-  const { events } = await decideOrders(deps, tx, PRODUCER, orders, [{ id: orderId, command, traceparent }]);
-  const said =
-    answer.type === 'accept' ? acceptance(deps, ticket, traceparent) : rejection(deps, ticket, traceparent);
-  return { ticket, events: [said, ...events] };
-}
-
-function assertOpen(ticket: Ticket, order: Order): void {
-  if (ticket.state === 'ACCEPTED')
-    throw new TiffinError('ALREADY_ACCEPTED', `order '${order.id}' has been accepted already`);
-  if (ticket.state === 'REJECTED')
-    throw new TiffinError('ALREADY_REJECTED', `order '${order.id}' has been rejected already`);
-  if (order.status === 'CREATED' || order.status === 'PROCESSING')
-    throw new TiffinError(
-      'ILLEGAL_TRANSITION',
-      `order '${order.id}' is ${order.status} and not confirmed yet`,
-    );
-  if (order.status !== 'CONFIRMED')
-    throw new TiffinError('TOO_LATE', `order '${order.id}' is ${order.status} and waits for no answer`);
-}
-
-/** As the restaurant says, or as long as it takes as a rule; a time in the past means now. */
-async function readyTime(
-  { catalogue }: AnswerDeps,
-  { restaurantId }: Ticket,
-  said: number | undefined,
+  known: Ticket | undefined,
+  restaurants: ReadonlyMap<string, Restaurant>,
   now: number,
-): Promise<number> {
-  if (said !== undefined) return Math.max(said, now);
-  const { restaurants } = await catalogue.look({ restaurants: [restaurantId] });
-  return now + (restaurants.get(restaurantId)?.preparationS ?? 0) * 1_000;
+): { ticket: Ticket; command?: OrderCommand } {
+  if (!order || order.restaurantId !== restaurantId) throw ticketNotFound(restaurantId, orderId);
+  const ticket = known ?? newTicket(order, now);
+  assertOpen(ticket, order);
+  const isEarly = order.status !== 'CONFIRMED';
+  if (answer.type === 'reject') {
+    const { reason } = answer;
+    const rejected: Ticket = { ...ticket, state: 'REJECTED', answeredAt: now, reason, closedAt: now };
+    return isEarly ? { ticket: rejected } : { ticket: rejected, command: { type: 'reject', reason } };
+  }
+  if (isEarly) return { ticket: acceptedTicket(ticket, now, answer.estimatedReadyAt) };
+  const readyAt = readyTime(answer.estimatedReadyAt, restaurants.get(restaurantId), now);
+  return {
+    ticket: acceptedTicket(ticket, now, readyAt),
+    command: { type: 'advance', to: 'ACCEPTED', by: 'request' },
+  };
+}
+
+export function ticketNotFound(restaurantId: string, orderId: string): TiffinError {
+  return new TiffinError('TICKET_NOT_FOUND', `restaurant '${restaurantId}' has no order '${orderId}'`);
+}
+
+function assertOpen(ticket: Ticket, { id, status }: Order): void {
+  if (ticket.state === 'ACCEPTED')
+    throw new TiffinError('ALREADY_ACCEPTED', `order '${id}' has been accepted already`);
+  if (ticket.state === 'REJECTED')
+    throw new TiffinError('ALREADY_REJECTED', `order '${id}' has been rejected already`);
+  if (status !== 'CREATED' && status !== 'PROCESSING' && status !== 'CONFIRMED')
+    throw new TiffinError('TOO_LATE', `order '${id}' is ${status} and waits for no answer`);
 }
 
 function rejection(
@@ -122,59 +123,80 @@ function rejection(
   });
 }
 
-/** Answers that another system put on `order_accepted`; what came too late, or twice, is passed over. */
+/**
+ * Answers that another system put on `order_accepted`; what came too late, or twice, is passed over. Who hears of orders
+ * by `order_placed` may answer before stock and payment have: that answer is kept until the order is confirmed.
+ */
 export function foreignAnswersConsumer(
   deps: AnswerDeps & { readonly eventIdFor: (name: string) => string },
 ): Consumer<'restaurant.accepted' | 'restaurant.rejected', void> {
+  const reader = foreignReader(deps, (record) => answerIn(record, deps.clock.now()));
   return {
     name: 'restaurant-service.foreign-answers',
     topics: ['order_accepted'],
     // Tiffin's own stand there as well, and are not to be read again.
     types: [],
-    read: foreignReader(deps, (record) => {
-      const isRejected = record.status === 'REJECTED' || record.action === 'REJECT';
-      const restaurantId = String(record.restaurantId ?? '');
-      if (isRejected)
-        return {
-          eventType: 'restaurant.rejected',
-          payload: {
-            restaurantId,
-            rejectedAt: record.rejectedAt ?? deps.clock.now(),
-            reason: String(record.reason ?? 'REJECTED'),
-          },
-        };
-      return {
-        eventType: 'restaurant.accepted',
-        payload: {
-          restaurantId,
-          acceptedAt: record.acceptedAt ?? deps.clock.now(),
-          ...(record.estimatedReadyTime === undefined
-            ? {}
-            : { estimatedReadyTime: record.estimatedReadyTime }),
-        },
-      };
-    }),
+    read(delivery) {
+      const read = reader(delivery);
+      const word = wordOf(delivery.record);
+      return read && 'event' in read && !YES.test(word) && !NO.test(word)
+        ? { fault: `'${word.slice(0, 64)}' is neither ACCEPTED nor REJECTED` }
+        : read;
+    },
     async apply(tx, events) {
-      const orders = await tx.lockOrders(events.map(({ orderId }) => orderId as OrderId));
-      const announced: Event[] = [];
+      const orders = await lockOrdersOf(tx, events);
+      const tickets = await deps.tickets.lock(tx, [...orders.keys()]);
+      const concerned = new Set([...orders.values()].flatMap(({ restaurantId = [] }) => restaurantId));
+      const { restaurants } = await deps.catalogue.look({ restaurants: [...concerned] });
+      const answered = new Map<OrderId, Ticket>();
+      const wanted: Wanted[] = [];
       for (const event of events) {
-        const order = orders.get(event.orderId as OrderId);
+        const id = event.orderId as OrderId;
+        const order = orders.get(id);
         const asked = foreignAnswer(event, order);
         try {
-          const { events: followed } = await answerWithin(deps, tx, order, asked);
-          // Others have said it on the topic already.
-          announced.push(...followed.filter(({ eventType }) => !eventType.startsWith('restaurant.')));
+          const known = answered.get(id) ?? tickets.get(id);
+          const { ticket, command } = decideAnswer(asked, order, known, restaurants, deps.clock.now());
+          answered.set(id, ticket);
+          if (command) wanted.push({ id, command, traceparent: event.traceparent });
         } catch (error) {
           if (!(error instanceof TiffinError)) throw error;
-          deps.log.info(
-            { order: event.orderId, refused: error.code },
-            'an answer of another system was passed over',
-          );
+          deps.log.info({ order: id, refused: error.code }, 'an answer of another system was passed over');
         }
       }
-      return announced;
+      await deps.tickets.save(tx, [...answered.values()]);
+      // That the restaurant has answered is on the topic already.
+      return (await decideOrders(deps, tx, PRODUCER, orders, wanted)).events;
     },
   };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const YES = /accept(ed)?$/i;
+const NO = /reject(ed)?$/i;
+
+/** Flat fields, or the same within an envelope. */
+function fieldsOf(record: unknown): Fields {
+  const outer = record as Fields;
+  return { ...(outer.payload as Fields | undefined), ...outer };
+}
+
+/** The topic's own word, where the record has none. */
+function wordOf(record: unknown): string {
+  const { status, action, eventType } = fieldsOf(record ?? {});
+  return String(status ?? action ?? eventType ?? 'ACCEPTED');
+}
+
+function answerIn(record: Fields, now: number): ReturnType<Parameters<typeof foreignReader>[1]> {
+  const { restaurantId = '', estimatedReadyTime, ...said } = fieldsOf(record);
+  if (NO.test(wordOf(record))) {
+    const { rejectedAt = now, reason = 'REJECTED' } = said;
+    return { eventType: 'restaurant.rejected', payload: { restaurantId, rejectedAt, reason } };
+  }
+  const { acceptedAt = now } = said;
+  const ready = estimatedReadyTime === undefined ? {} : { estimatedReadyTime };
+  return { eventType: 'restaurant.accepted', payload: { restaurantId, acceptedAt, ...ready } };
 }
 
 function foreignAnswer(
@@ -185,10 +207,9 @@ function foreignAnswer(
   const about = {
     orderId: event.orderId as OrderId,
     restaurantId: said.payload.restaurantId || (order?.restaurantId ?? ''),
-    traceparent: event.traceparent,
   };
   if (said.eventType === 'restaurant.rejected')
-    return { ...about, answer: { type: 'reject', reason: said.payload.reason } };
+    return { ...about, answer: { type: 'reject', reason: said.payload.reason.slice(0, LONGEST_REASON) } };
   const ready = said.payload.estimatedReadyTime;
   return {
     ...about,

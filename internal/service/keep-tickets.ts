@@ -1,7 +1,7 @@
 /** Keeps the tickets of kitchens in step with their orders: opens them, accepts where nobody has to be asked, and ends them. */
 import { fact } from '../domain/announce.ts';
 import type { Event } from '../domain/events.ts';
-import { isDelivered, type Order, type OrderId } from '../domain/order.ts';
+import { isDelivered, type Order, type OrderCommand, type OrderId } from '../domain/order.ts';
 import { toRfc3339 } from '../domain/schedule.ts';
 import type { Consumer } from './consume.ts';
 import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from './decide-orders.ts';
@@ -15,8 +15,11 @@ export interface TicketDeps extends DecideDeps {
   readonly catalogue: Pick<Catalogue, 'look'>;
 }
 
-/** An order that is CONFIRMED gets a ticket; a restaurant that accepts automatically has accepted with it. */
-export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', ReadonlyMap<string, Restaurant>> {
+/**
+ * An order that is CONFIRMED gets a ticket; a restaurant that accepts automatically has accepted with it, and one that has
+ * answered already, before stock and payment had, is taken at its word.
+ */
+export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', void> {
   return {
     name: 'restaurant-service.open',
     topics: ['raw.order-events'],
@@ -25,7 +28,8 @@ export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', Read
       const orders = await lockOrdersOf(tx, events);
       const known = await deps.tickets.lock(tx, [...orders.keys()]);
       const waiting = [...orders.values()].filter(
-        (order) => order.status === 'CONFIRMED' && order.restaurantId && !known.has(order.id),
+        ({ id, status, restaurantId }) =>
+          status === 'CONFIRMED' && restaurantId && known.get(id)?.state !== 'OPEN',
       );
       if (waiting.length === 0) return [];
       const { restaurants } = await deps.catalogue.look({
@@ -36,13 +40,23 @@ export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', Read
       const wanted: Wanted[] = [];
       const accepted: Event[] = [];
       const tickets = waiting.map((order): Ticket => {
-        const ticket = newTicket(order, now);
+        const ticket = known.get(order.id) ?? newTicket(order, now);
         const restaurant = restaurants.get(ticket.restaurantId);
-        if (restaurant?.acceptance !== 'automatic') return ticket;
         const traceparent = traces.get(order.id);
-        const taken = acceptedTicket(ticket, now, now + restaurant.preparationS * 1_000);
-        for (const to of ['ACCEPTED', 'PREPARING'] as const)
-          wanted.push({ id: order.id, command: { type: 'advance', to, by: 'fact' }, traceparent });
+        const move = (...commands: OrderCommand[]) =>
+          wanted.push(...commands.map((command) => ({ id: order.id, command, traceparent })));
+        if (ticket.state === 'REJECTED') {
+          move({ type: 'reject', reason: ticket.reason ?? 'REJECTED' });
+          return ticket;
+        }
+        if (ticket.state === 'ACCEPTED') {
+          move(TO_ACCEPTED);
+          return { ...ticket, estimatedReadyAt: readyTime(ticket.estimatedReadyAt, restaurant, now) };
+        }
+        if (restaurant?.acceptance !== 'automatic') return ticket;
+        const taken = acceptedTicket(ticket, now, readyTime(undefined, restaurant, now));
+        // Nobody there will say that it is being prepared.
+        move(TO_ACCEPTED, { type: 'advance', to: 'PREPARING', by: 'fact' });
         accepted.push(acceptance(deps, taken, traceparent));
         return taken;
       });
@@ -53,12 +67,24 @@ export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', Read
   };
 }
 
+const TO_ACCEPTED: OrderCommand = { type: 'advance', to: 'ACCEPTED', by: 'fact' };
+
 export function newTicket(order: Order, now: number): Ticket {
   return { orderId: order.id, restaurantId: order.restaurantId as string, state: 'OPEN', openedAt: now };
 }
 
-export function acceptedTicket(ticket: Ticket, now: number, estimatedReadyAt: number): Ticket {
-  return { ...ticket, state: 'ACCEPTED', answeredAt: now, estimatedReadyAt };
+export function acceptedTicket(ticket: Ticket, now: number, estimatedReadyAt: number | undefined): Ticket {
+  return {
+    ...ticket,
+    state: 'ACCEPTED',
+    answeredAt: now,
+    ...(estimatedReadyAt === undefined ? {} : { estimatedReadyAt }),
+  };
+}
+
+/** As the restaurant says, or as long as it takes as a rule; a time in the past means now. */
+export function readyTime(said: number | undefined, restaurant: Restaurant | undefined, now: number): number {
+  return said === undefined ? now + (restaurant?.preparationS ?? 0) * 1_000 : Math.max(said, now);
 }
 
 export function acceptance(

@@ -14,7 +14,15 @@ import type {
   Transactions,
   Waiting,
 } from '../../internal/service/ports.ts';
-import { after as afterEvents, CONTENTS, createdEvent, movedTo, placedOrder } from '../support/builders.ts';
+import {
+  after as afterEvents,
+  CONTENTS,
+  createdEvent,
+  JOURNEYS,
+  movedTo,
+  placedOrder,
+  type Step,
+} from '../support/builders.ts';
 import { NOON } from '../support/manual-clock.ts';
 import { freshDatabase } from '../support/servers.ts';
 
@@ -246,6 +254,41 @@ describe('the order store', () => {
       (await orders.stillWaiting(ids)).map(({ dueAt }) => dueAt - NOON).sort(),
       [1_000, 2_000, 4_000, 5_000],
     );
+  });
+
+  it('streams the orders that are under way, each once and whole, and none that waits or has ended', async () => {
+    const steps = JOURNEYS.everything.slice(1) as Step[];
+    // More than a page of one state, created at few moments, so that pages end between orders of one time.
+    const many = Array.from({ length: 2_105 }, (_, n) => placedOrder({ at: NOON + (n % 3) }));
+    const others = steps.map(() => placedOrder({ content: CONTENTS.everything }));
+    const [waits, completed, failed, cancelled] = [
+      placedOrder(),
+      placedOrder(),
+      placedOrder(),
+      placedOrder(),
+    ];
+    const started = many.map((order) => movedTo(order, 'PROCESSING'));
+    const moved = others.map((order, n) => movedTo(order, ...steps.slice(0, n + 1)));
+    await orders.place(
+      [...many, ...others, waits, completed, failed, cancelled].map((order) => placement(order)),
+    );
+    await transactions.run((tx) =>
+      tx.saveOrders([
+        ...started,
+        ...moved,
+        movedTo(completed, 'PROCESSING', 'COMPLETED'),
+        afterEvents(failed, { type: 'failed', at: NOON, reason: 'NO_STOCK' }),
+        afterEvents(cancelled, { type: 'cancelled', at: NOON }),
+      ]),
+    );
+    const found: Order[] = [];
+    for await (const page of orders.inFlight()) {
+      found.push(...page);
+      assert.ok(page.length <= 1_000, 'pages are bounded');
+    }
+    const byId = (some: readonly Order[]) => [...some].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const expected = [...started, ...moved.filter(({ status }) => status !== 'DELIVERED')];
+    assert.deepEqual(byId(found), byId(expected));
   });
 
   it('remembers an answer once, and tells a key that was used for something else', async () => {

@@ -390,3 +390,181 @@ test('work after a commit that never came is not done', async () => {
   await assert.rejects(deliver(event('e1')), { code: 'UNAVAILABLE' });
   assert.equal(done, 0);
 });
+
+// --- a consumer whose effect may be repeated
+
+test('a consumer that may repeat what it does remembers nothing, and does it again when it is delivered again', async () => {
+  const { deliver, performed, applied, store, settled } = setUp({ isIdempotent: true });
+  await deliver(event('e1'), event('e1'));
+  await deliver(event('e1'), event('e2'));
+  assert.deepEqual(performed, [['e1'], ['e1', 'e2']]);
+  assert.deepEqual(applied, performed);
+  assert.equal(store.tables.processed.size, 0, 'no row is left for it');
+  assert.equal(settled(), 2);
+});
+
+test('a consumer that may repeat what it does neither asks for what was seen nor claims events', async () => {
+  const { deps, consumer, store } = setUp({ isIdempotent: true });
+  const asked: (readonly string[])[] = [];
+  const { screen } = deps.deadLetters;
+  const { run } = store.transactions;
+  const { handle } = subscriptionOf(
+    {
+      ...deps,
+      deadLetters: {
+        ...deps.deadLetters,
+        screen: (name, eventIds, orderIds) => {
+          asked.push(eventIds, orderIds);
+          return screen(name, eventIds, orderIds);
+        },
+      },
+      transactions: {
+        run: (work) =>
+          run((tx) => work({ ...tx, claimEvents: async () => assert.fail('it claimed events') })),
+      },
+    },
+    consumer,
+  );
+  await handle({ deliveries: [deliveryOf(event('e1', 'x'))], settle: async () => {} });
+  assert.deepEqual(asked, [[], ['x']], 'only which orders wait behind a dead letter');
+});
+
+test('a consumer that may repeat what it does still parks what follows a dead letter, each once, and goes on in order', async () => {
+  const { state, refuse } = poison(['bad']);
+  const { deliver, letters, store, firstLetter, replay, performed, meter } = setUp({
+    isIdempotent: true,
+    async perform(events) {
+      refuse(events);
+      performed.push(events.map(({ eventId }) => eventId));
+      return '';
+    },
+  });
+  await deliver(event('bad', 'x'), event('x2', 'x'), event('y1', 'y'));
+  for (let again = 0; again < 5; again += 1)
+    await deliver(event('bad', 'x'), event('x2', 'x'), event('x3', 'x'));
+  assert.deepEqual(performed, [['y1']]);
+  assert.deepEqual(letters(), [
+    ['x', 'bad', 'RangeError: cannot stomach this'],
+    ['x', 'x2', undefined],
+    ['x', 'x3', undefined],
+  ]);
+  assert.equal(meter.total('dead_letters'), 1);
+  state.on = false;
+  await store.deadLetters.requestReplay(await firstLetter());
+  assert.equal(await replay(), 3);
+  assert.deepEqual([performed, letters()], [[['y1'], ['bad'], ['x2'], ['x3']], []]);
+});
+
+// --- a consumer that reads what others put on a topic
+
+/** Reads `{ order, say }`: an event of that order, a word that means nothing here, or a fault. */
+function reading(changes: Partial<Step> = {}) {
+  let knows = false;
+  const it = setUp({
+    types: [],
+    read({ topic, position, record }) {
+      const { order, say } = record as { order?: string; say?: string };
+      if (say === 'nothing') return undefined;
+      if (say === 'new word' && !knows) return { fault: 'a word that is not known' };
+      if (!order) return { fault: 'it names no order' };
+      return { event: event(`${topic}/${position}#event`, order) };
+    },
+    ...changes,
+  });
+  return {
+    ...it,
+    /** A newer program, that knows the word. */
+    learn: () => {
+      knows = true;
+    },
+  };
+}
+const said = (position: string, record: unknown, key = 'k'): Delivery => ({
+  topic: 'elsewhere',
+  key,
+  position,
+  record,
+});
+
+test('records in a form of their own are read as events, once for each place they stand in', async () => {
+  const { deliver, effects, letters } = reading();
+  const batch = [said('0/1', { order: 'x' }), said('0/2', { order: 'x' })];
+  await deliver(...batch);
+  await deliver(...batch, said('0/3', { order: 'y' }));
+  assert.deepEqual(effects(), ['elsewhere/0/1#event', 'elsewhere/0/2#event', 'elsewhere/0/3#event']);
+  assert.deepEqual(letters(), []);
+});
+
+test('a record that is to be passed over leaves nothing, and the reader moves on', async () => {
+  const { deliver, effects, letters, settled, store } = reading();
+  await deliver(said('0/1', { say: 'nothing' }));
+  assert.deepEqual([effects(), letters(), settled(), store.tables.processed.size], [[], [], 1, 0]);
+});
+
+test('a record with a fault becomes a dead letter as it came, and its neighbours take effect', async () => {
+  const { deliver, effects, letters, store, settled } = reading();
+  await deliver(said('0/1', { order: 'x' }), said('0/2', { say: 'what' }), said('0/3', { order: 'y' }));
+  assert.deepEqual(effects(), ['elsewhere/0/1#event', 'elsewhere/0/3#event']);
+  assert.deepEqual(letters(), [['k', 'elsewhere/0/2', 'it names no order']]);
+  const { topic, record } = store.tables.letters[0] as { topic: string; record: unknown };
+  assert.deepEqual([topic, record, settled()], ['elsewhere', { say: 'what' }, 1]);
+});
+
+test('a record that could not be read is replayed as its consumer reads it, from the place where it stood', async () => {
+  const { deliver, replay, store, letters, firstLetter, effects, learn } = reading();
+  const record = said('0/7', { order: 'x', say: 'new word' });
+  await deliver(record);
+  await store.deadLetters.requestReplay(await firstLetter());
+  assert.equal(await replay(), 0, 'nothing has changed');
+  assert.deepEqual(letters(), [['k', 'elsewhere/0/7', 'a word that is not known']]);
+  learn();
+  await store.deadLetters.requestReplay(await firstLetter());
+  assert.equal(await replay(), 1);
+  assert.deepEqual([effects(), letters()], [['elsewhere/0/7#event'], []]);
+  await deliver(record);
+  assert.deepEqual(effects(), ['elsewhere/0/7#event'], 'delivered again it is the same event');
+});
+
+test('a record that took effect when it was delivered again does not do so once more when its letter is replayed', async () => {
+  const { deliver, replay, store, letters, firstLetter, applied, learn } = reading();
+  const record = said('0/7', { order: 'x', say: 'new word' });
+  await deliver(record);
+  learn();
+  await deliver(record);
+  await store.deadLetters.requestReplay(await firstLetter());
+  await replay();
+  assert.deepEqual([applied, letters()], [[['elsewhere/0/7#event']], []]);
+});
+
+test('an event of a record that was read, and could not be handled, is replayed as that event', async () => {
+  const poisoned = poison(['elsewhere/0/1#event']);
+  const { deliver, replay, store, letters, firstLetter, effects } = reading({
+    async perform(events) {
+      poisoned.refuse(events);
+      return '';
+    },
+  });
+  await deliver(said('0/1', { order: 'x' }), said('0/2', { order: 'x' }));
+  assert.deepEqual(
+    letters().map(([orderId, eventId]) => [orderId, eventId]),
+    [
+      ['x', 'elsewhere/0/1#event'],
+      ['x', 'elsewhere/0/2#event'],
+    ],
+    'what follows of that order is parked',
+  );
+  poisoned.state.on = false;
+  await store.deadLetters.requestReplay(await firstLetter());
+  assert.equal(await replay(), 2);
+  assert.deepEqual([effects(), letters()], [['elsewhere/0/1#event', 'elsewhere/0/2#event'], []]);
+});
+
+test('a letter that its consumer passes over by now goes without an effect', async () => {
+  const { deliver, replay, store, letters, firstLetter, effects, performed } = reading();
+  const record = { say: 'what' };
+  await deliver(said('0/1', record));
+  record.say = 'nothing';
+  await store.deadLetters.requestReplay(await firstLetter());
+  assert.equal(await replay(), 1);
+  assert.deepEqual([effects(), letters(), performed], [[], [], []]);
+});

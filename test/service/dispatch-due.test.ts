@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../internal/domain/errors.ts';
+import { parseEvent } from '../../internal/domain/events.ts';
 import type { Order, OrderId } from '../../internal/domain/order.ts';
+import type { TimerKind } from '../../internal/domain/schedule.ts';
 import { type DispatchDeps, dispatcher } from '../../internal/service/dispatch-due.ts';
 import { percentiles } from '../../internal/service/dispatch-report.ts';
 import { after, movedTo, placedOrder } from '../support/builders.ts';
@@ -366,6 +368,119 @@ test('what was dispatched is one line with its numbers, and nothing is logged wh
   assert.ok(lateMs.max >= 10);
   assert.equal(meter.total('orders_dispatched'), 2);
   assert.deepEqual(report.last?.line, line.fields);
+});
+
+const timer = (orderId: string, kind: TimerKind, dueAt = NOON) => ({
+  orderId: orderId as OrderId,
+  kind,
+  dueAt,
+});
+
+test('timers that have run out are announced with the orders, in one publication, and leave the queue', async () => {
+  const { bus, calls } = heldBus();
+  const { wait, queue, runOnce, drain, waiting } = setUp({ changes: { bus } });
+  await wait(due('a'));
+  await queue.schedule([timer('b', 'eta'), timer('c', 'rider', NOON + 50)]);
+  assert.equal(await runOnce(), 50, 'it wakes for the next timer');
+  await turns();
+  assert.deepEqual(
+    calls.map(({ ids }) => ids),
+    [['a', 'b']],
+  );
+  assert.equal(await waiting(), 3, 'nothing is removed before the stream has it');
+  calls[0]?.end();
+  await drain();
+  assert.equal(await waiting(), 1);
+});
+
+test('every kind of timer is an event of that name, whose id follows from the kind, the order and the time', async () => {
+  const { queue, pass, store, clock } = setUp();
+  const kinds = ['deadline', 'checks', 'rider', 'eta', 'notification', 'payment'] as const;
+  await queue.schedule(kinds.map((kind, index) => timer('a', kind, NOON - 10 + index)));
+  clock.advance(4);
+  await pass();
+  assert.deepEqual(
+    store.bus.events.map(({ eventType, eventId }) => [eventType, eventId]),
+    kinds.map((kind, index) => [`timer.${kind}`, `event of ${kind}:a@${NOON - 10 + index}`]),
+  );
+  assert.deepEqual(store.bus.events[0], {
+    eventId: `event of deadline:a@${NOON - 10}`,
+    eventType: 'timer.deadline',
+    schemaVersion: 1,
+    occurredAt: '2030-01-01T12:00:00.004Z',
+    producedAt: '2030-01-01T12:00:00.004Z',
+    orderId: 'a',
+    correlationId: 'a',
+    producer: 'scheduler-worker',
+    payload: { dueAt: '2030-01-01T11:59:59.990Z' },
+  });
+  for (const event of store.bus.events) assert.ok('event' in parseEvent(event), event.eventType);
+});
+
+test('a timer that is set again for the same time is the same event, for another time another one', async () => {
+  const { queue, pass, sent, deps } = setUp();
+  const published: string[] = [];
+  const { publish } = deps.bus;
+  deps.bus.publish = async (events) => {
+    published.push(...events.map(({ eventId }) => eventId));
+    return publish(events);
+  };
+  for (const dueAt of [NOON, NOON, NOON - 1]) {
+    await queue.schedule([timer('a', 'eta', dueAt)]);
+    await pass();
+  }
+  const [one, other] = [`event of eta:a@${NOON}`, `event of eta:a@${NOON - 1}`];
+  assert.deepEqual(published, [one, one, other]);
+  assert.deepEqual(sent(), [one, other], 'the log has each once');
+});
+
+test('timers are counted apart from orders, and alone make no line', async () => {
+  const { wait, queue, pass, meter, report, log } = setUp();
+  await queue.schedule([timer('a', 'eta'), timer('b', 'rider')]);
+  await pass();
+  assert.deepEqual(report.totals, { claimed: 0, published: 0, again: 0, failed: 0 });
+  assert.equal(meter.total('timers_dispatched'), 2);
+  assert.deepEqual(log.lines, []);
+  await wait(due('c'));
+  await queue.schedule([timer('a', 'eta')]);
+  await pass();
+  assert.deepEqual(report.totals, { claimed: 1, published: 1, again: 0, failed: 0 });
+  assert.deepEqual([meter.total('timers_dispatched'), meter.total('orders_dispatched')], [3, 1]);
+});
+
+test('a timer that could not be published comes again after its lease, as due then, and no order is looked up for it', async () => {
+  const { queue, pass, sent, waiting, clock, deps, meter, store } = setUp();
+  await queue.schedule([timer('a', 'eta')]);
+  const { publish } = deps.bus;
+  deps.bus.publish = async () => {
+    throw new TiffinError('UNAVAILABLE', 'the stream is away');
+  };
+  await pass();
+  deps.bus.publish = publish;
+  assert.deepEqual([await waiting(), meter.total('timers_dispatched')], [1, 0]);
+  Object.assign(deps, {
+    orders: {
+      ...store.orders,
+      stillWaiting: async () => assert.fail('a timer is no order'),
+    },
+  });
+  clock.advance(LEASE_MS + 1);
+  await pass();
+  await pass();
+  assert.deepEqual(sent(), [`event of eta:a@${NOON + LEASE_MS + 1}`]);
+  assert.equal(await waiting(), 0);
+});
+
+test('a timer that is moved while it is published stays for its new time', async () => {
+  const { bus, calls } = heldBus();
+  const { queue, runOnce, drain } = setUp({ changes: { bus } });
+  await queue.schedule([timer('a', 'eta')]);
+  await runOnce();
+  await turns();
+  await queue.schedule([timer('a', 'eta', NOON + 777)]);
+  calls[0]?.end();
+  await drain();
+  assert.equal(queue.scoreOf('a' as OrderId, 'eta'), NOON + 777);
 });
 
 test('while the queue cannot be reached a pass fails, for the loop to try again', async () => {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { TiffinError } from '../../internal/domain/errors.ts';
 import type { OrderId } from '../../internal/domain/order.ts';
 import { type ReconcileDeps, reconciler } from '../../internal/service/reconcile-queue.ts';
+import type { Timer } from '../../internal/service/scheduler-ports.ts';
 import { CONTENTS, DEADLINES, movedTo, placedOrder } from '../support/builders.ts';
 import { memoryQueue, memoryStore } from '../support/in-memory.ts';
 import { manualClock, NOON } from '../support/manual-clock.ts';
@@ -223,22 +224,137 @@ test('a round that adds nothing says nothing and wakes nobody', async () => {
   assert.deepEqual([log.lines.length, wakes()], before);
 });
 
-test('a queue that was lost gets the timers and deadlines back, and a round in between the timers', async () => {
-  const timer = { orderId: 'waits' as OrderId, kind: 'rider' as const, dueAt: NOON + MINUTE };
-  const { runOnce, store, queue, clock } = setUp({
-    timers: {
-      async *waiting({ from, to }) {
-        if (timer.dueAt >= from && timer.dueAt < to) yield [timer];
+/** Timers as Postgres has them; tests add to and take from the list. */
+function storedTimers(...stored: Timer[]) {
+  return {
+    stored,
+    async *waiting({ from, to }: { from: number; to: number }) {
+      const page = stored.filter(({ dueAt }) => dueAt >= from && dueAt < to);
+      if (page.length > 0) yield page;
+    },
+  };
+}
+const underWay = (id: string) => movedTo(placedOrder({ content: { ...CONTENTS.items, id } }), 'PROCESSING');
+
+test('what FLUSHALL took is brought back: orders, timers of every kind, near and far, and deadlines', async () => {
+  const timers = storedTimers(
+    { orderId: 'o' as OrderId, kind: 'rider', dueAt: NOON - 1 },
+    { orderId: 'o' as OrderId, kind: 'eta', dueAt: NOON + MINUTE },
+    { orderId: 'p' as OrderId, kind: 'payment', dueAt: NOON + 500 * HOUR },
+  );
+  const { runOnce, lost, store, queue, size, state, score } = setUp({ timers });
+  store.seed(
+    underWay('under-way'),
+    movedTo(placedOrder({ content: { id: 'plain' } }), 'PROCESSING'),
+    order('o', NOON + HOUR),
+    movedTo(order('done', NOON), 'PROCESSING', 'COMPLETED'),
+  );
+  const all = async () => [
+    score('o'),
+    queue.scoreOf('o' as OrderId, 'rider'),
+    queue.scoreOf('o' as OrderId, 'eta'),
+    queue.scoreOf('p' as OrderId, 'payment'),
+    queue.scoreOf('under-way' as OrderId, 'deadline'),
+    await size(),
+  ];
+  const complete = [NOON + HOUR, NOON - 1, NOON + MINUTE, NOON + 500 * HOUR, NOON + DEADLINES.processing, 5];
+  await runOnce();
+  assert.deepEqual(await all(), complete);
+  queue.flush();
+  assert.equal(await size(), 0);
+  assert.equal(lost(), true);
+  assert.equal(await runOnce(), MINUTE);
+  assert.deepEqual(await all(), complete);
+  assert.equal(await state(), 'running');
+});
+
+test('deadlines follow what is due soon, and dispatching goes on meanwhile', async () => {
+  const held = gate();
+  const store = memoryStore();
+  const { runOnce, queue, state, size } = setUp({
+    orders: {
+      ...store.orders,
+      async *inFlight() {
+        await held.promise;
+        yield* store.orders.inFlight();
       },
     },
   });
-  store.seed(movedTo(placedOrder({ content: { ...CONTENTS.items, id: 'under-way' } }), 'PROCESSING'));
+  store.seed(underWay('a'), order('b', NOON - 1));
+  const running = runOnce();
+  await turns(10);
+  assert.deepEqual([await state(), await size()], ['running', 1]);
+  held.open();
+  await running;
+  assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), NOON + DEADLINES.processing);
+});
+
+test('rebuilding leaves a deadline and a timer that are there as they are', async () => {
+  const timers = storedTimers({ orderId: 'a' as OrderId, kind: 'eta', dueAt: NOON + MINUTE });
+  const { runOnce, store, queue } = setUp({ timers });
+  store.seed(underWay('a'));
+  await queue.schedule([
+    { orderId: 'a' as OrderId, kind: 'deadline', dueAt: NOON + 7 },
+    { orderId: 'a' as OrderId, kind: 'eta', dueAt: NOON + 8 },
+  ]);
   await runOnce();
-  assert.equal(queue.scoreOf('under-way' as OrderId, 'deadline'), NOON + DEADLINES.processing);
-  assert.equal(queue.scoreOf(timer.orderId, 'rider'), timer.dueAt);
-  // Stored, and the process died before it was put into the queue.
-  await queue.remove([timer.orderId], 'rider');
+  assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), NOON + 7);
+  assert.equal(queue.scoreOf('a' as OrderId, 'eta'), NOON + 8);
+});
+
+test('a timer that was stored by a process that died before it was scheduled is added by the next round, and said to be', async () => {
+  const timers = storedTimers();
+  const { runOnce, queue, clock, log, meter, wakes } = setUp({ timers });
+  await runOnce();
+  const before = wakes();
+  timers.stored.push({ orderId: 'near' as OrderId, kind: 'rider', dueAt: NOON + 5 * MINUTE });
+  timers.stored.push({ orderId: 'late' as OrderId, kind: 'payment', dueAt: NOON + 1 });
+  timers.stored.push({ orderId: 'far' as OrderId, kind: 'eta', dueAt: NOON + HOUR });
   clock.advance(MINUTE);
+  assert.equal(await runOnce(), MINUTE);
+  assert.equal(queue.scoreOf('near' as OrderId, 'rider'), NOON + 5 * MINUTE);
+  assert.equal(queue.scoreOf('late' as OrderId, 'payment'), NOON + 1);
+  assert.equal(queue.scoreOf('far' as OrderId, 'eta'), undefined, 'that is for a later round');
+  assert.deepEqual(
+    log.at('warn').map(({ fields }) => fields),
+    [{ added: 2 }],
+  );
+  assert.equal(meter.total('orders_rebuilt'), 2);
+  assert.ok(wakes() > before);
+});
+
+test('no timer stays missing: a round before its time adds it, however far ahead it was', async () => {
+  const timers = storedTimers();
+  const { runOnce, queue, clock } = setUp({ timers });
   await runOnce();
-  assert.equal(queue.scoreOf(timer.orderId, 'rider'), timer.dueAt);
+  const dueAt = NOON + 42 * MINUTE + 7;
+  timers.stored.push({ orderId: 'far' as OrderId, kind: 'eta', dueAt });
+  while (clock.now() < dueAt && queue.scoreOf('far' as OrderId, 'eta') === undefined) {
+    clock.advance(MINUTE);
+    await runOnce();
+  }
+  assert.ok(clock.now() <= dueAt - 9 * MINUTE, 'long before its time');
+});
+
+test('a round in between looks for no deadlines', async () => {
+  const store = memoryStore();
+  let looks = 0;
+  const { runOnce, clock, queue, lost } = setUp({
+    orders: {
+      ...store.orders,
+      inFlight() {
+        looks += 1;
+        return store.orders.inFlight();
+      },
+    },
+  });
+  for (let round = 0; round < 3; round += 1) {
+    await runOnce();
+    clock.advance(MINUTE);
+  }
+  assert.equal(looks, 1);
+  queue.flush();
+  lost();
+  await runOnce();
+  assert.equal(looks, 2);
 });

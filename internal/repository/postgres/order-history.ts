@@ -2,20 +2,22 @@
 import type pg from 'pg';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { History } from '../../service/view-ports.ts';
-import { query, toJson } from './database.ts';
+import { asTransient, query, toJson } from './database.ts';
 import { asUuid } from './event-ids.ts';
 import { clientOf } from './transactions.ts';
 
 /*
  * Input: order ids, times, event ids, types, producers and payloads, each column as lines; JSON has no line break of its
- * own. (See append-events in event-log.ts for why.)
+ * own. (See append-events in event-log.ts for why.) An empty text is no line, and so would be null.
  */
 const APPEND = {
   name: 'append-history',
   text: `
     INSERT INTO order_history (order_id, at, event_id, event_type, producer, payload)
-    SELECT * FROM unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n')::timestamptz[], string_to_array($3, E'\\n')::uuid[],
+    SELECT coalesce(order_id, ''), at, event_id, event_type, coalesce(producer, ''), payload
+    FROM unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n')::timestamptz[], string_to_array($3, E'\\n')::uuid[],
       string_to_array($4, E'\\n'), string_to_array($5, E'\\n'), string_to_array($6, E'\\n')::json[])
+      AS r(order_id, at, event_id, event_type, producer, payload)
     ON CONFLICT DO NOTHING`,
 };
 
@@ -69,7 +71,10 @@ export function postgresHistory(pool: pg.Pool): History {
       }));
     },
     async maintain(now, keepFrom) {
-      const client = await pool.connect();
+      const client = await pool.connect().catch((error) => {
+        throw asTransient(error);
+      });
+      let broken: Error | undefined;
       try {
         await client.query('BEGIN');
         await client.query('SELECT pg_advisory_xact_lock($1)', [MAINTENANCE_LOCK]);
@@ -84,10 +89,13 @@ export function postgresHistory(pool: pg.Pool): History {
         await client.query('DELETE FROM order_history_rest WHERE at < $1', [new Date(keepFrom)]);
         await client.query('COMMIT');
       } catch (error) {
-        await client.query('ROLLBACK');
-        throw error;
+        // A connection whose rollback fails is of no further use.
+        await client.query('ROLLBACK').catch((fault: Error) => {
+          broken = fault;
+        });
+        throw asTransient(error);
       } finally {
-        client.release();
+        client.release(broken);
       }
     },
   };

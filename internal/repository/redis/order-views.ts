@@ -117,16 +117,10 @@ export function redisViewListener(redis: Redis, channel: string): ViewListener {
   return {
     listen(orderId, listener) {
       if (!connection) {
-        connection = redis.duplicate({ maxRetriesPerRequest: null, commandTimeout: undefined });
-        connection.on('error', () => {});
-        connection.on('message', (_channel, id: string) => {
-          for (const tell of listeners.get(id) ?? []) tell();
+        connection = subscribed(redis, channel, (id) => {
+          const told = id === undefined ? [...listeners.values()] : [listeners.get(id) ?? []];
+          for (const own of told) for (const tell of own) tell();
         });
-        // What was told while the connection was away is lost, so everybody looks again.
-        connection.on('ready', () => {
-          for (const own of listeners.values()) for (const tell of own) tell();
-        });
-        connection.subscribe(channel).catch(() => {});
       }
       const own = listeners.get(orderId) ?? new Set();
       listeners.set(orderId, own.add(listener));
@@ -137,4 +131,20 @@ export function redisViewListener(redis: Redis, channel: string): ViewListener {
     },
     close: () => connection?.disconnect(),
   };
+}
+
+/** A connection that calls back with each id on the channel, and without one whenever ids may have been missed. */
+function subscribed(redis: Redis, channel: string, heard: (orderId?: string) => void): Redis {
+  // Left to itself, ioredis lets a second loss of the connection while it subscribes again end the process.
+  const options = { autoResubscribe: false, maxRetriesPerRequest: null, commandTimeout: undefined };
+  const connection = redis.duplicate(options);
+  connection.on('error', () => {});
+  connection.on('message', (_channel, id: string) => heard(id));
+  connection.on('ready', () =>
+    connection.subscribe(channel).then(
+      () => heard(),
+      () => {},
+    ),
+  );
+  return connection;
 }

@@ -1,15 +1,17 @@
 /** Places an order with items, whatever dialect it was asked for in. */
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
-import type { Order, OrderId } from '../../domain/order.ts';
+import type { Order, OrderContent, OrderId } from '../../domain/order.ts';
 import { type ComposeDeps, composeContent, type OrderDraft } from '../../service/compose-order.ts';
 import type { PlaceOrder, PlaceResult } from '../../service/place-order.ts';
-import type { StoredAnswer } from '../../service/ports.ts';
+import type { IdempotencyKey, OrderStore, StoredAnswer, Transactions } from '../../service/ports.ts';
 import type { Principal } from './auth.ts';
 import { answerPlacement, customerOf } from './order-answers.ts';
-import { fingerprintOf, idempotencyKey, traceparent } from './request-headers.ts';
+import { fingerprintOf, idempotencyKey, sendAgain, traceparent } from './request-headers.ts';
 
 export interface PlaceItemsDeps extends ComposeDeps {
+  readonly orders: Pick<OrderStore, 'find'>;
+  readonly transactions: Transactions;
   readonly place: (command: PlaceOrder) => Promise<PlaceResult>;
   readonly newOrderId: () => string;
 }
@@ -36,11 +38,13 @@ export async function placeItems(
   const customerId = customer ?? draft.customerId;
   const fingerprint = customer === undefined ? fingerprintOf(body) : fingerprintOf(body, customer);
   const key = idempotencyKey(ctx, principal, operation, fingerprint);
-  const content = await composeContent(deps, {
-    ...draft,
-    id: draft.id ?? (deps.newOrderId() as OrderId),
-    ...(customerId === undefined ? {} : { customerId }),
+  const wanted = { ...draft, ...(customerId === undefined ? {} : { customerId }) };
+  const content = await contentOf(deps, wanted).catch(async (error) => {
+    const answer = key && (await answered(deps, key));
+    if (!answer) throw error;
+    sendAgain(ctx, answer);
   });
+  if (!content) return;
   const result = await deps.place({
     content,
     scheduledAt,
@@ -49,6 +53,24 @@ export async function placeItems(
     idempotency: key && { key, answer: placed },
   });
   answerPlacement(ctx, result, placed, fingerprint);
+}
+
+/** What was asked for before under the id that the client chose costs what it did then, whatever the catalogue says by now. */
+async function contentOf(deps: PlaceItemsDeps, { id, ...draft }: Asked['draft']): Promise<OrderContent> {
+  const [known] = id === undefined ? [] : await deps.orders.find([id]);
+  if (!known) return composeContent(deps, { ...draft, id: id ?? (deps.newOrderId() as OrderId) });
+  const { lines: _, currency: __, ...rest } = draft;
+  const { items, total, price } = known;
+  return { ...rest, id: known.id, items, total, ...(price ? { price } : {}) };
+}
+
+/** The answer to the same request, given when it could still be met. */
+async function answered(
+  { transactions }: PlaceItemsDeps,
+  key: IdempotencyKey,
+): Promise<StoredAnswer | undefined> {
+  const answer = await transactions.run((tx) => tx.answers.recall(key));
+  return answer?.fingerprint === key.fingerprint ? answer : undefined;
 }
 
 /** The parts of a camelCase body that the order keeps as they are. */

@@ -1,14 +1,17 @@
 /** The routes of restaurants: their tickets, and their answers to orders. */
 import { z } from 'zod';
 import { FOOD_ORDERING } from '../../domain/dialects.ts';
-import { TiffinError } from '../../domain/errors.ts';
-import type { Order, OrderId } from '../../domain/order.ts';
+import { ORDER_ID, type Order, type OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import { type AnswerDeps, answerTicket, type TicketAnswer } from '../../service/answer-ticket.ts';
+import {
+  type AnswerDeps,
+  answerTicket,
+  type TicketAnswer,
+  ticketNotFound,
+} from '../../service/answer-ticket.ts';
 import { changeOrder } from '../../service/change-order.ts';
 import type { OrderStore } from '../../service/ports.ts';
 import type { Ticket, Tickets } from '../../service/restaurant-ports.ts';
-import { orderIdOf } from './order-answers.ts';
 import { fromCursor, limit, moment, object, text, toCursor } from './order-schemas.ts';
 import { fingerprintOf, idempotencyKey, send, sendAgain, traceparent } from './request-headers.ts';
 import { type Route, route } from './route.ts';
@@ -77,7 +80,9 @@ function listing({ tickets, orders }: RestaurantDeps): Route {
     },
     async handle(ctx, { params, query: { cursor, limit } }) {
       const after = cursor && { openedAt: cursor.createdAt, orderId: cursor.id };
-      const found = await tickets.listOpen(params.rid, { limit: limit + 1, ...(after ? { after } : {}) });
+      const found = ORDER_ID.test(params.rid)
+        ? await tickets.listOpen(params.rid, { limit: limit + 1, ...(after ? { after } : {}) })
+        : [];
       const page = found.slice(0, limit);
       const known = new Map(
         (await orders.find(page.map(({ orderId }) => orderId))).map((one) => [one.id, one]),
@@ -108,7 +113,8 @@ function answering(deps: RestaurantDeps): Route {
       422: { description: 'The idempotency key was used for another request' },
     },
     async handle(ctx, { params: { rid, oid }, body, principal }) {
-      const orderId = orderIdOf(oid);
+      if (!ORDER_ID.test(rid) || !ORDER_ID.test(oid)) throw ticketNotFound(rid, oid);
+      const orderId = oid as OrderId;
       if (body.action === 'COLLECTED') {
         await assertOwn(deps, rid, orderId);
         await changeOrder(deps, {
@@ -140,8 +146,7 @@ function answering(deps: RestaurantDeps): Route {
 
 async function assertOwn({ orders }: RestaurantDeps, restaurantId: string, id: OrderId): Promise<void> {
   const [order] = await orders.find([id]);
-  if (order?.restaurantId !== restaurantId)
-    throw new TiffinError('TICKET_NOT_FOUND', `restaurant '${restaurantId}' has no order '${id}'`);
+  if (order?.restaurantId !== restaurantId) throw ticketNotFound(restaurantId, id);
 }
 
 function said({ state, answeredAt = 0, estimatedReadyAt, reason }: Ticket) {

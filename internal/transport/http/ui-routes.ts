@@ -195,7 +195,7 @@ async function entriesOf({ history }: UiDeps, id: OrderId) {
 }
 
 function toScreen(view: OrderView): z.infer<typeof orderView> {
-  const { order, delivery, payment } = view;
+  const { order, delivery } = view;
   return {
     orderId: order.id,
     customerId: order.customerId,
@@ -203,7 +203,7 @@ function toScreen(view: OrderView): z.infer<typeof orderView> {
     status: DELIVERY_ETA[order.status],
     ...('reason' in order && order.reason ? { reason: order.reason } : {}),
     inventory: inventoryWord(view),
-    payment: payment ?? (order.items.length > 0 ? 'PENDING' : 'NONE'),
+    payment: paymentWord(view),
     eta: delivery?.eta
       ? {
           median: toRfc3339(delivery.eta.median),
@@ -226,6 +226,12 @@ function toScreen(view: OrderView): z.infer<typeof orderView> {
     version: order.version,
     updatedAt: toRfc3339(order.updatedAt),
   };
+}
+
+/** What costs nothing is never charged, nor what dropped out before anybody was asked for money. */
+function paymentWord({ order, payment }: OrderView): z.infer<typeof orderView>['payment'] {
+  if (payment) return payment;
+  return order.items.length > 0 && order.total.minor > 0 && !isFinal(order.status) ? 'PENDING' : 'NONE';
 }
 
 function inventoryWord({ order, reservation }: OrderView): z.infer<typeof orderView>['inventory'] {

@@ -1,0 +1,103 @@
+/** Which topics an event is published to, and where a record goes that could not be handled. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type EventType, PAYLOADS } from './events.ts';
+import {
+  ALL_TOPICS,
+  DEAD_LETTER_TOPICS,
+  deadLetterTopic,
+  INBOUND_TOPICS,
+  OUTSIDE_TOPICS,
+  TOPICS,
+  typesOn,
+} from './topics.ts';
+
+const TYPES = Object.keys(PAYLOADS) as EventType[];
+
+describe('the topics', () => {
+  const CHANGE = ['raw.order-events', 'order_events', 'order_status_updates'];
+  const ENRICHED = [...CHANGE, 'db_write_order_status'];
+  /** The topics of one type, for those that have more than their area's. */
+  const OWN: Partial<Record<EventType, readonly string[]>> = {
+    'order.created': ['order.created', 'raw.order-events', 'order_placed', 'order_events'],
+    'order.ready': ['order.ready'],
+    'order.rescheduled': ['raw.order-events'],
+    'order.noted': ['raw.order-events'],
+    'order.validated': ['validated_orders'],
+    'order.completed': [...ENRICHED, 'order.completed'],
+    'order.confirmed': ENRICHED,
+    'order.failed': ENRICHED,
+    // With the names that the outbox has for them, in `aliases`.
+    'inventory.reserved': ['raw.inventory-events', 'order_events'],
+    'inventory.low_stock': ['raw.inventory-events', 'order_events'],
+    'restaurant.accepted': ['order_accepted', 'raw.order-events'],
+    'restaurant.rejected': ['raw.order-events'],
+    'rider.requested': ['rider_request'],
+    'delivery.assigned': ['rider_assigned', 'raw.delivery-events'],
+    'eta.updated': ['raw.delivery-events'],
+    'notification.sent': ['notification_sent'],
+  };
+  const AREAS: Record<string, readonly string[]> = {
+    order: CHANGE,
+    inventory: ['raw.inventory-events'],
+    payment: ['raw.payment-events'],
+    delivery: ['raw.delivery-events'],
+    timer: ['timers'],
+  };
+  for (const type of TYPES) {
+    const topics = OWN[type] ?? AREAS[type.slice(0, type.indexOf('.'))] ?? [];
+    test(`of ${type} are ${topics.join(', ')}`, () => {
+      assert.deepEqual([...TOPICS[type]].sort(), [...topics].sort());
+    });
+  }
+
+  test('for dead letters are those of the area: of every topic there is exactly one', () => {
+    const area: Record<string, string> = {
+      'raw.inventory-events': 'dlq.inventory-events',
+      'raw.payment-events': 'dlq.payment-events',
+      'raw.delivery-events': 'dlq.delivery-events',
+      rider_request: 'dlq.delivery-events',
+      rider_assigned: 'dlq.delivery-events',
+    };
+    for (const topic of ALL_TOPICS.filter((name) => !name.startsWith('dlq.')))
+      assert.equal(deadLetterTopic(topic), area[topic] ?? 'dlq.order-events', topic);
+    for (const topic of DEAD_LETTER_TOPICS) assert.ok(ALL_TOPICS.includes(topic), topic);
+  });
+
+  test('that may be left out are none that an event has only there and that comes in or wakes a service', () => {
+    for (const topic of [
+      ...INBOUND_TOPICS,
+      'order.ready',
+      'timers',
+      'rider_request',
+      'rider_assigned',
+      'order_accepted',
+    ])
+      assert.ok(!OUTSIDE_TOPICS.includes(topic), topic);
+    for (const topic of OUTSIDE_TOPICS) {
+      assert.ok(!topic.startsWith('raw.'), topic);
+      assert.ok(typesOn(topic).length > 0, topic);
+    }
+  });
+
+  test('can be read from the other side', () => {
+    assert.deepEqual(typesOn('order.created'), ['order.created']);
+    assert.deepEqual(typesOn('db_write_order_status').sort(), [
+      'order.completed',
+      'order.confirmed',
+      'order.failed',
+    ]);
+    assert.deepEqual(typesOn('no-such-topic'), []);
+  });
+
+  test('lists every topic once, with what comes in and what is dead', () => {
+    assert.equal(new Set(ALL_TOPICS).size, ALL_TOPICS.length);
+    for (const topic of [
+      'order.created',
+      'order.ready',
+      'validated_orders',
+      deadLetterTopic('order.created'),
+    ])
+      assert.ok(ALL_TOPICS.includes(topic), topic);
+  });
+});

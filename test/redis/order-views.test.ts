@@ -1,0 +1,247 @@
+/** The views of orders on each Redis there is: what stands under which key, that nothing goes back, and who is told. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { Redis } from 'ioredis';
+import type { Order } from '../../internal/domain/order.ts';
+import { toRfc3339 } from '../../internal/domain/schedule.ts';
+import { openRedis } from '../../internal/repository/redis/connection.ts';
+import { redisOrderViews, redisViewListener } from '../../internal/repository/redis/order-views.ts';
+import { isNewer } from '../../internal/service/project-views.ts';
+import type { OrderView, Revision } from '../../internal/service/view-ports.ts';
+import { CONTENTS, movedTo, nextId, orderAt, placedOrder } from '../support/builders.ts';
+import { manualClock, NOON } from '../support/manual-clock.ts';
+import { proxyTo } from '../support/proxy.ts';
+import { recordingLog } from '../support/recording-log.ts';
+import { freshRedis, redisServers } from '../support/servers.ts';
+import { until } from '../support/until.ts';
+
+const viewOf = (order: Order, changes: Partial<OrderView> = {}): OrderView => ({
+  order,
+  revision: [order.version, 0],
+  ...changes,
+});
+const placedBy = (customerId: string, at = NOON) =>
+  placedOrder({ content: { id: nextId('order'), customerId }, at });
+
+for (const { name } of redisServers())
+  describe(`the views of orders on ${name}`, () => {
+    let server: Awaited<ReturnType<typeof freshRedis>>;
+    let redis: Redis;
+    const clock = manualClock();
+    const channel = `test-${randomUUID()}`;
+    const options = { statusTtlS: 3_600, channel };
+    const views = () => redisOrderViews(redis, clock, recordingLog(), options);
+    const last = (customerId: string) => redis.lrange(`customer:${customerId}:last_orders`, 0, -1);
+
+    before(async () => {
+      server = await freshRedis(name);
+      redis = openRedis(server.url, recordingLog());
+    });
+    after(async () => {
+      redis.disconnect();
+      await server.drop();
+    });
+    beforeEach(() => redis.flushdb());
+
+    it('gives back what was put, whole', async () => {
+      const eta = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
+      const view = viewOf(orderAt('RIDER_ASSIGNED'), {
+        delivery: { state: 'ASSIGNED', riderId: 'ravi', eta },
+        payment: 'AUTHORIZED',
+        reservation: 'reserved',
+        revision: [9, NOON],
+      });
+      await views().put([view]);
+      assert.deepEqual(await views().get(view.order.id), view);
+      assert.equal(await views().get('nobody' as never), undefined);
+    });
+
+    it('shows the plain fields of food ordering to outside readers', async () => {
+      const order = orderAt('OUT_FOR_DELIVERY');
+      const eta = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
+      await views().put([viewOf(order, { delivery: { state: 'PICKED_UP', riderId: 'ravi', eta } })]);
+      const { revision: _, view: __, ...plain } = JSON.parse((await redis.get(`order:${order.id}`)) ?? '');
+      assert.deepEqual(plain, {
+        orderId: order.id,
+        restaurantId: 'r1',
+        status: 'PICKED_UP',
+        version: order.version,
+        updatedAt: toRfc3339(order.updatedAt),
+        timeline: ['PLACED', 'ACCEPTED', 'RIDER_ASSIGNED', 'PICKED_UP'].map((status) => ({
+          status,
+          at: toRfc3339(NOON),
+        })),
+        eta: toRfc3339(eta.median),
+      });
+    });
+
+    it('shows the status and the price in the words of the order manager', async () => {
+      const price = { baseMinor: 6_000, discountMinor: 600, feesMinor: 500, finalMinor: 5_900 };
+      const content = { ...CONTENTS.items, price, total: { minor: 5_900, currency: 'USD' } };
+      const order = movedTo(placedOrder({ content }), 'PROCESSING', 'CONFIRMED', 'COMPLETED');
+      const failed = orderAt('FAILED', 'items');
+      await views().put([viewOf(order), viewOf({ ...failed, id: 'failed' as Order['id'] })]);
+      const status = async (id: string) => JSON.parse((await redis.get(`order_status:${id}`)) ?? 'null');
+      assert.deepEqual(await status(order.id), {
+        status: 'CONFIRMED',
+        details: {
+          status: 'COMPLETED',
+          final_total: 59,
+          base_total: 60,
+          discount_applied: 6,
+          fees_applied: 5,
+        },
+      });
+      assert.deepEqual(await status('failed'), {
+        status: 'FAILED',
+        details: { status: 'FAILED', reason: 'NO_STOCK', final_total: 12.5 },
+      });
+    });
+
+    it('keeps a snapshot for good, a status for an hour, and the list of a customer for a day', async () => {
+      const order = placedBy('asha');
+      await views().put([viewOf(order)]);
+      const ttl = (key: string) => redis.ttl(key);
+      assert.equal(await ttl(`order:${order.id}`), -1);
+      const [status, list] = await Promise.all([
+        ttl(`order_status:${order.id}`),
+        ttl('customer:asha:last_orders'),
+      ]);
+      assert.ok(status > 3_500 && status <= 3_600, String(status));
+      assert.ok(list > 86_300 && list <= 86_400, String(list));
+    });
+
+    it('never replaces a newer view by an older one, in whatever order and company they come', async () => {
+      const revision = fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 4 }));
+      const puts = fc.array(fc.array(revision, { minLength: 1, maxLength: 5 }), {
+        minLength: 1,
+        maxLength: 6,
+      });
+      await fc.assert(
+        fc.asyncProperty(puts, async (batches) => {
+          const order = placedBy('asha');
+          const made = (revision: Revision) =>
+            viewOf({ ...order, updatedAt: NOON + revision[0] }, { revision });
+          await Promise.all(batches.map((batch) => views().put(batch.map(made))));
+          const newest = batches.flat().reduce((best, one) => (isNewer(one, best) ? one : best));
+          assert.deepEqual(await views().get(order.id), made(newest));
+          assert.equal((await last('asha')).filter((id) => id === order.id).length, 1);
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    it('lets an ETA of a clock that was ahead hold up no change of the order', async () => {
+      const order = orderAt('OUT_FOR_DELIVERY');
+      await views().put([viewOf(order, { revision: [7, NOON + 3_600_000] })]);
+      const delivered = movedTo(order, 'DELIVERED');
+      await views().put([viewOf(delivered, { revision: [8, NOON] })]);
+      assert.equal((await views().get(order.id))?.order.status, 'DELIVERED');
+    });
+
+    it('lists the last twenty orders of a customer, the newest first, each once', async () => {
+      const orders = Array.from({ length: 25 }, () => placedBy('asha'));
+      for (const order of orders) await views().put([viewOf(order)]);
+      await views().put(orders.map((order) => viewOf(movedTo(order, 'PROCESSING'))));
+      const newest = orders.map(({ id }) => id).reverse();
+      assert.deepEqual(await last('asha'), newest.slice(0, 20));
+      assert.deepEqual(await last('ben'), []);
+    });
+
+    it('does not take an order for a new one whose snapshot was evicted, nor one of yesterday', async () => {
+      const [first, second] = [placedBy('asha'), placedBy('asha')];
+      await views().put([viewOf(first), viewOf(second)]);
+      await redis.del(`order:${first.id}`);
+      await views().put([viewOf(first), viewOf(placedBy('asha', NOON - 86_400_000))]);
+      assert.deepEqual(await last('asha'), [second.id, first.id]);
+    });
+
+    it('replaces what somebody else has put under the key of a snapshot', async () => {
+      const order = placedBy('asha');
+      for (const foreign of ['no JSON', 'null', '7', '{"orderId":"x"}', '{"revision":[1]}']) {
+        await redis.set(`order:${order.id}`, foreign);
+        assert.equal(await views().get(order.id), undefined, foreign);
+        await views().put([viewOf(order)]);
+        assert.deepEqual(await views().get(order.id), viewOf(order), foreign);
+      }
+    });
+
+    it('stores again once the server has forgotten the script', async () => {
+      const order = placedBy('asha');
+      await views().put([viewOf(order)]);
+      await redis.script('FLUSH');
+      await views().put([viewOf(movedTo(order, 'PROCESSING'))]);
+      assert.equal((await views().get(order.id))?.order.status, 'PROCESSING');
+    });
+
+    it('tells who listens to an order of each change of it, and nobody of what was refused', async () => {
+      const listener = redisViewListener(redis, channel);
+      const order = placedBy('asha');
+      const heard: string[] = [];
+      const deaf = listener.listen(order.id, () => heard.push('deaf'));
+      listener.listen(order.id, () => heard.push('a'));
+      const ears = async () => Number(((await redis.pubsub('NUMSUB', channel)) as [string, number])[1]) === 1;
+      try {
+        await until('the subscription', ears);
+        // What comes with the first connection.
+        await until('both to be told to look', () => heard.includes('deaf') && heard.includes('a'));
+        deaf();
+        heard.length = 0;
+        await views().put([viewOf(placedBy('ben')), viewOf(order)]);
+        await views().put([viewOf(order)]);
+        await views().put([viewOf(movedTo(order, 'PROCESSING'))]);
+        await until('both changes', () => heard.length >= 2);
+        assert.deepEqual(heard, ['a', 'a']);
+      } finally {
+        listener.close();
+      }
+    });
+
+    it('has everybody look again after the connection was lost', async () => {
+      const proxy = await proxyTo(server.url);
+      const cut = openRedis(proxy.url, recordingLog());
+      const listener = redisViewListener(cut, channel);
+      let told = 0;
+      try {
+        listener.listen('o' as Order['id'], () => {
+          told += 1;
+        });
+        await until('the first connection', () => told > 0);
+        await proxy.cut();
+        const before = told;
+        await proxy.restore();
+        await until('a second look', () => told > before);
+      } finally {
+        listener.close();
+        cut.disconnect();
+        await proxy.close();
+      }
+    });
+
+    it('is a miss while the server is away, said once, and storing is UNAVAILABLE', async () => {
+      const proxy = await proxyTo(server.url);
+      const log = recordingLog();
+      const cut = openRedis(proxy.url, recordingLog());
+      const away = redisOrderViews(cut, clock, log, options);
+      const order = placedBy('asha');
+      const warnings = () => log.at('warn').length;
+      try {
+        await away.put([viewOf(order)]);
+        await proxy.cut();
+        for (let times = 0; times < 3; times++) assert.equal(await away.get(order.id), undefined);
+        assert.equal(warnings(), 1);
+        await assert.rejects(away.put([viewOf(order)]), { code: 'UNAVAILABLE' });
+        await proxy.restore();
+        await until('the view', () => away.get(order.id));
+        assert.equal(warnings(), 1);
+        await proxy.cut();
+        await away.get(order.id);
+        assert.equal(warnings(), 2, 'and it is said again the next time');
+      } finally {
+        cut.disconnect();
+        await proxy.close();
+      }
+    });
+  });
