@@ -3,7 +3,7 @@ import { FOOD_ORDERING, ORDER_MANAGER, TRANSACTIONAL_OUTBOX } from './dialects.t
 import type { Event, Payload } from './events.ts';
 import type { OrderStatus } from './order.ts';
 
-/** Reads `order_status_updates` by its plain fields gets the words of the order manager; other topics have their own. */
+/** Each topic has the flat fields and the words of the document that promises it; an event on two topics is two records. */
 export function toRecord(event: Event, topic: string): Record<string, unknown> {
   return { ...event, ...flatFields(event, topic) };
 }

@@ -35,7 +35,9 @@ describe('the routes of screens', () => {
         viewSource: {
           async read(ids) {
             const found = ids.flatMap((id) => current.get(id) ?? []);
-            afterRead();
+            const then = afterRead;
+            afterRead = () => {};
+            then();
             return found;
           },
         },
