@@ -5,6 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { startTestServers } from './support/start-servers.ts';
 
+/** How long one file of tests may take: one that hangs then fails, and by its name. */
+const FILE_MS = 300_000;
+
 const root = path.resolve(import.meta.dirname, '..');
 
 function testFiles(wanted: string[]): string[] {
@@ -37,7 +40,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const servers = await startTestServers();
 try {
   if (!interrupted) {
-    const options = ['--test-concurrency=2', '--test-reporter=spec'];
+    const options = ['--test-concurrency=2', '--test-reporter=spec', `--test-timeout=${FILE_MS}`];
     tests = spawn(
       process.execPath,
       ['--import', import.meta.resolve('tsx'), '--test', ...options, ...files],
