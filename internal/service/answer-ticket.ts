@@ -147,7 +147,7 @@ export function foreignAnswersConsumer(
       const orders = await lockOrdersOf(tx, events);
       const tickets = await deps.tickets.lock(tx, [...orders.keys()]);
       const concerned = new Set([...orders.values()].flatMap(({ restaurantId = [] }) => restaurantId));
-      const { restaurants } = await deps.catalogue.look({ restaurants: [...concerned] });
+      const { restaurants } = await deps.catalogue.look({ restaurants: [...concerned] }, tx);
       const answered = new Map<OrderId, Ticket>();
       const wanted: Wanted[] = [];
       for (const event of events) {

@@ -36,8 +36,11 @@ export interface Stock {
 }
 
 export interface Catalogue {
-  /** Those of the restaurants, menu items and stocks that exist; asked for at the same moment, many become one query. */
-  look(ids: { restaurants?: readonly string[]; items?: readonly string[] }): Promise<{
+  /** Those of the restaurants, menu items and stocks that exist; asked for at the same moment, many become one query. Within a transaction it is to be named. */
+  look(
+    ids: { restaurants?: readonly string[]; items?: readonly string[] },
+    tx?: Transaction,
+  ): Promise<{
     restaurants: ReadonlyMap<string, Restaurant>;
     menuItems: ReadonlyMap<string, MenuItem>;
     stocks: ReadonlyMap<string, Stock>;

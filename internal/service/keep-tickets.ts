@@ -6,6 +6,7 @@ import { toRfc3339 } from '../domain/schedule.ts';
 import type { Consumer } from './consume.ts';
 import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from './decide-orders.ts';
 import type { Catalogue, Restaurant } from './inventory-ports.ts';
+import type { Transaction } from './ports.ts';
 import type { Ticket, Tickets } from './restaurant-ports.ts';
 
 export const PRODUCER = 'restaurant-service';
@@ -32,9 +33,10 @@ export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', void
           status === 'CONFIRMED' && restaurantId && known.get(id)?.state !== 'OPEN',
       );
       if (waiting.length === 0) return [];
-      const { restaurants } = await deps.catalogue.look({
-        restaurants: [...new Set(waiting.map(({ restaurantId }) => restaurantId as string))],
-      });
+      const { restaurants } = await deps.catalogue.look(
+        { restaurants: [...new Set(waiting.map(({ restaurantId }) => restaurantId as string))] },
+        tx,
+      );
       const now = deps.clock.now();
       const traces = new Map(events.map(({ orderId, traceparent }) => [orderId as string, traceparent]));
       const wanted: Wanted[] = [];
@@ -155,19 +157,20 @@ export function followConsumer(deps: TicketDeps): Consumer<Followed, void> {
       }
       await deps.tickets.save(tx, [...changed.values()]);
       const known = new Map([...tickets, ...changed]);
-      return [...follow, ...(await riderRequests(deps, asked, known))];
+      return [...follow, ...(await riderRequests(deps, tx, asked, known))];
     },
   };
 }
 
 async function riderRequests(
   { catalogue, clock, newEventId }: TicketDeps,
+  tx: Transaction,
   asked: readonly { order: Order; traceparent: string | undefined }[],
   tickets: ReadonlyMap<OrderId, Ticket>,
 ): Promise<Event[]> {
   if (asked.length === 0) return [];
   const ids = [...new Set(asked.map(({ order }) => order.restaurantId as string))];
-  const { restaurants } = await catalogue.look({ restaurants: ids });
+  const { restaurants } = await catalogue.look({ restaurants: ids }, tx);
   return asked.map(({ order, traceparent }) => {
     const restaurantId = order.restaurantId as string;
     const readyAt = tickets.get(order.id)?.estimatedReadyAt;

@@ -6,7 +6,7 @@ import { postgresCatalogue } from '../../internal/repository/postgres/catalogue.
 import { seedCatalogue } from '../../internal/repository/postgres/seeds.ts';
 import { clientOf } from '../../internal/repository/postgres/transactions.ts';
 import type { MenuItem, Restaurant } from '../../internal/service/inventory-ports.ts';
-import { type Stockroom, stockroom } from '../support/stockroom.ts';
+import { CONNECTIONS, type Stockroom, stockroom } from '../support/stockroom.ts';
 import { until } from '../support/until.ts';
 
 const RESTAURANT: Restaurant = {
@@ -93,6 +93,32 @@ describe('the catalogue', () => {
     ]);
     assert.equal(bad.status, 'rejected');
     assert.equal(good.status === 'fulfilled' && good.value.stocks.get('dal')?.stockCount, 1);
+  });
+});
+
+describe('the catalogue within transactions', () => {
+  let room: Stockroom;
+  before(async () => {
+    room = await stockroom();
+  });
+  after(() => room.close());
+
+  it('answers each on its own connection, when as many are open as there are connections', async () => {
+    await room.stock({ dal: 1 });
+    let open = 0;
+    const found = await Promise.all(
+      Array.from({ length: CONNECTIONS }, () =>
+        room.transactions.run(async (tx) => {
+          open += 1;
+          await until('all are open', async () => open === CONNECTIONS);
+          return room.catalogue.look({ items: ['dal'] }, tx);
+        }),
+      ),
+    );
+    assert.deepEqual(
+      found.map(({ stocks }) => stocks.get('dal')?.stockCount),
+      found.map(() => 1),
+    );
   });
 });
 

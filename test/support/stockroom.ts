@@ -22,12 +22,14 @@ import { manualClock } from './manual-clock.ts';
 import { recordingLog, recordingMeter } from './recording-log.ts';
 import { freshDatabase } from './servers.ts';
 
+export const CONNECTIONS = 12;
+
 export type Stockroom = Awaited<ReturnType<typeof stockroom>>;
 
 export async function stockroom() {
   const database = await freshDatabase();
   await migrateDatabase(database.url);
-  const pool: pg.Pool = openPool(database.url, { max: 12, onError: () => {} });
+  const pool: pg.Pool = openPool(database.url, { max: CONNECTIONS, onError: () => {} });
   const clock = manualClock();
   const log = recordingLog();
   const deps = {

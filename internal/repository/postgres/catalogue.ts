@@ -4,7 +4,8 @@ import { TiffinError } from '../../domain/errors.ts';
 import { toDecimalText } from '../../domain/money.ts';
 import { groupCommit } from '../../service/group-commit.ts';
 import type { Catalogue, MenuItem, Restaurant, Stock } from '../../service/inventory-ports.ts';
-import { query } from './database.ts';
+import { type Queryable, query } from './database.ts';
+import { clientOf } from './transactions.ts';
 
 // Input: restaurant ids, item ids. Output: each thing that exists as one row of JSON.
 const LOOK = {
@@ -43,27 +44,16 @@ type Ids = Parameters<Catalogue['look']>[0];
 
 export function postgresCatalogue(pool: pg.Pool): Catalogue {
   /** Placing asks for every order; those that ask at the same moment are answered with one query. */
-  const look = groupCommit(
+  const lookTogether = groupCommit(
     async (asked: readonly Ids[]) => {
-      const restaurants = new Set(asked.flatMap(({ restaurants = [] }) => restaurants));
-      const items = new Set(asked.flatMap(({ items = [] }) => items));
-      const { rows } = await query<FoundRow>(pool, LOOK, [[...restaurants], [...items]]);
-      const found = {
-        restaurants: new Map<string, Restaurant>(),
-        menuItems: new Map<string, MenuItem>(),
-        stocks: new Map<string, Stock>(),
-      };
-      for (const row of rows) {
-        if (row.kind === 'restaurant') found.restaurants.set(row.id, toRestaurant(row.found));
-        else if (row.kind === 'item') found.menuItems.set(row.id, toMenuItem(row.found));
-        else found.stocks.set(row.id, toStock(row.found));
-      }
+      const found = await look(pool, asked);
       return asked.map(() => found);
     },
     { maxBatch: 500, concurrency: 2, maxWaiting: Number.POSITIVE_INFINITY },
   );
   return {
-    look,
+    // On the transaction's own connection: if each waited for a second one, as many as there are would wait for ever.
+    look: (ids, tx) => (tx ? look(clientOf(tx), [ids]) : lookTogether(ids)),
     async addRestaurant({ id, name, isActive, acceptance, address, location, preparationS }) {
       const place = [location?.latitude ?? null, location?.longitude ?? null];
       await query(pool, ADD_RESTAURANT, [id, name, isActive, acceptance, address, ...place, preparationS]);
@@ -75,6 +65,23 @@ export function postgresCatalogue(pool: pg.Pool): Catalogue {
         throw new TiffinError('UNKNOWN_RESTAURANT', `there is no restaurant '${restaurantId}'`);
     },
   };
+}
+
+async function look(db: Queryable, asked: readonly Ids[]) {
+  const restaurants = new Set(asked.flatMap(({ restaurants = [] }) => restaurants));
+  const items = new Set(asked.flatMap(({ items = [] }) => items));
+  const { rows } = await query<FoundRow>(db, LOOK, [[...restaurants], [...items]]);
+  const found = {
+    restaurants: new Map<string, Restaurant>(),
+    menuItems: new Map<string, MenuItem>(),
+    stocks: new Map<string, Stock>(),
+  };
+  for (const row of rows) {
+    if (row.kind === 'restaurant') found.restaurants.set(row.id, toRestaurant(row.found));
+    else if (row.kind === 'item') found.menuItems.set(row.id, toMenuItem(row.found));
+    else found.stocks.set(row.id, toStock(row.found));
+  }
+  return found;
 }
 
 function toRestaurant(row: FoundRow['found']): Restaurant {
