@@ -104,6 +104,9 @@ async function openConnection(host: string, port: number): Promise<Connection> {
   socket.on('error', (error) => {
     throw error;
   });
+  socket.on('end', () => {
+    throw new Error('the server closed a connection');
+  });
   return {
     socket,
     send(request, callback) {

@@ -12,6 +12,8 @@ import { routerOf } from '../internal/transport/http/route.ts';
 import type { Service, Wiring } from './wire.ts';
 
 const REPLAY_EVERY_MS = 2_000;
+/** Longer than the minute for which load balancers keep theirs: one that we close first may have a request on its way. */
+const KEEP_ALIVE_MS = 75_000;
 
 export interface Running {
   /** Where it listens, such as http://127.0.0.1:8080. */
@@ -33,7 +35,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     [...tables, docRoutes(tables.flat())].map((routes) => routerOf(routes, authenticate)),
     log,
   );
-  const server = createServer(app.callback());
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app.callback());
   server.listen(config.PORT, config.HOST);
   await once(server, 'listening');
 

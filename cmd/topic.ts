@@ -6,7 +6,8 @@ import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { ALL_TOPICS } from '../internal/domain/topics.ts';
 import { openPool } from '../internal/repository/postgres/database.ts';
 import { CHANNEL } from '../internal/repository/postgres/leader-session.ts';
-import { BEGINNING, postgresTopicLog } from '../internal/repository/postgres/topic-log.ts';
+import { postgresTopicLog } from '../internal/repository/postgres/topic-log.ts';
+import { BEGINNING } from '../internal/service/ports.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { findRunning } from './embedded/servers.ts';
 

@@ -2,7 +2,7 @@
 import { unreachable } from './errors.ts';
 import type { Event, EventOf, EventType, Payload } from './events.ts';
 import { toDecimalText } from './money.ts';
-import type { Order, OrderEvent } from './order.ts';
+import { nextMilestones, type Order, type OrderEvent } from './order.ts';
 import { toRfc3339 } from './schedule.ts';
 
 /** Where an event comes from. */
@@ -43,6 +43,7 @@ export function announce(change: OrderEvent, order: Order, eventId: string, orig
         payload: {
           status: change.to,
           ...(change.to === 'CONFIRMED' || change.to === 'COMPLETED' ? enriched() : { version }),
+          ...(change.to === 'PROCESSING' ? { next: nextMilestones(order)[0] } : {}),
         },
       };
     case 'failed':

@@ -56,7 +56,8 @@ export const PAYLOADS = {
   'order.rescheduled': z.object({ version: z.int().positive(), scheduledAt: time, dueAt: time }),
   /** Announced by the scheduler. `dueAt` is the schedule it was sent off for, `readyAt` when that happened. */
   'order.ready': z.object({ dueAt: time, readyAt: time }),
-  'order.processing': change,
+  /** `next` is the status that the order goes on to when all goes well. */
+  'order.processing': change.extend({ next: status.optional() }),
   'order.confirmed': enriched,
   'order.accepted': change,
   'order.preparing': change,

@@ -27,6 +27,7 @@ export function confirmConsumer(deps: ConfirmDeps): Consumer<Answer | 'timer.che
       'payment.failed',
       'timer.checks',
     ],
+    isIdempotent: true,
     async apply(tx, all, _performed, afterCommit) {
       // What is reserved waits for its payment, unless there is nothing to pay.
       const events = all.filter(

@@ -62,6 +62,7 @@ export async function decideForEvents<T extends EventType>(
   events: readonly EventOf<T>[],
   commandFor: (event: EventOf<T>, order: Order) => OrderCommand | undefined,
 ): Promise<Event[]> {
+  if (events.length === 0) return [];
   const orders = await lockOrdersOf(tx, events);
   const wanted = events.flatMap((event) => {
     const id = event.orderId as OrderId;

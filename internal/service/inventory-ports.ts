@@ -62,14 +62,14 @@ export type ReservationOutcome =
   | { readonly orderId: OrderId; readonly outcome: 'reserved'; readonly lines: Lines }
   | {
       readonly orderId: OrderId;
-      readonly outcome: 'short';
+      readonly outcome: 'rejected';
       readonly missing: readonly { itemId: string; requested: number; available: number }[];
     };
 
 export interface Inventory {
   /**
    * Takes from stock what each order asks for, all of it or nothing, first come first served in the order given; rows are
-   * locked in item order. Outcomes have one line for each item. An order that has a reservation already, released or not,
+   * locked in item order. Outcomes have one line for each item. An order that has asked before, whatever became of it,
    * is left out of the answer.
    * `low` are the items that this took below their threshold, with the order that did.
    */

@@ -202,11 +202,18 @@ export interface LogPosition {
   readonly position: string;
 }
 
-export interface LogBatch {
-  readonly from: LogPosition;
-  readonly to: LogPosition;
+export const BEGINNING: LogPosition = { transactionId: '0', position: '0' };
+
+/** Records of these types, and those that were put on one of these topics by hand or that others write. */
+export interface LogFilter {
+  readonly topics: ReadonlySet<string>;
+  readonly types: ReadonlySet<string>;
+}
+
+export interface LogPage {
   readonly deliveries: readonly Delivery[];
-  /** More can be read at once: the page was full. */
+  readonly to: LogPosition;
+  /** More can be read at once. */
   readonly full: boolean;
   /** Events stand beyond the horizon: a transaction that began earlier is still open, so look again soon. */
   readonly held: boolean;
@@ -215,12 +222,10 @@ export interface LogBatch {
 /** The event log as a stream; the Postgres bus and the relay to Kafka read it. */
 export interface EventLog {
   append(events: readonly Event[]): Promise<void>;
-  /** The next page after the consumer's cursor, of records on these topics and of these types. */
-  read(
-    consumer: string,
-    filter: { topics: readonly string[]; types: readonly string[] },
-    limit: number,
-  ): Promise<LogBatch>;
+  /** Where a consumer stands; at the beginning, if it is new. */
+  cursor(consumer: string): Promise<LogPosition>;
+  /** The next page of what is wanted after a position, of `limit` records at most. */
+  read(from: LogPosition, filter: LogFilter, limit: number): Promise<LogPage>;
   /** True while this process is the one that may read for the consumer; taken over when the other's connection is gone. */
   lead(consumer: string): Promise<boolean>;
   resign(consumer: string): Promise<void>;

@@ -32,6 +32,7 @@ export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer
     name: 'processing-service.start',
     topics: ['order.ready'],
     types: ['order.ready'],
+    isIdempotent: true,
     async apply(tx, events, _performed, afterCommit) {
       const replaced: Waiting[] = [];
       const announced = await decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
@@ -57,13 +58,15 @@ export function completeConsumer(
     name: 'processing-service.complete',
     topics: ['raw.order-events'],
     types: ['order.processing'],
-    ...(logic ? { perform: (events) => runLogic(deps, logic, events) } : {}),
-    apply: (tx, events, failures) =>
-      decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
+    ...(logic ? { perform: (events) => runLogic(deps, logic, events) } : { isIdempotent: true }),
+    apply: (tx, all, failures) => {
+      const events = all.filter(({ payload }) => payload.next !== 'CONFIRMED');
+      return decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
         const reason = failures?.get(event.orderId);
         if (reason !== undefined) return { type: 'fail', reason };
         return needsNothing(order) ? { type: 'advance', to: 'COMPLETED', by: 'fact' } : undefined;
-      }),
+      });
+    },
   };
 }
 

@@ -4,15 +4,10 @@ import { isTransient } from '../domain/errors.ts';
 import type { EventType } from '../domain/events.ts';
 import { backoffMs } from '../domain/retry.ts';
 import { typesOn } from '../domain/topics.ts';
-import type { EventLog, Log, Subscription, Transactions } from './ports.ts';
+import type { EventLog, Log, LogFilter, LogPosition, Subscription, Transactions } from './ports.ts';
 
 /** How long a reader sleeps when nothing tells it of new events. */
 const POLL_MS = 1_000;
-/**
- * Rounds begin at least so far apart, but for full pages: under load each round then takes more events, and its transaction
- * is shared by more of them. After a pause the first event is handled at once.
- */
-const PACE_MS = 20;
 const BATCH_SIZE = 1_000;
 
 export interface ReadLogDeps {
@@ -28,37 +23,46 @@ export function readLog(
   faults = new Map<string, string>(),
 ): () => Promise<number> {
   const { group, topics, types, batchSize = BATCH_SIZE, handle } = subscription;
-  const filter = {
-    types: types.filter((type) => topics.some((topic) => typesOn(topic).includes(type as EventType))),
-    // Records that were put on one topic by hand, or that others write.
-    topics,
+  const filter: LogFilter = {
+    types: new Set(
+      types.filter((type) => topics.some((topic) => typesOn(topic).includes(type as EventType))),
+    ),
+    topics: new Set(topics),
   };
   let failures = 0;
-  let mayBeginAt = 0;
+  /** How far this reader has come, and how far its cursor has. */
+  let place: { at: LogPosition; readonly cursor: LogPosition; readonly since: number } | undefined;
 
   return async () => {
     try {
-      const early = mayBeginAt - performance.now();
-      if (early > 0) await pause(early);
-      mayBeginAt = performance.now() + PACE_MS;
-      if (!(await eventLog.lead(group))) return POLL_MS;
-      const page = await eventLog.read(group, filter, batchSize);
-      const moved =
-        page.to.position !== page.from.position || page.to.transactionId !== page.from.transactionId;
+      const isLeader = await eventLog.lead(group);
+      if (!isLeader) place = undefined;
+      if (!isLeader) return POLL_MS;
+      const now = performance.now();
+      if (!place) {
+        const cursor = await eventLog.cursor(group);
+        place = { at: cursor, cursor, since: now };
+      }
+      const { cursor, since } = place;
+      const page = await eventLog.read(place.at, filter, batchSize);
+      const { to } = page;
       if (page.deliveries.length > 0) {
-        await handle({
-          deliveries: page.deliveries,
-          settle: (tx) => tx.moveCursor(group, page.from, page.to),
-        });
-      } else if (moved) {
-        await transactions.run((tx) => tx.moveCursor(group, page.from, page.to));
+        await handle({ deliveries: page.deliveries, settle: (tx) => tx.moveCursor(group, cursor, to) });
+        place = { at: to, cursor: to, since: now };
+      } else if (now - since < POLL_MS) {
+        place.at = to;
+      } else {
+        // What it does not want it passes without a transaction for each page; the cursor, too, must come along.
+        if (to.position !== cursor.position || to.transactionId !== cursor.transactionId)
+          await transactions.run((tx) => tx.moveCursor(group, cursor, to));
+        place = undefined;
       }
       failures = 0;
       faults.delete(group);
-      if (page.full) mayBeginAt = 0;
       // What an open transaction holds back is looked for again.
       return page.full || page.deliveries.length > 0 || page.held ? 0 : POLL_MS;
     } catch (error) {
+      place = undefined;
       failures += 1;
       faults.set(group, error instanceof Error ? error.message : String(error));
       if (!isTransient(error))

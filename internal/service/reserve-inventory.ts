@@ -22,7 +22,10 @@ export function reserveConsumer(deps: ReserveDeps): Consumer<'order.processing',
     name: 'inventory-service.reserve',
     topics: ['raw.order-events'],
     types: ['order.processing'],
-    async apply(tx, events) {
+    isIdempotent: true,
+    async apply(tx, all) {
+      const events = all.filter(({ payload }) => payload.next !== 'COMPLETED');
+      if (events.length === 0) return [];
       const orders = await lockOrdersOf(tx, events);
       const wanted = events.filter(({ orderId }) => wantsStock(orders.get(orderId as OrderId)));
       if (wanted.length === 0) return [];
@@ -59,6 +62,7 @@ export function releaseConsumer(deps: ReserveDeps): Consumer<Ended, void> {
     name: 'inventory-service.release',
     topics: ['raw.order-events'],
     types: ['order.failed', 'order.rejected', 'order.cancelled'],
+    isIdempotent: true,
     async apply(tx, events) {
       const announce = announcer(deps, events);
       const released = await deps.inventory.release(

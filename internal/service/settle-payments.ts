@@ -59,6 +59,7 @@ export function settleConsumer(deps: SettleDeps): Consumer<Trigger['eventType'],
     name: `${PRODUCER}.settle`,
     topics: ['raw.inventory-events', 'raw.order-events', 'timers'],
     types: TRIGGERS,
+    isIdempotent: true,
     perform: (events) => askProvider(deps, events),
     async apply(tx, events, performed, afterCommit) {
       const about = triggersOf(events, performed);

@@ -6,7 +6,7 @@ import { TiffinError } from '../../internal/domain/errors.ts';
 import { migrateDatabase } from '../../internal/repository/postgres/database.ts';
 import { appendEvents } from '../../internal/repository/postgres/event-log.ts';
 import { type AnyConsumer, subscriptionOf } from '../../internal/service/consume.ts';
-import type { LogBatch } from '../../internal/service/ports.ts';
+import type { LogPage } from '../../internal/service/ports.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 import { eventBusContract, type Stream } from './event-bus.ts';
@@ -69,15 +69,16 @@ describe('the Postgres log', { concurrency: 4 }, () => {
         await stream.close();
       }
     });
-  const everything = { topics: ['raw.order-events'], types: ['order.processing'] };
+  const everything = { topics: new Set(['raw.order-events']), types: new Set(['order.processing']) };
   /** A transaction that is open in any database of the server holds events back for a moment. */
-  const readPage = async ({ eventLog }: Member, reader: string, count: number): Promise<LogBatch> => {
-    let page = await eventLog.read(reader, everything, count);
+  const readPage = async ({ eventLog }: Member, reader: string, count: number) => {
+    const from = await eventLog.cursor(reader);
+    let page: LogPage | undefined;
     await until(`${reader} may read`, async () => {
-      page = await eventLog.read(reader, everything, count);
+      page = await eventLog.read(from, everything, count);
       return page.deliveries.length === count;
     });
-    return page;
+    return { from, ...(page as LogPage) };
   };
 
   scenario('does not skip a transaction that commits after a later one', async (member) => {
@@ -97,7 +98,7 @@ describe('the Postgres log', { concurrency: 4 }, () => {
         ['before'],
       );
       assert.equal(page.held, true);
-      assert.equal((await eventLog.read('onlooker', everything, 100)).deliveries.length, 1);
+      assert.equal((await eventLog.read(page.from, everything, 100)).deliveries.length, 1);
       assert.deepEqual(versionsOf(await effectsOf(pool, group), 'order'), []);
       await slow.query('COMMIT');
     } finally {
@@ -139,7 +140,7 @@ describe('the Postgres log', { concurrency: 4 }, () => {
     const future = Date.now() + 60_000;
     assert.equal(await eventLog.prune(future), 0, 'with no reader at all, all of it may yet be wanted');
     await pass('fast', 3);
-    await eventLog.read('slow', everything, 1);
+    await eventLog.cursor('slow');
     assert.equal(await eventLog.prune(future), 0);
     await pass('slow', 2);
     assert.equal(await eventLog.prune(Date.now() - 60_000), 0, 'younger than the retention');

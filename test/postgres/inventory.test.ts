@@ -19,8 +19,12 @@ describe('stock', () => {
     const buyers = Array.from({ length: 50 }, (_, n) => `o-${n}`);
     const answers = await Promise.all(buyers.map((id) => outcomes([id, line('dal', 1)])));
     assert.equal(answers.flat().filter((answer) => answer.endsWith(' reserved')).length, 10);
-    assert.equal(answers.flat().filter((answer) => answer.endsWith(' short')).length, 40);
-    assert.deepEqual([await room.shelf(), Object.keys(await room.reservations()).length], [{ dal: 0 }, 10]);
+    assert.equal(answers.flat().filter((answer) => answer.endsWith(' rejected')).length, 40);
+    const states = Object.values(await room.reservations());
+    assert.deepEqual(
+      [await room.shelf(), states.filter((state) => state === 'reserved').length],
+      [{ dal: 0 }, 10],
+    );
     await room.assertNothingLost({ dal: 10 });
   });
 
@@ -34,20 +38,32 @@ describe('stock', () => {
     );
     assert.deepEqual(outcomes, [
       { orderId: 'a', outcome: 'reserved', lines: [line('dal', 3)] },
-      { orderId: 'b', outcome: 'short', missing: [{ itemId: 'rice', requested: 2, available: 1 }] },
+      { orderId: 'b', outcome: 'rejected', missing: [{ itemId: 'rice', requested: 2, available: 1 }] },
       { orderId: 'c', outcome: 'reserved', lines: [line('rice', 1), line('dal', 2)] },
-      { orderId: 'd', outcome: 'short', missing: [{ itemId: 'dal', requested: 1, available: 0 }] },
+      { orderId: 'd', outcome: 'rejected', missing: [{ itemId: 'dal', requested: 1, available: 0 }] },
     ]);
     assert.deepEqual(await room.shelf(), { dal: 0, rice: 0 });
-    assert.deepEqual(await room.reservations(), { a: 'reserved', c: 'reserved' });
+    assert.deepEqual(await room.reservations(), {
+      a: 'reserved',
+      b: 'rejected',
+      c: 'reserved',
+      d: 'rejected',
+    });
   });
 
   it('of an item that has no shelf is none', async () => {
     const { outcomes } = await room.reserve(['a', line('ghost', 1)]);
     assert.deepEqual(outcomes, [
-      { orderId: 'a', outcome: 'short', missing: [{ itemId: 'ghost', requested: 1, available: 0 }] },
+      { orderId: 'a', outcome: 'rejected', missing: [{ itemId: 'ghost', requested: 1, available: 0 }] },
     ]);
-    assert.deepEqual([await room.shelf(), await room.reservations()], [{}, {}]);
+    assert.deepEqual([await room.shelf(), await room.reservations()], [{}, { a: 'rejected' }]);
+  });
+
+  it('is not given to an order that was refused, though there is some by now', async () => {
+    assert.deepEqual(await outcomes(['a', line('dal', 1)]), ['a rejected']);
+    await room.stock({ dal: 10 });
+    assert.deepEqual(await outcomes(['a', line('dal', 1)]), []);
+    assert.deepEqual([await room.release('a'), await room.shelf()], [[], { dal: 10 }]);
   });
 
   it('is taken once for an order, however often and in however many batches it is asked for', async () => {

@@ -1,10 +1,11 @@
 /** The event log: appends events, and reads them for each consumer in commit order without skipping any. */
 import type pg from 'pg';
 import type { Event } from '../../domain/events.ts';
-import type { Delivery, EventLog, Log, LogBatch } from '../../service/ports.ts';
+import type { EventLog, Log } from '../../service/ports.ts';
 import { type Queryable, query, toJson } from './database.ts';
 import { asUuid } from './event-ids.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
+import { type Entry, type Fetch, logTail, type Stretch } from './log-tail.ts';
 
 const PRUNE_BATCH = 10_000;
 
@@ -24,39 +25,42 @@ const APPEND = {
 };
 
 /*
- * Input: consumer, event types, topics, limit. Output: of the next rows of the whole log after the consumer's cursor, at
- * most `limit`, those asked for and the last one; `size` is how many there were. Rows of transactions at or above the oldest one still open are
- * held back: an open transaction may yet commit rows that sort before them, and a cursor that had passed would skip
- * those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and Snapshot Information Functions".)
+ * Input: two positions, event types, topics, limit. Output: of the rows after the one position up to the other, at most
+ * `limit`, those asked for and the last one; `size` is how many there were. Rows of transactions at or above the oldest
+ * one still open are held back: an open transaction may yet commit rows that sort before them, and a cursor that had
+ * passed would skip those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and Snapshot
+ * Information Functions".)
  */
 const READ = {
   name: 'read-events',
   text: `
-    SELECT c.transaction_id AS from_transaction, c.position AS from_position, h.held, e.*
-    FROM consumer_cursors c
-    CROSS JOIN (
+    SELECT h.held, e.*
+    FROM (
       SELECT EXISTS (SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held
     ) h
     LEFT JOIN LATERAL (
-      SELECT transaction_id, position, event_type, order_id, topic, wanted, size, CASE WHEN wanted THEN record END AS record,
-        CASE WHEN wanted THEN headers END AS headers
+      SELECT transaction_id, position, event_type, order_id, topic, wanted, size,
+        CASE WHEN wanted THEN record END AS record, CASE WHEN wanted THEN headers END AS headers
       FROM (
-        SELECT *, CASE WHEN topic IS NULL THEN event_type = ANY($2::text[]) ELSE topic = ANY($3::text[]) END AS wanted,
+        SELECT *, CASE WHEN topic IS NULL THEN event_type = ANY($5::text[]) ELSE topic = ANY($6::text[]) END AS wanted,
           row_number() OVER () AS number, (count(*) OVER ())::int AS size
         FROM (
-          SELECT transaction_id, position, event_type, order_id, topic, record, headers FROM events
-          WHERE (transaction_id, position) > (c.transaction_id, c.position)
+          SELECT transaction_id, position, event_type, order_id, topic, record::text, headers FROM events
+          WHERE (transaction_id, position) > ($1::xid8, $2::bigint) AND (transaction_id, position) <= ($3::xid8, $4::bigint)
             AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
           ORDER BY transaction_id, position
-          LIMIT $4
+          LIMIT $7
         ) page
       ) numbered
       WHERE wanted OR number = size
     ) e ON true
-    WHERE c.consumer = $1
     ORDER BY e.transaction_id, e.position`,
 };
 
+const CURSOR = {
+  name: 'find-cursor',
+  text: 'SELECT transaction_id, position FROM consumer_cursors WHERE consumer = $1',
+};
 const OPEN_CURSOR = {
   name: 'open-cursor',
   text: 'INSERT INTO consumer_cursors (consumer) VALUES ($1) ON CONFLICT DO NOTHING',
@@ -85,9 +89,12 @@ const PRUNE_PROCESSED = {
 };
 const PRUNE_ANSWERS = { name: 'prune-answers', text: 'DELETE FROM idempotency_keys WHERE created_at < $1' };
 
+interface CursorRow {
+  transaction_id: string;
+  position: string;
+}
+
 interface LogRow {
-  from_transaction: string;
-  from_position: string;
   held: boolean;
   transaction_id: string | null;
   position: string;
@@ -96,7 +103,8 @@ interface LogRow {
   topic: string | null;
   wanted: boolean;
   size: number | null;
-  record: unknown;
+  /** JSON as text. */
+  record: string | null;
   headers: Record<string, string> | null;
 }
 
@@ -147,7 +155,7 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
     for (const listener of listeners) listener();
   };
   const session = leaderSession(url, wakeHere, log);
-  const opened = new Set<string>();
+  const tail = logTail((...asked) => readStretch(pool, ...asked));
   let notifying = false;
   let again = false;
 
@@ -175,28 +183,14 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
       await appendEvents(pool, events);
       this.signal();
     },
-    async read(consumer, filter, limit): Promise<LogBatch> {
-      if (!opened.has(consumer)) {
+    async cursor(consumer) {
+      for (;;) {
+        const [row] = (await query<CursorRow>(pool, CURSOR, [consumer])).rows;
+        if (row) return { transactionId: row.transaction_id, position: row.position };
         await query(pool, OPEN_CURSOR, [consumer]);
-        opened.add(consumer);
       }
-      const { rows } = await query<LogRow>(pool, READ, [consumer, filter.types, filter.topics, limit]);
-      const first = rows[0];
-      if (!first) {
-        opened.delete(consumer);
-        throw new Error(`the cursor of ${consumer} has been deleted`);
-      }
-      const from = { transactionId: first.from_transaction, position: first.from_position };
-      const read = first.transaction_id === null ? [] : rows;
-      const last = read.at(-1);
-      return {
-        from,
-        to: last?.transaction_id ? { transactionId: last.transaction_id, position: last.position } : from,
-        deliveries: read.filter((row) => row.wanted).map(toDelivery),
-        full: first.size === limit,
-        held: first.held,
-      };
     },
+    read: tail.read,
     lead: (consumer) => session.lead(consumer),
     resign: (consumer) => session.resign(consumer),
     onAppend(listener) {
@@ -219,12 +213,42 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
   };
 }
 
-function toDelivery(row: LogRow): Delivery {
+async function readStretch(
+  pool: pg.Pool,
+  ...[from, until, filter, limit]: Parameters<Fetch>
+): Promise<Stretch> {
+  const { rows } = await query<LogRow>(pool, READ, [
+    from.transactionId,
+    from.position,
+    until.transactionId,
+    until.position,
+    [...filter.types],
+    [...filter.topics],
+    limit,
+  ]);
+  const [first] = rows as [LogRow];
+  const { transaction_id: transactionId, position } = rows.at(-1) as LogRow;
   return {
-    topic: row.topic ?? row.event_type,
-    key: row.order_id,
-    position: `${row.transaction_id}-${row.position}`,
-    record: row.record,
-    ...(row.headers ? { headers: row.headers } : {}),
+    entries: rows.flatMap((row) => (row.wanted && row.record !== null ? [toEntry(row, row.record)] : [])),
+    to: transactionId === null ? from : { transactionId, position },
+    full: first.size === limit,
+    held: first.held,
+  };
+}
+
+function toEntry(row: LogRow, record: string): Entry {
+  const transactionId = row.transaction_id as string;
+  return {
+    at: { transactionId, position: row.position },
+    eventType: row.event_type,
+    topic: row.topic,
+    delivery: {
+      topic: row.topic ?? row.event_type,
+      key: row.order_id,
+      position: `${transactionId}-${row.position}`,
+      record: JSON.parse(record),
+      ...(row.headers ? { headers: row.headers } : {}),
+    },
+    size: record.length,
   };
 }

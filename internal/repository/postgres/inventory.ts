@@ -5,7 +5,7 @@ import type { Inventory, Lines, ReservationOutcome } from '../../service/invento
 import { query, toJson } from './database.ts';
 import { clientOf } from './transactions.ts';
 
-// Input: order ids. Output: those that have a reservation, released or not.
+// Input: order ids. Output: those that have asked before.
 const RESERVED = {
   name: 'find-reservations',
   text: 'SELECT order_id FROM reservations WHERE order_id = ANY($1::text[])',
@@ -25,11 +25,11 @@ const SET_STOCK = {
     FROM unnest($1::text[], $2::int[]) AS n(item_id, count) WHERE i.item_id = n.item_id`,
 };
 
-// Input: order ids and their lines as JSON.
+// Input: order ids, their lines and what became of them as JSON.
 const RESERVE = {
   name: 'insert-reservations',
   text: `INSERT INTO reservations (order_id, lines, state)
-    SELECT r.order_id, r.lines, 'reserved' FROM json_to_recordset($1::json) AS r(order_id text, lines jsonb)`,
+    SELECT order_id, lines, state FROM json_to_recordset($1::json) AS r(order_id text, lines jsonb, state text)`,
 };
 
 // Input: order ids. Output: what those of them had reserved whose reservation this ends.
@@ -60,8 +60,8 @@ export function postgresInventory(): Inventory {
       if (fresh.length === 0) return { outcomes: [], low: [] };
 
       const items = new Set(fresh.flatMap(({ lines }) => lines.map(({ itemId }) => itemId)));
-      const { rows } = await query<StockRow>(client, LOCK_STOCK, [[...items]]);
-      const before = new Map(rows.map((row) => [row.item_id, row.stock_count]));
+      const { rows: stock } = await query<StockRow>(client, LOCK_STOCK, [[...items]]);
+      const before = new Map(stock.map((row) => [row.item_id, row.stock_count]));
       const { shortages, left } = allot(
         before,
         fresh.map(({ lines }) => lines),
@@ -71,15 +71,17 @@ export function postgresInventory(): Inventory {
       const outcomes = fresh.map(({ orderId, lines }, n): ReservationOutcome => {
         const missing = shortages[n] ?? [];
         return missing.length > 0
-          ? { orderId, outcome: 'short', missing }
+          ? { orderId, outcome: 'rejected', missing }
           : { orderId, outcome: 'reserved', lines: addUp(lines) };
       });
-      const taken = outcomes.filter((outcome) => outcome.outcome === 'reserved');
-      if (taken.length > 0)
-        await query(client, RESERVE, [
-          toJson(taken.map(({ orderId, lines }) => ({ order_id: orderId, lines }))),
-        ]);
-      return { outcomes, low: ranLow(rows, left, taken) };
+      const rows = outcomes.map((asked) => ({
+        order_id: asked.orderId,
+        lines: asked.outcome === 'reserved' ? asked.lines : [],
+        state: asked.outcome,
+      }));
+      await query(client, RESERVE, [toJson(rows)]);
+      const taken = outcomes.filter((asked) => asked.outcome === 'reserved');
+      return { outcomes, low: ranLow(stock, left, taken) };
     },
 
     async release(tx, orderIds) {

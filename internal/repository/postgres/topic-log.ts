@@ -15,8 +15,6 @@ export interface TopicLog {
   produce(topic: string, records: readonly { key: string; value: unknown }[]): Promise<void>;
 }
 
-export const BEGINNING: LogPosition = { transactionId: '0', position: '0' };
-
 // Everything of transactions below the oldest open one has been committed; see the reader of event-log.ts.
 const END = { name: 'log-end', text: 'SELECT pg_snapshot_xmin(pg_current_snapshot()) AS transaction_id' };
 

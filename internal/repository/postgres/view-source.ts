@@ -12,7 +12,8 @@ const READ = {
   text: `SELECT o.*, p.state AS payment_state, p.version AS payment_version, r.state AS reservation_state,
       d.state AS delivery_state, d.rider_id, d.eta, d.eta_p90, d.eta_at
     FROM (SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = ANY($1::text[])) o
-    LEFT JOIN payments p USING (order_id) LEFT JOIN reservations r USING (order_id) LEFT JOIN deliveries d USING (order_id)`,
+    LEFT JOIN payments p USING (order_id) LEFT JOIN deliveries d USING (order_id)
+    LEFT JOIN reservations r ON r.order_id = o.order_id AND r.state <> 'rejected'`,
 };
 
 interface ViewRow extends OrderRow {

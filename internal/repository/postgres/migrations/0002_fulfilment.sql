@@ -33,11 +33,12 @@ CREATE TABLE inventory_items (
   updated_at    timestamptz(3) NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
--- What an order has taken from stock: [{"itemId", "quantity"}]. Only what stands here as reserved can be given back, once.
+-- What an order has taken from stock: [{"itemId", "quantity"}]. Only what stands here as reserved can be given back, once;
+-- an order that asked for more than there was stands here as rejected, so that it is not asked for again.
 CREATE TABLE reservations (
   order_id    varchar(64) COLLATE "C" PRIMARY KEY,
   lines       jsonb NOT NULL,
-  state       varchar(16) NOT NULL CHECK (state IN ('reserved', 'released')),
+  state       varchar(16) NOT NULL CHECK (state IN ('reserved', 'released', 'rejected')),
   reserved_at timestamptz(3) NOT NULL DEFAULT now(),
   released_at timestamptz(3),
   CHECK ((state = 'released') = (released_at IS NOT NULL))
