@@ -8,6 +8,7 @@ import { postgresDeadLetters } from '../internal/repository/postgres/dead-letter
 import { postgresDeliveries } from '../internal/repository/postgres/deliveries.ts';
 import { postgresEventLog } from '../internal/repository/postgres/event-log.ts';
 import { postgresInventory } from '../internal/repository/postgres/inventory.ts';
+import { knownOrders } from '../internal/repository/postgres/known-orders.ts';
 import { postgresNotifications } from '../internal/repository/postgres/notifications.ts';
 import { postgresHistory } from '../internal/repository/postgres/order-history.ts';
 import { postgresOrderStore } from '../internal/repository/postgres/order-store.ts';
@@ -70,7 +71,8 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   const channel = `${config.REDIS_PREFIX}:order-views`;
   const viewListener = redisViewListener(cache, channel);
   const eventLog = postgresEventLog(pool, config.DATABASE_URL, log);
-  const transactions = postgresTransactions(pool, () => eventLog.signal());
+  const known = knownOrders();
+  const transactions = postgresTransactions(pool, () => eventLog.signal(), known);
   const kafka = config.KAFKA_BROKERS
     ? kafkaBus({
         brokers: config.KAFKA_BROKERS,
@@ -91,7 +93,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     transactions,
     kafka,
     bus,
-    orders: postgresOrderStore(pool, () => eventLog.signal()),
+    orders: postgresOrderStore(pool, () => eventLog.signal(), known),
     catalogue: postgresCatalogue(pool),
     inventory: postgresInventory(),
     payments: postgresPayments(pool),

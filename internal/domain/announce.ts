@@ -26,7 +26,6 @@ export function announce(change: OrderEvent, order: Order, eventId: string, orig
     ...(origin.traceparent ? { traceparent: origin.traceparent } : {}),
   };
   const { version } = order;
-  const enriched = () => ({ version, ...enrichment(order) });
   switch (change.type) {
     case 'created':
       return { ...base, eventType: 'order.created', payload: creation(order) };
@@ -42,7 +41,8 @@ export function announce(change: OrderEvent, order: Order, eventId: string, orig
         eventType: ADVANCED[change.to],
         payload: {
           status: change.to,
-          ...(change.to === 'CONFIRMED' || change.to === 'COMPLETED' ? enriched() : { version }),
+          version,
+          ...(change.to === 'CONFIRMED' || change.to === 'COMPLETED' ? enrichment(order) : {}),
           ...(change.to === 'PROCESSING' ? { next: nextMilestones(order)[0] } : {}),
         },
       };
@@ -50,7 +50,7 @@ export function announce(change: OrderEvent, order: Order, eventId: string, orig
       return {
         ...base,
         eventType: 'order.failed',
-        payload: { status: 'FAILED', reason: change.reason, ...enriched() },
+        payload: { status: 'FAILED', reason: change.reason, version, ...enrichment(order) },
       };
     case 'rejected':
       return {

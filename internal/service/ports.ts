@@ -12,7 +12,7 @@
  * - due queue: the orders that wait for their time, in Redis; an index that is rebuilt from Postgres.
  * - claim: the lease under which one worker may send an order off; unacknowledged, the order becomes due again.
  */
-import type { Event } from '../domain/events.ts';
+import type { Event, parseEvent } from '../domain/events.ts';
 import type { Order, OrderId, OrderStatus } from '../domain/order.ts';
 import type { TimerKind } from '../domain/schedule.ts';
 
@@ -151,6 +151,8 @@ export interface Delivery {
   /** The parsed JSON, or the text that could not be parsed. */
   readonly record: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What `parseEvent` made of the record, for the next consumer that is handed it. */
+  parsed?: ReturnType<typeof parseEvent>;
 }
 
 /** A record for a topic of a broker. */

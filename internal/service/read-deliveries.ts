@@ -26,20 +26,13 @@ export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Deliv
   return [...runs, { events: [...events.values()] }];
 }
 
-function readOwn(consumer: AnyConsumer, { record }: Delivery) {
+function readOwn(consumer: AnyConsumer, delivery: Delivery) {
+  const { record } = delivery;
   const type = (record as { eventType?: unknown } | null)?.eventType;
   // A type this consumer does not handle may well be newer than this program.
   if (typeof type === 'string' && !consumer.types.includes(type as EventType)) return undefined;
-  return typeof record === 'object' && record !== null ? parseOnce(record) : parseEvent(record);
-}
-
-const parsed = new WeakMap<object, ReturnType<typeof parseEvent>>();
-
-/** The consumers of a process are handed the same record, each in its turn. */
-function parseOnce(record: object) {
-  const known = parsed.get(record) ?? parseEvent(record);
-  parsed.set(record, known);
-  return known;
+  delivery.parsed ??= parseEvent(record);
+  return delivery.parsed;
 }
 
 /** The event as a letter that is parked behind another. */

@@ -18,7 +18,7 @@ const END: LogPosition = { transactionId: '18446744073709551615', position: '922
 const PACE_MS = 20;
 const PAGE = 2_000;
 /** What is kept for readers that are a little behind, in characters of records; a reader further behind asks for itself. */
-const KEPT = 16_000_000;
+const KEPT = 4_000_000;
 
 export interface Entry {
   readonly at: LogPosition;

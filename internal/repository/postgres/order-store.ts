@@ -6,6 +6,7 @@ import type { OrderStore, Placement, PlacementOutcome, Waiting } from '../../ser
 import { answerColumn, ONE_ANSWER, recallAnswer, rememberAnswer } from './answers.ts';
 import { isUniqueViolation, query, toJson } from './database.ts';
 import { toLogEntry } from './event-log.ts';
+import { knownOrders } from './known-orders.ts';
 import { ORDER_COLUMNS, type OrderRow, toColumns, toOrder } from './order-rows.ts';
 
 const WAITING_PAGE = 10_000;
@@ -44,9 +45,9 @@ const PLACE = {
     SELECT order_id FROM placed`,
 };
 
-const FIND = {
-  name: 'find-orders',
-  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = ANY($1::text[])`,
+const FIND_ONE = {
+  name: 'find-order',
+  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = $1`,
 };
 
 // Input: statuses, the window of creation, the last order of the page before, a limit. Output: the next page, newest
@@ -83,13 +84,12 @@ const IN_FLIGHT_PAGE = 1_000;
 const IN_FLIGHT = ORDER_STATUSES.filter((status) => status !== 'CREATED' && !isFinal(status));
 
 /** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
-export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderStore {
+export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = knownOrders(0)): OrderStore {
   async function insert(placements: readonly Placement[]): Promise<Set<string>> {
     const rows = placements.map(({ order, event, fingerprint, idempotency }) => {
       const { event_id, event_type, record } = toLogEntry(event);
       const { key, answer } = idempotency ?? {};
-      return {
-        ...toColumns(order, fingerprint),
+      return Object.assign(toColumns(order, fingerprint), {
         event_id,
         event_type,
         record,
@@ -97,18 +97,20 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
         operation: key?.operation,
         key: key?.key,
         answer: answer && answerColumn(answer),
-      };
+      });
     });
     const stored = await query<{ order_id: string }>(pool, PLACE, [toJson(rows)]);
     if (stored.rows.length > 0) onAppend();
-    return new Set(stored.rows.map((row) => row.order_id));
+    const ids = new Set(stored.rows.map((row) => row.order_id));
+    known.keep(placements.flatMap(({ order }) => (ids.has(order.id) ? [order] : [])));
+    return ids;
   }
 
   /** What became of a placement that stored nothing: its key was answered before, or its id is taken. */
   async function explain(placement: Placement): Promise<PlacementOutcome> {
     const answer = placement.idempotency && (await recallAnswer(pool, placement.idempotency.key));
     if (answer) return { outcome: 'answered', answer };
-    const { rows } = await query<OrderRow>(pool, FIND, [[placement.order.id]]);
+    const { rows } = await query<OrderRow>(pool, FIND_ONE, [placement.order.id]);
     const [row] = rows;
     if (row) return { outcome: 'id-taken', order: toOrder(row), fingerprint: row.fingerprint };
     throw new TiffinError('UNAVAILABLE', 'the order was removed while it was placed');
@@ -149,8 +151,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void): OrderSt
       });
     },
     async find(ids) {
-      const { rows } = await query<OrderRow>(pool, FIND, [ids]);
-      return rows.map(toOrder);
+      return [...(await known.read(pool, ids)).values()];
     },
     async list({ status, createdFrom, createdBefore, after, limit }) {
       const { rows } = await query<OrderRow>(pool, LIST, [

@@ -16,13 +16,8 @@ import { asTransient, isUniqueViolation, query, toJson } from './database.ts';
 import { bury, removeLetter } from './dead-letters.ts';
 import { asUuid } from './event-ids.ts';
 import { appendEvents, MOVE_CURSOR } from './event-log.ts';
-import { ORDER_COLUMNS, type OrderRow, toChangedColumns, toOrder } from './order-rows.ts';
-
-// Input: order ids. Output: their rows, locked in id order so that two transactions never wait for each other in a circle.
-const LOCK_ORDERS = {
-  name: 'lock-orders',
-  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR UPDATE`,
-};
+import { type KnownOrders, knownOrders } from './known-orders.ts';
+import { toChangedColumns } from './order-rows.ts';
 
 // Input: the changed columns of each order, as a JSON array.
 const SAVE_ORDERS = {
@@ -36,10 +31,11 @@ const SAVE_ORDERS = {
     WHERE o.order_id = r.order_id`,
 };
 
-// Input: consumer, event ids. Output: those that the consumer had not handled yet.
+// Input: consumer, event ids. Output: those that the consumer had not handled yet. In the order of the ids, so that two
+// transactions never wait for each other in a circle.
 const CLAIM_EVENTS = {
   name: 'claim-events',
-  text: `INSERT INTO processed_events (consumer, event_id) SELECT $1, unnest($2::uuid[])
+  text: `INSERT INTO processed_events (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
     ON CONFLICT DO NOTHING RETURNING event_id`,
 };
 
@@ -53,7 +49,11 @@ export function clientOf(tx: Transaction): pg.PoolClient {
 }
 
 /** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
-export function postgresTransactions(pool: pg.Pool, onAppend: () => void): Transactions {
+export function postgresTransactions(
+  pool: pg.Pool,
+  onAppend: () => void,
+  known = knownOrders(0),
+): Transactions {
   return {
     async run(work) {
       const client = await connect(pool);
@@ -61,12 +61,14 @@ export function postgresTransactions(pool: pg.Pool, onAppend: () => void): Trans
       let broken: Error | undefined;
       try {
         await query(client, { name: 'begin', text: 'BEGIN' });
-        const tx = transaction(client, () => {
+        const seen = new Map<OrderId, Order>();
+        const tx = transaction(client, known, seen, () => {
           appended = true;
         });
         clients.set(tx, client);
         const result = await work(tx);
         await query(client, { name: 'commit', text: 'COMMIT' });
+        known.keep(seen.values());
         if (appended) onAppend();
         return result;
       } catch (error) {
@@ -90,14 +92,23 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   }
 }
 
-function transaction(client: pg.PoolClient, appended: () => void): Transaction {
+/** `seen` takes every order as the transaction leaves it. */
+function transaction(
+  client: pg.PoolClient,
+  known: KnownOrders,
+  seen: Map<OrderId, Order>,
+  appended: () => void,
+): Transaction {
   return {
     async lockOrders(ids: readonly OrderId[]) {
-      const { rows } = await query<OrderRow>(client, LOCK_ORDERS, [ids]);
-      return new Map(rows.map((row) => [row.order_id as OrderId, toOrder(row)]));
+      const orders = await known.read(client, ids, { lock: true });
+      for (const [id, order] of orders) seen.set(id, order);
+      return orders;
     },
     async saveOrders(orders: readonly Order[]) {
-      if (orders.length > 0) await query(client, SAVE_ORDERS, [toJson(orders.map(toChangedColumns))]);
+      if (orders.length === 0) return;
+      await query(client, SAVE_ORDERS, [toJson(orders.map(toChangedColumns))]);
+      for (const order of orders) seen.set(order.id, order);
     },
     async appendEvents(events: readonly Event[]) {
       if (events.length === 0) return;
