@@ -108,26 +108,35 @@ export function logTail(fetch: Fetch) {
     return next;
   }
 
+  /** What is in memory after a position. */
+  function pageAfter(from: LogPosition, filter: LogFilter, limit: number): LogPage {
+    const deliveries: Delivery[] = [];
+    for (let n = firstAfter(entries, from); n < entries.length; n++) {
+      const entry = entries[n] as Entry;
+      if (!wants(filter, entry)) continue;
+      deliveries.push(entry.delivery);
+      if (deliveries.length === limit) return { deliveries, to: entry.at, full: true, held };
+    }
+    return { deliveries, to: compare(end, from) > 0 ? end : from, full, held };
+  }
+
+  async function pageBefore(upTo: LogPosition, from: LogPosition, filter: LogFilter, limit: number) {
+    const { entries, to, full, held } = await fetch(from, upTo, filter, limit);
+    return { deliveries: entries.map(({ delivery }) => delivery), to: full ? to : upTo, full: true, held };
+  }
+
   return {
     async read(from: LogPosition, filter: LogFilter, limit: number): Promise<LogPage> {
       widen(filter, from);
       // The tail is where the foremost reader is; who is behind it reads up to it.
       if (compare(from, end) > 0) restart(from);
-      if (compare(from, end) === 0) await refresh();
-      if (compare(from, start) < 0) {
-        const upTo = start;
-        const { entries, to, full, held } = await fetch(from, upTo, filter, limit);
-        const deliveries = entries.map(({ delivery }) => delivery);
-        return { deliveries, to: full ? to : upTo, full: true, held };
-      }
-      const deliveries: Delivery[] = [];
-      for (let n = firstAfter(entries, from); n < entries.length; n++) {
-        const entry = entries[n] as Entry;
-        if (!wants(filter, entry)) continue;
-        deliveries.push(entry.delivery);
-        if (deliveries.length === limit) return { deliveries, to: entry.at, full: true, held };
-      }
-      return { deliveries, to: compare(end, from) > 0 ? end : from, full, held };
+      if (compare(from, start) < 0) return pageBefore(start, from, filter, limit);
+      const page = pageAfter(from, filter, limit);
+      if (page.deliveries.length > 0) return page;
+      await refresh();
+      // What is in memory may have been forgotten meanwhile.
+      if (compare(page.to, start) < 0) return pageBefore(start, page.to, filter, limit);
+      return pageAfter(page.to, filter, limit);
     },
   };
 }
