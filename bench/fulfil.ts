@@ -10,11 +10,12 @@ import { atLeast, atMost, machineLine, perSecond, printTable, type Row, whole } 
 
 const CONNECTIONS = 256;
 const SECONDS = 15;
-const RATES = (process.argv[2] ?? '1500,1700').split(',').map(Number);
+const GIVEN = process.argv[2]?.split(',').map(Number);
 const TARGET = 1_500;
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Code is compiled as it proves to be worth it, which takes thousands of orders. */
 const WARM_UP = { connections: CONNECTIONS, seconds: 12, rate: 1_000 };
+const PATIENCE_MS = 120_000;
 /** What stands beside the order-service, in a process of its own. */
 const PATH = ['scheduler-worker', 'processing-service', 'inventory-service', 'payment-service'];
 const EVERYTHING = [
@@ -82,11 +83,35 @@ const CONFIRMED = `
     SELECT to_timestamp((entry->>'at')::float8 / 1000) AS at, (entry->>'at')::float8 - extract(epoch FROM created_at) * 1000 AS took
     FROM orders, jsonb_array_elements(timeline) AS entry WHERE created_at >= $2 AND entry->>'status' = 'CONFIRMED') reached`;
 
+const BEHIND = `
+  SELECT count(*)::int AS behind FROM consumer_cursors c
+  WHERE EXISTS (SELECT FROM events e WHERE (e.transaction_id, e.position) > (c.transaction_id, c.position))`;
+
+/** Waits until all that were placed since `from` are CONFIRMED, and counts. */
+async function settle(client: pg.Client, end: Date, from: Date) {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const [counted] = (await client.query(CONFIRMED, [end, from])).rows;
+    if (counted.confirmed === counted.placed || Date.now() > deadline) return counted;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** Waits until every service has read all there is. */
+async function quiet(client: pg.Client): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const { rows } = await client.query(BEHIND);
+    if (rows[0].behind === 0 || Date.now() > deadline) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
 await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
   const rows: Row[] = [];
-  for (const [name, services] of [
-    ['the services on the path', PATH],
-    ['every service', EVERYTHING],
+  for (const [name, services, rates] of [
+    ['the services on the path', PATH, GIVEN ?? [1_500, 1_700]],
+    ['every service', EVERYTHING, GIVEN ?? [300, 1_500]],
   ] as const) {
     const url = await newDatabase(`fulfil_${rows.length}`);
     const client = new pg.Client({ connectionString: url });
@@ -96,8 +121,11 @@ await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
     const others = await start(env, services);
     try {
       const body = await orderFor(others.url);
+      const beginning = new Date();
       await load(`${orders.url}/api/v1/orders`, body, WARM_UP);
-      for (const rate of RATES) {
+      await settle(client, new Date(), beginning);
+      await quiet(client);
+      for (const rate of rates) {
         const from = new Date();
         const result = await load(`${orders.url}/api/v1/orders`, body, {
           connections: CONNECTIONS,
@@ -105,12 +133,7 @@ await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
           rate,
         });
         const end = new Date();
-        const deadline = Date.now() + 120_000;
-        let counted = (await client.query(CONFIRMED, [end, from])).rows[0];
-        while (counted.confirmed < counted.placed && Date.now() < deadline) {
-          await new Promise((resolve) => setTimeout(resolve, 200));
-          counted = (await client.query(CONFIRMED, [end, from])).rows[0];
-        }
+        const counted = await settle(client, end, from);
         const settled = (Date.now() - from.getTime()) / 1000;
         const api = percentile(result.latencies, 0.99);
         const confirmed = counted.in_time / ((end.getTime() - from.getTime()) / 1000);

@@ -1,11 +1,12 @@
 /** The event log: appends events, and reads them for each consumer in commit order without skipping any. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Event } from '../../domain/events.ts';
 import type { EventLog, Log } from '../../service/ports.ts';
 import { type Queryable, query, toJson } from './database.ts';
 import { asUuid } from './event-ids.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
-import { type Entry, type Fetch, logTail, type Stretch } from './log-tail.ts';
+import { type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-tail.ts';
 
 const PRUNE_BATCH = 10_000;
 
@@ -168,7 +169,9 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
       .query(`NOTIFY ${CHANNEL}`)
       // The readers look by themselves once a second, so a lost notification costs that much.
       .catch((error: Error) => log.debug({ error: error.message }, 'notification was not sent'))
-      .finally(() => {
+      .finally(async () => {
+        // Readers do not look more often than that.
+        await pause(PACE_MS / 2);
         notifying = false;
         if (again) notifyOthers();
       });

@@ -15,7 +15,7 @@ const END: LogPosition = { transactionId: '18446744073709551615', position: '922
  * Queries begin at least so far apart, but for full pages: under load each then brings more events, and the transactions
  * of those who handle them are shared by more. After a pause the first event is read at once.
  */
-const PACE_MS = 20;
+export const PACE_MS = 20;
 const PAGE = 2_000;
 /** What is kept for readers that are a little behind, in characters of records; a reader further behind asks for itself. */
 const KEPT = 4_000_000;
@@ -53,6 +53,7 @@ export function logTail(fetch: Fetch) {
   /** All that was wanted of the log after `start` up to `end` is in `entries`. */
   let start: LogPosition = BEGINNING;
   let end: LogPosition = BEGINNING;
+  let restarts = 0;
   let held = false;
   let full = false;
   let underWay: Promise<void> | undefined;
@@ -60,6 +61,7 @@ export function logTail(fetch: Fetch) {
   let mayBeginAt = 0;
 
   function restart(at: LogPosition): void {
+    restarts += 1;
     entries = [];
     size = 0;
     start = at;
@@ -74,9 +76,10 @@ export function logTail(fetch: Fetch) {
   }
 
   async function extend(): Promise<void> {
-    const from = end;
-    const stretch = await fetch(from, END, wanted, PAGE);
-    if (end !== from) return;
+    const asked = restarts;
+    const stretch = await fetch(end, END, wanted, PAGE);
+    // From another place, or for less than what is wanted by now.
+    if (asked !== restarts) return extend();
     for (const entry of stretch.entries) {
       entries.push(entry);
       size += entry.size;
