@@ -63,6 +63,12 @@ async function post(url: string, body: unknown) {
   return answer.json() as Promise<{ id: string }>;
 }
 
+/** Seconds of processor time that a process has taken, from its own metrics. */
+async function cpuOf({ url }: Program): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^process_cpu_seconds_total (\S+)/m.exec(text)?.[1]);
+}
+
 /** A restaurant with three items that never run out, and an order of them. */
 async function orderFor(url: string): Promise<string> {
   const restaurant = await post(`${url}/api/v1/inventory/add/restaurant`, { name: 'Bench' });
@@ -126,6 +132,7 @@ await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
       await settle(client, new Date(), beginning);
       await quiet(client);
       for (const rate of rates) {
+        const cpuBefore = await Promise.all([orders, others].map(cpuOf));
         const from = new Date();
         const result = await load(`${orders.url}/api/v1/orders`, body, {
           connections: CONNECTIONS,
@@ -134,13 +141,16 @@ await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
         });
         const end = new Date();
         const counted = await settle(client, end, from);
+        const cpu = (await Promise.all([orders, others].map(cpuOf))).map(
+          (seconds, n) => ((seconds - (cpuBefore[n] as number)) / counted.placed) * 1e6,
+        );
         const settled = (Date.now() - from.getTime()) / 1000;
         const api = percentile(result.latencies, 0.99);
         const confirmed = counted.in_time / ((end.getTime() - from.getTime()) / 1000);
         const refused = [...result.answers].filter(([status]) => status !== 202);
         rows.push({
           what: `${name}: ${whole(rate)} placed/s, CONFIRMED meanwhile`,
-          figure: `${perSecond(confirmed)}; all ${whole(counted.placed)} after ${settled.toFixed(1)} s; place to CONFIRMED p50 ${whole(counted.p50)} ms, p99 ${whole(counted.p99)} ms`,
+          figure: `${perSecond(confirmed)}; all ${whole(counted.placed)} after ${settled.toFixed(1)} s; place to CONFIRMED p50 ${whole(counted.p50)} ms, p99 ${whole(counted.p99)} ms; CPU each ${cpu.map(whole).join(' + ')} µs`,
           ...(rate > TARGET ? { target: atLeast(confirmed, TARGET, '/s') } : {}),
         });
         rows.push({
@@ -156,7 +166,7 @@ await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
   }
   printTable(rows);
   console.log(
-    `\n${CONNECTIONS} connections, ${SECONDS} s at each rate, three lines an order; the client, order-service in one process, the others in a second one, Postgres and Redis on one machine`,
+    `\n${CONNECTIONS} connections, ${SECONDS} s at each rate, three lines an order; the client, order-service in one process, the others in a second one, Postgres and Redis on one machine; CPU is of the two processes alone`,
   );
   console.log(await machineLine(databaseUrl, redisUrl));
 });

@@ -7,7 +7,7 @@ import { BEGINNING, type LogFilter, type LogPosition } from '../../internal/serv
 import { gate, turns } from '../support/turns.ts';
 
 const FAULT = new Error('the connection is gone');
-/** Milliseconds from one look at the clock to the next: a query need not wait for its time. */
+/** Milliseconds from one look at the clock to the next: with 100 no query has to wait for its time, with 19.9 some do. */
 let step = 100;
 let time = 0;
 mock.method(performance, 'now', () => (time += step));
@@ -22,7 +22,6 @@ function wants({ types, topics }: LogFilter, { eventType, topic }: Entry): boole
 }
 
 const nameOf = ({ delivery }: Entry) => delivery.record;
-
 /** Not as the tail compares them. */
 function order(p: LogPosition, q: LogPosition): number {
   return Number(BigInt(p.transactionId) - BigInt(q.transactionId) || BigInt(p.position) - BigInt(q.position));
@@ -38,7 +37,7 @@ function setUp(contents = '', { first = 1n, size = 1, page = 1e9, pass = async (
   const calls: [from: string, until: string, limit: number][] = [];
   let transactions = first;
   let positions = first;
-  const passes: (() => Promise<void>)[] = [];
+  const passes: (typeof pass)[] = [];
   const isHeld = ({ at }: Entry) => [...open].some((id) => BigInt(at.transactionId) >= id);
 
   function commit(id: bigint, contents: string): void {
@@ -75,12 +74,12 @@ function setUp(contents = '', { first = 1n, size = 1, page = 1e9, pass = async (
     async function read(limit = 100, isLost = false) {
       const there = missing();
       const page = await tail.read(at, filter, limit);
-      assert.ok(page.deliveries.length <= limit);
-      if (page.deliveries.length === 0 && !page.full && !page.held)
-        assert.equal(there, '', 'nothing is there');
+      const { deliveries, to, full, held } = page;
+      assert.ok(deliveries.length <= limit);
+      if (deliveries.length === 0 && !full && !held) assert.equal(there, '', 'passed over or slept on');
       if (isLost) return page;
-      at = page.to;
-      got.push(...page.deliveries.map(({ record }) => record));
+      at = to;
+      got.push(...deliveries.map(({ record }) => record));
       return page;
     }
     return { read, missing, at: () => at, got: () => got.join(' ') };
@@ -139,14 +138,14 @@ test('readers that ask while a query is under way get what was appended meanwhil
 });
 
 test('a reader behind the tail reads by itself up to its start and joins it there', async () => {
-  const log = setUp('a a b a a a a');
-  await log.reader('a b', log.at(5)).read();
+  const log = setUp('a a b');
+  log.append('a a');
+  await log.reader('a b', { transactionId: '1', position: '9' }).read();
   const { read, got } = log.reader('a b');
-  for (const _ of [1, 2, 3]) assert.equal((await read(2)).full, true, 'it may go on at once');
-  assert.equal(log.calls.slice(1).join(' '), '0,5,2 2,5,2 4,5,2');
+  for (const _ of [1, 2]) assert.equal((await read(2)).full, true, 'it may go on at once');
   await read();
-  assert.equal(got(), 'a1 a2 b3 a4 a5 a6 a7');
-  assert.equal(log.calls.length, 4, 'what the tail holds is not asked for again');
+  assert.equal(got(), 'a1 a2 b3 a4 a5');
+  assert.match(log.calls.join(' '), /^9,\d+,\d+ 0,9,2 2,9,2$/, 'what the tail holds is not asked for again');
 });
 
 test('a reader ahead moves the tail, also from a query under way, and nobody misses anything', async () => {
@@ -156,10 +155,10 @@ test('a reader ahead moves the tail, also from a query under way, and nobody mis
   log.append('a a a a');
   const query = await log.hold(slow);
   const ahead = log.reader('a', log.at(3));
-  const moving = readAll(ahead);
+  const moving = ahead.read();
   query.open();
-  await query.reading[0];
-  assert.deepEqual(await moving, ['a4']);
+  await Promise.all([...query.reading, moving]);
+  assert.ok(log.calls.some(([from]) => from === '3'));
   for (const _ of [1, 2]) await slow.read();
   log.append('a');
   const before = log.calls.length;
@@ -193,8 +192,8 @@ for (const how of ['starts anew', 'starts anew and is moved back to where it was
 test('what was forgotten is read by those who are so far behind, and the rest is still in memory', async () => {
   const log = setUp('a'.repeat(20), { size: 1_000_000 });
   const readers = [log.reader('a'), log.reader('a')];
-  const all = log.reader('a').missing();
   await readAll(...readers);
+  const all = log.rows.map(nameOf).join(' ');
   assert.equal(log.calls.length, 3, 'one for the tail and one for each');
   assert.deepEqual(await readAll(...readers, log.reader('a', log.at(19))), [all, all, 'a20']);
   assert.equal(log.calls.length, 3);
@@ -253,7 +252,7 @@ const histories = fc.record({
   writes: fc.array(fc.constantFrom('begin', 'commit', 'a', 'b', 'c', 'a@x', 'b c b@y a'), { maxLength: 25 }),
   readers: fc.array(followers, { minLength: 1, maxLength: 5 }),
   page: fc.integer({ min: 2, max: 6 }),
-  size: fc.constantFrom(1, 3_000_000),
+  size: fc.constantFrom(1, 3_000_000, 20_000_000),
   failures: fc.array(fc.nat(9), { maxLength: 40 }),
   clock: fc.constantFrom(19.9, ...Array<number>(9).fill(step)),
 });
