@@ -83,8 +83,8 @@ function line({ orders, client: { latencies } }: World): string {
   return `demo: ${orders.size} orders | ${words.join(' | ')} | API p99 ${p99.toFixed(0)} ms`;
 }
 
-function report({ placed, byStatus, sold, faults }: Awaited<ReturnType<typeof tally>>): void {
-  const words = Object.entries(byStatus).map(([status, count]) => `${count} ${status}`);
+function report({ placed, ends, sold, faults }: Awaited<ReturnType<typeof tally>>): void {
+  const words = [...ends].sort(([, a], [, b]) => b - a).map(([end, count]) => `${count} ${end}`);
   process.stdout.write(`\ndemo: ${placed} orders: ${words.join(', ')}; ${sold} dishes sold\n`);
   for (const fault of faults.slice(0, 20)) process.stdout.write(`demo: ${fault}\n`);
   process.stdout.write(

@@ -3,7 +3,8 @@ import { hasEnded, type World } from './world.ts';
 
 export interface Tally {
   readonly placed: number;
-  readonly byStatus: Readonly<Record<string, number>>;
+  /** How many orders came to which end, with the reason where they have one. */
+  readonly ends: ReadonlyMap<string, number>;
   readonly sold: number;
   /** Each a sentence; empty where the books are right. */
   readonly faults: readonly string[];
@@ -11,13 +12,14 @@ export interface Tally {
 
 export async function tally(world: World): Promise<Tally> {
   const faults = [...world.surprises];
-  const byStatus: Record<string, number> = {};
+  const ends = new Map<string, number>();
   for (const order of world.orders.values()) {
-    byStatus[order.status] = (byStatus[order.status] ?? 0) + 1;
+    const end = order.reason ? `${order.status} (${order.reason})` : order.status;
+    ends.set(end, (ends.get(end) ?? 0) + 1);
     if (!hasEnded(order)) faults.push(`order ${order.id} is still ${order.status}`);
   }
   await checkPayments(world, faults);
-  return { placed: world.orders.size, byStatus, sold: await checkStock(world, faults), faults };
+  return { placed: world.orders.size, ends, sold: await checkStock(world, faults), faults };
 }
 
 /** A delivered order is charged its total once; one that dropped out has cost nothing. */

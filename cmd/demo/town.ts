@@ -69,7 +69,7 @@ export async function look({ client, orders, surprises }: World, atMost = 200): 
   await Promise.all(
     some.map(async (order) => {
       const { status, body } = await client.ask('GET', `/v1/orders/${order.id}`);
-      if (status === 200) order.status = body.status;
+      if (status === 200) Object.assign(order, { status: body.status, reason: body.reason });
       else surprises.push(`GET /v1/orders/${order.id} was answered with ${status}`);
     }),
   );

@@ -13,6 +13,8 @@ export interface Placed {
   readonly form: 'delivered' | 'collected' | 'plain';
   readonly lines: readonly { readonly itemId: string; readonly quantity: number }[];
   status: string;
+  /** Why it was dropped. */
+  reason?: string;
 }
 
 export interface World {
