@@ -26,37 +26,35 @@ const APPEND = {
 };
 
 /*
- * Input: two positions, event types, topics, limit. Output: of the rows after the one position up to the other, at most
- * `limit`, those asked for and the last one; `size` is how many there were. Rows of transactions at or above the oldest
- * one still open are held back: an open transaction may yet commit rows that sort before them, and a cursor that had
- * passed would skip those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and Snapshot
- * Information Functions".)
+ * Input: two positions, limit, topics, event types. Output: of the rows after the one position up to the other, the first
+ * `limit` that are asked for; where the log ends, and whether it goes on beyond the horizon. Rows of transactions at or
+ * above the oldest one still open are held back: an open transaction may yet commit rows that sort before them, and a
+ * cursor that had passed would skip those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and
+ * Snapshot Information Functions".)
  */
+const read = (wanted: string) => `
+  SELECT h.held, l.transaction_id AS last_transaction, l.position AS last_position, e.*
+  FROM (
+    SELECT EXISTS (SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held
+  ) h
+  LEFT JOIN LATERAL (
+    SELECT transaction_id, position FROM events WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY transaction_id DESC, position DESC LIMIT 1
+  ) l ON true
+  LEFT JOIN LATERAL (
+    SELECT transaction_id, position, event_type, order_id, topic, record::text, headers FROM events
+    WHERE (transaction_id, position) > ($1::xid8, $2::bigint) AND (transaction_id, position) <= ($3::xid8, $4::bigint)
+      AND transaction_id < pg_snapshot_xmin(pg_current_snapshot()) AND ${wanted}
+    ORDER BY transaction_id, position
+    LIMIT $5
+  ) e ON true
+  ORDER BY e.transaction_id, e.position`;
 const READ = {
   name: 'read-events',
-  text: `
-    SELECT h.held, e.*
-    FROM (
-      SELECT EXISTS (SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held
-    ) h
-    LEFT JOIN LATERAL (
-      SELECT transaction_id, position, event_type, order_id, topic, wanted, size,
-        CASE WHEN wanted THEN record END AS record, CASE WHEN wanted THEN headers END AS headers
-      FROM (
-        SELECT *, CASE WHEN topic IS NULL THEN event_type = ANY($5::text[]) ELSE topic = ANY($6::text[]) END AS wanted,
-          row_number() OVER () AS number, (count(*) OVER ())::int AS size
-        FROM (
-          SELECT transaction_id, position, event_type, order_id, topic, record::text, headers FROM events
-          WHERE (transaction_id, position) > ($1::xid8, $2::bigint) AND (transaction_id, position) <= ($3::xid8, $4::bigint)
-            AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-          ORDER BY transaction_id, position
-          LIMIT $7
-        ) page
-      ) numbered
-      WHERE wanted OR number = size
-    ) e ON true
-    ORDER BY e.transaction_id, e.position`,
+  text: read('CASE WHEN topic IS NULL THEN event_type = ANY($7::text[]) ELSE topic = ANY($6::text[]) END'),
 };
+// Few rows have a topic of their own, and those have an index.
+const READ_TOPICS = { name: 'read-topics', text: read('topic IS NOT NULL AND topic = ANY($6::text[])') };
 
 const CURSOR = {
   name: 'find-cursor',
@@ -97,15 +95,15 @@ interface CursorRow {
 
 interface LogRow {
   held: boolean;
+  last_transaction: string | null;
+  last_position: string;
   transaction_id: string | null;
   position: string;
   event_type: string;
   order_id: string;
   topic: string | null;
-  wanted: boolean;
-  size: number | null;
   /** JSON as text. */
-  record: string | null;
+  record: string;
   headers: Record<string, string> | null;
 }
 
@@ -220,26 +218,22 @@ async function readStretch(
   pool: pg.Pool,
   ...[from, until, filter, limit]: Parameters<Fetch>
 ): Promise<Stretch> {
-  const { rows } = await query<LogRow>(pool, READ, [
-    from.transactionId,
-    from.position,
-    until.transactionId,
-    until.position,
-    [...filter.types],
-    [...filter.topics],
-    limit,
-  ]);
+  const range = [from.transactionId, from.position, until.transactionId, until.position, limit];
+  const { topics, types } = filter;
+  const { rows } = await (types.size > 0
+    ? query<LogRow>(pool, READ, [...range, [...topics], [...types]])
+    : query<LogRow>(pool, READ_TOPICS, [...range, [...topics]]));
   const [first] = rows as [LogRow];
-  const { transaction_id: transactionId, position } = rows.at(-1) as LogRow;
-  return {
-    entries: rows.flatMap((row) => (row.wanted && row.record !== null ? [toEntry(row, row.record)] : [])),
-    to: transactionId === null ? from : { transactionId, position },
-    full: first.size === limit,
-    held: first.held,
-  };
+  const entries = first.transaction_id === null ? [] : rows.map(toEntry);
+  const full = entries.length === limit;
+  const last =
+    first.last_transaction === null
+      ? from
+      : { transactionId: first.last_transaction, position: first.last_position };
+  return { entries, to: full ? (entries.at(-1) as Entry).at : last, full, held: first.held };
 }
 
-function toEntry(row: LogRow, record: string): Entry {
+function toEntry(row: LogRow): Entry {
   const transactionId = row.transaction_id as string;
   return {
     at: { transactionId, position: row.position },
@@ -249,9 +243,9 @@ function toEntry(row: LogRow, record: string): Entry {
       topic: row.topic ?? row.event_type,
       key: row.order_id,
       position: `${transactionId}-${row.position}`,
-      record: JSON.parse(record),
+      record: JSON.parse(row.record),
       ...(row.headers ? { headers: row.headers } : {}),
     },
-    size: record.length,
+    size: row.record.length,
   };
 }

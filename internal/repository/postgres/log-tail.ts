@@ -30,7 +30,7 @@ export interface Entry {
   readonly size: number;
 }
 
-/** What follows a position; `to` is the last position that was looked at, wanted or not. */
+/** What follows a position; `to` is the last position that was looked at, wanted or not, if not the log's last. */
 export interface Stretch {
   readonly entries: readonly Entry[];
   readonly to: LogPosition;
@@ -84,7 +84,8 @@ export function logTail(fetch: Fetch) {
       entries.push(entry);
       size += entry.size;
     }
-    ({ to: end, held, full } = stretch);
+    ({ held, full } = stretch);
+    if (compare(stretch.to, end) > 0) end = stretch.to;
     if (full) mayBeginAt = 0;
     if (size > KEPT) forget();
   }

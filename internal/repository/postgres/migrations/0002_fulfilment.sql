@@ -152,6 +152,9 @@ CREATE TABLE timers (
 );
 CREATE INDEX timers_by_due ON timers (due_at, order_id, kind);
 
+-- What others put on topics, for those who read nothing else of the log.
+CREATE INDEX events_on_topics ON events (transaction_id, position) WHERE topic IS NOT NULL;
+
 -- Every event of every order, kept longer than the event log: a partition a month, made ahead by query-service. The last
 -- one takes what belongs to none.
 CREATE TABLE order_history (
