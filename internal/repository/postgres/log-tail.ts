@@ -30,7 +30,7 @@ export interface Entry {
   readonly size: number;
 }
 
-/** What follows a position; `to` is the last position that was looked at, wanted or not, if not the log's last. */
+/** What follows a position; `to` is the last record found where the page is full, else the last of the log, wanted or not. */
 export interface Stretch {
   readonly entries: readonly Entry[];
   readonly to: LogPosition;
