@@ -73,13 +73,25 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     } while (paused !== (await schedulerSwitch.isPaused()));
   }
 
+  function lost(): boolean {
+    if (restoring || !complete) return false;
+    log.warn({}, 'the schedule was lost; it is rebuilt from the database');
+    complete = false;
+    return true;
+  }
+
   async function rebuild(): Promise<void> {
     const started = clock.now();
     restoring = true;
+    const isStillThere = await queue.mark();
     const dueSoon = await addMissing(0, started + FIRST_MS);
     complete = true;
     await restoreState({ ifComplete: false });
     restoring = false;
+    if (!(await isStillThere())) {
+      lost();
+      return;
+    }
     deps.onAdded();
     const dueSoonMs = clock.now() - started;
     await addDeadlines();
@@ -109,11 +121,6 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
         });
       return complete ? ROUND_MS : 0;
     },
-    lost() {
-      if (restoring || !complete) return false;
-      log.warn({}, 'the schedule was lost; it is rebuilt from the database');
-      complete = false;
-      return true;
-    },
+    lost,
   };
 }

@@ -33,6 +33,8 @@ export interface DueQueue {
   acknowledge(shard: number, lease: string): Promise<void>;
   /** Says that the queue is complete, and whether it may dispatch; with `ifComplete` a lost queue stays lost. */
   setState(state: 'running' | 'paused', options?: { ifComplete: boolean }): Promise<void>;
+  /** Puts down a mark that is lost with all else; what it returns takes it up again, and tells whether it was still there. */
+  mark(): Promise<() => Promise<boolean>>;
   /** How many wait, and how many of those are due, by Redis's clock. */
   size(): Promise<{ waiting: number; due: number }>;
   readonly shards: number;

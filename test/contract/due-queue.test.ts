@@ -73,6 +73,7 @@ test('a Redis that is away is UNAVAILABLE, whatever is asked of it', async (t) =
       claim: () => queue.claim(0, 10),
       acknowledge: () => queue.acknowledge(0, '1'),
       setState: () => queue.setState('paused', { ifComplete: true }),
+      mark: () => queue.mark(),
       size: () => queue.size(),
     };
     for (const [what, ask] of Object.entries(asked))

@@ -38,7 +38,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       run: (opened: OpenQueue & { at: number }) => Promise<void>,
       { shards = 1, leaseMs = LONG_MS } = {},
     ) =>
-      test(sentence, { timeout: 30_000 }, async () => {
+      test(sentence, { timeout: 120_000 }, async () => {
         const opened = await harness.open({ shards, leaseMs });
         try {
           await run({ ...opened, at: await opened.now() });
@@ -279,6 +279,15 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
       },
     );
+
+    scenario('a mark is there until it is taken up, and lost with all else', async ({ queue, lose }) => {
+      const [one, other, lost] = await Promise.all([queue.mark(), queue.mark(), queue.mark()]);
+      assert.equal(await one(), true);
+      assert.equal(await other(), true);
+      await lose();
+      const later = await queue.mark();
+      assert.deepEqual([await lost(), await later()], [false, true]);
+    });
 
     scenario('an order may be due at time zero and have the longest of names', async ({ queue }) => {
       const orderId = id('a'.repeat(64));

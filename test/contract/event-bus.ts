@@ -48,7 +48,7 @@ export function eventBusContract(name: string, harness: Harness): void {
     concurrency: 4,
   }, () => {
     const scenario = (sentence: string, run: (stream: Stream) => Promise<void>) =>
-      test(sentence, { timeout: 60_000 }, async (context) => {
+      test(sentence, { timeout: 180_000 }, async (context) => {
         const stream = await harness.open();
         try {
           await run(stream);
@@ -342,7 +342,7 @@ async function dies(death: Death): Promise<void> {
       stdio: ['ignore', 'ignore', 'inherit'],
     },
   );
-  const timer = setTimeout(() => child.kill('SIGTERM'), 30_000);
+  const timer = setTimeout(() => child.kill('SIGTERM'), 60_000);
   const [, signal] = await once(child, 'exit');
   clearTimeout(timer);
   assert.equal(signal, 'SIGKILL', 'it killed itself');

@@ -61,7 +61,7 @@ eventBusContract('the Postgres log', { open, batchesInHand: 1 });
 
 describe('the Postgres log', { concurrency: 4 }, () => {
   const scenario = (sentence: string, run: (member: Member) => Promise<void>) =>
-    test(sentence, { timeout: 60_000 }, async () => {
+    test(sentence, { timeout: 180_000 }, async () => {
       const stream = await open();
       try {
         await run(stream.members[0]);

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { EventOf } from '../../internal/domain/events.ts';
+import { ALL_TOPICS } from '../../internal/domain/topics.ts';
 import { openPool } from '../../internal/repository/postgres/database.ts';
 import { postgresDeadLetters } from '../../internal/repository/postgres/dead-letters.ts';
 import { type PostgresEventLog, postgresEventLog } from '../../internal/repository/postgres/event-log.ts';
@@ -62,12 +63,12 @@ export function openMember(address: StreamAddress, options: { relays: boolean })
     topicPrefix,
     partitions: 3,
     sessionTimeoutMs: 6_000,
-    disabledTopics: OUTSIDE_TOPICS,
+    disabledTopics: UNUSED_TOPICS,
   });
   const relay = options.relays
     ? startLoop(
         'event-relay',
-        relayEvents({ eventLog, transactions, log, meter, sink: bus }, { disabledTopics: OUTSIDE_TOPICS }),
+        relayEvents({ eventLog, transactions, log, meter, sink: bus }, { disabledTopics: UNUSED_TOPICS }),
         log,
       )
     : undefined;
@@ -86,13 +87,10 @@ export function openMember(address: StreamAddress, options: { relays: boolean })
   };
 }
 
-const OUTSIDE_TOPICS: ReadonlySet<string> = new Set([
-  'order_placed',
-  'order_events',
-  'order_status_updates',
-  'db_write_order_status',
-  'order.completed',
-]);
+/** The contract reads two topics; a broker has much to do for each that is made. */
+const UNUSED_TOPICS: ReadonlySet<string> = new Set(
+  ALL_TOPICS.filter((topic) => topic !== 'raw.order-events' && topic !== 'dlq.order-events'),
+);
 
 async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
   for (const part of parts) await part.close();

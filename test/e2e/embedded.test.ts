@@ -33,7 +33,7 @@ describe('Tiffin on its embedded servers', () => {
     promisify(execFile)(process.execPath, ['--import', 'tsx', 'cmd/topic.ts', ...args], {
       cwd: ROOT,
       env: { PATH: process.env.PATH, DATA_DIR: env.DATA_DIR },
-      timeout: 20_000,
+      timeout: 60_000,
     });
 
   it('takes an immediate order under the id of the client and completes it', async () => {

@@ -28,7 +28,7 @@ interface Program {
   exited: Promise<unknown>;
 }
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 180_000 };
 const programs: Program[] = [];
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-embedded-'));
 fs.chmodSync(root, 0o755);

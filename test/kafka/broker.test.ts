@@ -18,7 +18,7 @@ const skip = (await whyNoKafka()) ?? false;
 const shared = await kafkaForTests();
 const MAIN = fileURLToPath(new URL('../../cmd/kafka/main.ts', import.meta.url));
 
-describe('a Kafka broker from Maven artifacts', { skip, timeout: 120_000 }, () => {
+describe('a Kafka broker from Maven artifacts', { skip, timeout: 180_000 }, () => {
   let dir: string;
   let broker: KafkaBroker;
 

@@ -145,6 +145,24 @@ test('a loss in the middle of rebuilding begins it anew, at once', async () => {
   assert.deepEqual([await size(), await state()], [2, 'running']);
 });
 
+test('a loss before the state is set, which no pass can see, begins the rebuilding anew', async () => {
+  const { runOnce, lost, queue, store, size, state, log } = setUp();
+  store.seed(order('a', NOON + 5), order('b', NOON + HOUR));
+  const setState = queue.setState;
+  Object.assign(queue, {
+    async setState(...args: Parameters<typeof setState>) {
+      queue.flush();
+      assert.equal(lost(), false);
+      Object.assign(queue, { setState });
+      return setState(...args);
+    },
+  });
+  assert.equal(await runOnce(), 0, 'there is no time to sleep');
+  assert.equal(log.at('warn').length, 1);
+  assert.equal(await runOnce(), MINUTE);
+  assert.deepEqual([await size(), await state()], [2, 'running']);
+});
+
 test('while the state is being set every pass still finds the queue lost, which is no news', async () => {
   const setting = gate();
   const { runOnce, lost, queue } = setUp();

@@ -355,6 +355,7 @@ export function memoryQueue(
   { shards = 1, leaseMs = 5_000, state = 'running' as ScheduleState } = {},
 ): MemoryQueue {
   const scores = Array.from({ length: shards }, () => new Map<string, number>());
+  let flushes = 0;
   let states: ScheduleState[] = new Array(shards).fill(state);
   const shardOf = (id: OrderId) => {
     const sum = [...id].reduce((total, letter) => total + letter.charCodeAt(0), 0);
@@ -426,11 +427,16 @@ export function memoryQueue(
     async setState(state, { ifComplete } = { ifComplete: false }) {
       states = states.map((old) => (ifComplete && old === 'lost' ? 'lost' : state));
     },
+    async mark() {
+      const before = flushes;
+      return async () => flushes === before;
+    },
     async size() {
       const all = scores.flatMap((shard) => [...shard.values()]);
       return { waiting: all.length, due: all.filter((score) => score <= clock.now()).length };
     },
     flush() {
+      flushes += 1;
       for (const shard of scores) shard.clear();
       states = states.map(() => 'lost');
     },

@@ -31,11 +31,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 export async function startProgram(env: Env, services: readonly string[] = []): Promise<Program> {
   const { child, log, exited } = spawnProgram({ PORT: '0', ...env }, services);
   const ready = await Promise.race([
-    until(
-      'the program to be ready',
-      () => log.find(({ msg }) => msg?.startsWith('Tiffin is ready at ')),
-      30_000,
-    ),
+    until('the program to be ready', () => log.find(({ msg }) => msg?.startsWith('Tiffin is ready at '))),
     exited.then(({ code, stderr }) => {
       throw new Error(`the program ended with ${code} before it was ready: ${stderr}`);
     }),
@@ -100,13 +96,9 @@ export async function request(
 }
 
 /** Resolves once the order has this status, in the words of GET /orders/{id}. */
-export async function reaches(url: string, id: string, status: string, withinMs = 20_000): Promise<Answer> {
-  return until(
-    `order ${id} to be ${status}`,
-    async () => {
-      const answer = await request('GET', `${url}/orders/${id}`).catch(() => undefined);
-      return answer?.body?.status === status ? answer : undefined;
-    },
-    withinMs,
-  );
+export async function reaches(url: string, id: string, status: string): Promise<Answer> {
+  return until(`order ${id} to be ${status}`, async () => {
+    const answer = await request('GET', `${url}/orders/${id}`).catch(() => undefined);
+    return answer?.body?.status === status ? answer : undefined;
+  });
 }

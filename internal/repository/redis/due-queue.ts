@@ -1,4 +1,5 @@
 /** The orders that wait for their time: sorted sets in Redis, one per shard, scored by due time in epoch milliseconds. */
+import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
 import type { TimerKind } from '../../domain/schedule.ts';
@@ -10,6 +11,8 @@ import { run, script } from './scripts.ts';
 /** Members of one ZADD or ZREM: a call of this size takes about a millisecond or two. */
 const COMMAND_BATCH = 1_000;
 const ORDER = 'order:';
+/** A mark that a killed process has left is gone after that; no work under a mark takes so long. */
+const MARK_MS = 86_400_000;
 
 /** A member: the kind of what is due, and the order it is about. */
 function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
@@ -84,6 +87,11 @@ export function redisDueQueue(
     async setState(state, { ifComplete } = { ifComplete: false }) {
       const condition = ifComplete ? ['XX'] : [];
       await runAll(tags.map((_, shard) => ['set', stateKey(shard), state, ...condition]));
+    },
+    async mark() {
+      const keys = tags.map((tag) => `${tag}:mark:${randomUUID()}`);
+      await runAll(keys.map((key) => ['set', key, '', 'PX', MARK_MS]));
+      return async () => (await runAll(keys.map((key) => ['del', key]))).every((deleted) => deleted === 1);
     },
     async size() {
       const [seconds, micros] = await reach(redis.time());
