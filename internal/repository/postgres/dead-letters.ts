@@ -2,9 +2,10 @@
 import type pg from 'pg';
 import { deadLetterTopic } from '../../domain/topics.ts';
 import type { BuriedLetter, DeadLetter, DeadLetterGroups, DeadLetters } from '../../service/ports.ts';
-import { type Queryable, query, toJson } from './database.ts';
+import { type Queryable, query } from './database.ts';
 import { asUuid } from './event-ids.ts';
 import { appendEntries } from './event-log.ts';
+import { lineRows } from './line-rows.ts';
 
 const COLUMNS = 'id, consumer, event_id, order_id, topic, record, error, retry_count, created_at';
 
@@ -16,11 +17,19 @@ const SCREEN = {
     ARRAY(SELECT DISTINCT order_id FROM dead_letters WHERE consumer = $1 AND order_id = ANY($3::text[])) AS parked`,
 };
 
+const ROWS = lineRows({
+  consumer: 'words',
+  event_id: 'words',
+  order_id: 'words',
+  topic: 'words',
+  record: 'json',
+  error: 'words',
+  retry_count: 'int',
+});
 const BURY = {
   name: 'bury-letters',
   text: `INSERT INTO dead_letters (consumer, event_id, order_id, topic, record, error, retry_count)
-    SELECT r.consumer, r.event_id, r.order_id, r.topic, coalesce(r.record, 'null'), r.error, r.retry_count
-    FROM json_to_recordset($1::json) AS r(consumer text, event_id text, order_id text, topic text, record json, error text, retry_count int)
+    SELECT consumer, event_id, order_id, topic, coalesce(record, 'null'), error, retry_count FROM ${ROWS.from} r
     ON CONFLICT (consumer, event_id) DO NOTHING`,
 };
 
@@ -119,7 +128,7 @@ export async function bury(db: Queryable, letters: readonly BuriedLetter[]): Pro
     error: letter.error,
     retry_count: letter.retryCount,
   }));
-  await query(db, BURY, [toJson(rows)]);
+  await query(db, BURY, ROWS.values(rows));
   const dead = letters.filter((letter) => letter.error !== undefined);
   if (dead.length === 0) return;
   await appendEntries(

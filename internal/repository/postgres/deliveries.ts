@@ -4,7 +4,8 @@ import type { Delivery, Place } from '../../domain/delivery.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Deliveries } from '../../service/delivery-ports.ts';
-import { query, toJson } from './database.ts';
+import { query } from './database.ts';
+import { lineRows } from './line-rows.ts';
 import { clientOf } from './transactions.ts';
 
 interface DeliveryRow {
@@ -27,8 +28,26 @@ interface DeliveryRow {
   eta_at: Date | null;
 }
 
-const COLUMNS = `order_id, state, rider_id, holds_place, restaurant_id, pickup_address, pickup, dropoff, attempts,
-  requested_at, ready_at, assigned_at, picked_up_at, delivered_at, eta, eta_p90, eta_at`;
+const ROWS = lineRows({
+  order_id: 'text',
+  state: 'text',
+  rider_id: 'words',
+  holds_place: 'boolean',
+  restaurant_id: 'words',
+  pickup_address: 'words',
+  pickup: 'jsonb',
+  dropoff: 'jsonb',
+  attempts: 'int',
+  requested_at: 'timestamptz',
+  ready_at: 'timestamptz',
+  assigned_at: 'timestamptz',
+  picked_up_at: 'timestamptz',
+  delivered_at: 'timestamptz',
+  eta: 'timestamptz',
+  eta_p90: 'timestamptz',
+  eta_at: 'timestamptz',
+});
+const COLUMNS = ROWS.names;
 
 // Input: order ids. Output: the deliveries of those that have one.
 const FIND = {
@@ -42,15 +61,12 @@ const LOCK = {
   text: `SELECT ${COLUMNS} FROM deliveries WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR UPDATE`,
 };
 
-// Input: deliveries as a JSON array, one for an order. What was asked for never changes, nor when.
+// Input: deliveries, one for an order. What was asked for never changes, nor when.
 const SAVE = {
   name: 'save-deliveries',
   text: `
     INSERT INTO deliveries (${COLUMNS})
-    SELECT ${COLUMNS} FROM json_to_recordset($1::json) AS r(order_id text, state text, rider_id text,
-      holds_place boolean, restaurant_id text, pickup_address text, pickup jsonb, dropoff jsonb, attempts int,
-      requested_at timestamptz, ready_at timestamptz, assigned_at timestamptz, picked_up_at timestamptz,
-      delivered_at timestamptz, eta timestamptz, eta_p90 timestamptz, eta_at timestamptz)
+    SELECT ${COLUMNS} FROM ${ROWS.from} r
     ON CONFLICT (order_id) DO UPDATE
     SET state = excluded.state, rider_id = excluded.rider_id, holds_place = excluded.holds_place,
         attempts = excluded.attempts, assigned_at = excluded.assigned_at, picked_up_at = excluded.picked_up_at,
@@ -72,7 +88,7 @@ export function postgresDeliveries(pool: pg.Pool): Deliveries {
       return byOrder(await query<DeliveryRow>(clientOf(tx), LOCK, [orderIds]));
     },
     async save(tx, deliveries) {
-      if (deliveries.length > 0) await query(clientOf(tx), SAVE, [toJson(deliveries.map(toColumns))]);
+      if (deliveries.length > 0) await query(clientOf(tx), SAVE, ROWS.values(deliveries.map(toColumns)));
     },
     async ofRider(riderId) {
       return (await query<DeliveryRow>(pool, OF_RIDER, [riderId])).rows.map(toDelivery);
@@ -107,7 +123,6 @@ function toDelivery(row: DeliveryRow): Delivery {
   };
 }
 
-/** As JSON for json_to_recordset. */
 function toColumns(delivery: Delivery) {
   const time = (at: number | undefined) => (at === undefined ? undefined : toRfc3339(at));
   return {

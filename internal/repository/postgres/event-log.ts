@@ -3,52 +3,53 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Event } from '../../domain/events.ts';
 import type { EventLog, Log } from '../../service/ports.ts';
-import { type Queryable, query, toJson } from './database.ts';
+import { type Queryable, query } from './database.ts';
 import { asUuid } from './event-ids.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
+import { lineRows } from './line-rows.ts';
 import { type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-tail.ts';
 
 const PRUNE_BATCH = 10_000;
 
-/*
- * Input: ids, types, order ids, topics, records and headers of events, each column as lines, where an empty line is NULL.
- * JSON has no line break of its own. (json_to_recordset takes three times as long to read the same, and arrays as
- * parameters take that long to write.)
- */
+const ENTRIES = lineRows({
+  event_id: 'uuid',
+  event_type: 'text',
+  order_id: 'text',
+  topic: 'text',
+  record: 'json',
+  headers: 'json',
+});
 const APPEND = {
   name: 'append-events',
-  text: `
-    INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
-    SELECT id, type, coalesce(order_id, ''), topic, record, headers
-    FROM unnest(string_to_array($1, E'\\n', '')::uuid[], string_to_array($2, E'\\n'), string_to_array($3, E'\\n', ''),
-      string_to_array($4, E'\\n', ''), string_to_array($5, E'\\n')::json[], string_to_array($6, E'\\n', '')::json[])
-      AS e(id, type, order_id, topic, record, headers)`,
+  text: `INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
+    SELECT event_id, event_type, coalesce(order_id, ''), topic, coalesce(record, 'null'), headers FROM ${ENTRIES.from} e`,
 };
 
 /*
- * Input: two positions, limit, topics, event types. Output: of the rows after the one position up to the other, the first
- * `limit` that are asked for; where the log ends, and whether it goes on beyond the horizon. Rows of transactions at or
- * above the oldest one still open are held back: an open transaction may yet commit rows that sort before them, and a
- * cursor that had passed would skip those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and
- * Snapshot Information Functions".)
+ * Input: two positions, limit, topics, event types. Output: a row with where the log ends and whether it goes on beyond
+ * the horizon; then, of the rows after the one position up to the other, the first `limit` that are asked for. Rows of
+ * transactions at or above the oldest one still open are held back: an open transaction may yet commit rows that sort
+ * before them, and a cursor that had passed would skip those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27
+ * "Transaction ID and Snapshot Information Functions".)
  */
 const read = (wanted: string) => `
-  SELECT h.held, l.transaction_id AS last_transaction, l.position AS last_position, e.*
-  FROM (
-    SELECT EXISTS (SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held
-  ) h
-  LEFT JOIN LATERAL (
-    SELECT transaction_id, position FROM events WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY transaction_id DESC, position DESC LIMIT 1
-  ) l ON true
-  LEFT JOIN LATERAL (
-    SELECT transaction_id, position, event_type, order_id, topic, record::text, headers FROM events
+  (
+    SELECT held, transaction_id, position, NULL AS event_type, NULL AS order_id, NULL AS topic, NULL AS record,
+      NULL::json AS headers
+    FROM (
+      SELECT EXISTS (SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held
+    ) h
+    LEFT JOIN LATERAL (
+      SELECT transaction_id, position FROM events WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+      ORDER BY transaction_id DESC, position DESC LIMIT 1
+    ) last ON true
+  ) UNION ALL (
+    SELECT NULL, transaction_id, position, event_type, order_id, topic, record::text, headers FROM events
     WHERE (transaction_id, position) > ($1::xid8, $2::bigint) AND (transaction_id, position) <= ($3::xid8, $4::bigint)
       AND transaction_id < pg_snapshot_xmin(pg_current_snapshot()) AND ${wanted}
     ORDER BY transaction_id, position
     LIMIT $5
-  ) e ON true
-  ORDER BY e.transaction_id, e.position`;
+  ) ORDER BY held, transaction_id, position`;
 const READ = {
   name: 'read-events',
   text: read('CASE WHEN topic IS NULL THEN event_type = ANY($7::text[]) ELSE topic = ANY($6::text[]) END'),
@@ -93,11 +94,15 @@ interface CursorRow {
   position: string;
 }
 
-interface LogRow {
+interface EndRow {
   held: boolean;
-  last_transaction: string | null;
-  last_position: string;
+  /** Null where the log is empty. */
   transaction_id: string | null;
+  position: string;
+}
+
+interface LogRow {
+  transaction_id: string;
   position: string;
   event_type: string;
   order_id: string;
@@ -126,17 +131,13 @@ export function toLogEntry(event: Event): LogEntry {
 }
 
 export async function appendEntries(db: Queryable, entries: readonly LogEntry[]): Promise<void> {
-  const lines = (column: (entry: LogEntry) => string | undefined) =>
-    entries.map((entry) => column(entry) ?? '').join('\n');
-  await query(db, APPEND, [
-    lines((entry) => entry.event_id),
-    lines((entry) => entry.event_type),
-    // A key from outside may hold what no text of a database can, or a line break.
-    lines((entry) => entry.order_id.replace(/[\p{Cc}\p{Cs}]/gu, '\ufffd')),
-    lines((entry) => entry.topic),
-    lines((entry) => toJson(entry.record ?? null)),
-    lines((entry) => entry.headers && toJson(entry.headers)),
-  ]);
+  await query(db, APPEND, ENTRIES.values(entries.map(withReadableKey)));
+}
+
+/** A key from outside may hold what no text of a database can, or a line break. */
+function withReadableKey(entry: LogEntry): LogEntry {
+  const order_id = entry.order_id.replace(/[\p{Cc}\p{Cs}]/gu, '\ufffd');
+  return order_id === entry.order_id ? entry : { ...entry, order_id };
 }
 
 export async function appendEvents(db: Queryable, events: readonly Event[]): Promise<void> {
@@ -221,20 +222,18 @@ async function readStretch(
   const range = [from.transactionId, from.position, until.transactionId, until.position, limit];
   const { topics, types } = filter;
   const { rows } = await (types.size > 0
-    ? query<LogRow>(pool, READ, [...range, [...topics], [...types]])
-    : query<LogRow>(pool, READ_TOPICS, [...range, [...topics]]));
-  const [first] = rows as [LogRow];
-  const entries = first.transaction_id === null ? [] : rows.map(toEntry);
+    ? query(pool, READ, [...range, [...topics], [...types]])
+    : query(pool, READ_TOPICS, [...range, [...topics]]));
+  const [end, ...found] = rows as [EndRow, ...LogRow[]];
+  const entries = found.map(toEntry);
   const full = entries.length === limit;
   const last =
-    first.last_transaction === null
-      ? from
-      : { transactionId: first.last_transaction, position: first.last_position };
-  return { entries, to: full ? (entries.at(-1) as Entry).at : last, full, held: first.held };
+    end.transaction_id === null ? from : { transactionId: end.transaction_id, position: end.position };
+  return { entries, to: full ? (entries.at(-1) as Entry).at : last, full, held: end.held };
 }
 
 function toEntry(row: LogRow): Entry {
-  const transactionId = row.transaction_id as string;
+  const { transaction_id: transactionId } = row;
   return {
     at: { transactionId, position: row.position },
     eventType: row.event_type,

@@ -2,7 +2,8 @@
 import { addUp, allot } from '../../domain/inventory.ts';
 import type { OrderId } from '../../domain/order.ts';
 import type { Inventory, Lines, ReservationOutcome } from '../../service/inventory-ports.ts';
-import { query, toJson } from './database.ts';
+import { query } from './database.ts';
+import { lineRows } from './line-rows.ts';
 import { clientOf } from './transactions.ts';
 
 // Input: order ids. Output: those that have asked before.
@@ -25,11 +26,11 @@ const SET_STOCK = {
     FROM unnest($1::text[], $2::int[]) AS n(item_id, count) WHERE i.item_id = n.item_id`,
 };
 
-// Input: order ids, their lines and what became of them as JSON.
+// Input: order ids, their lines and what became of them.
+const ROWS = lineRows({ order_id: 'text', lines: 'jsonb', state: 'text' });
 const RESERVE = {
   name: 'insert-reservations',
-  text: `INSERT INTO reservations (order_id, lines, state)
-    SELECT order_id, lines, state FROM json_to_recordset($1::json) AS r(order_id text, lines jsonb, state text)`,
+  text: `INSERT INTO reservations (${ROWS.names}) SELECT ${ROWS.names} FROM ${ROWS.from} r`,
 };
 
 // Input: order ids. Output: what those of them had reserved whose reservation this ends.
@@ -79,7 +80,7 @@ export function postgresInventory(): Inventory {
         lines: asked.outcome === 'reserved' ? asked.lines : [],
         state: asked.outcome,
       }));
-      await query(client, RESERVE, [toJson(rows)]);
+      await query(client, RESERVE, ROWS.values(rows));
       const taken = outcomes.filter((asked) => asked.outcome === 'reserved');
       return { outcomes, low: ranLow(stock, left, taken) };
     },

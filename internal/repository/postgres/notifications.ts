@@ -4,7 +4,8 @@ import type { Customer, Notification } from '../../domain/notification.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Notifications } from '../../service/notification-ports.ts';
-import { query, toJson } from './database.ts';
+import { query } from './database.ts';
+import { lineRows } from './line-rows.ts';
 import { clientOf } from './transactions.ts';
 
 // Input: order ids. Output: whom those orders name that name anybody; most orders of a shop may name nobody.
@@ -21,14 +22,23 @@ const FIND = {
     FROM notifications WHERE order_id = ANY($1::text[]) ORDER BY created_at, order_id, template`,
 };
 
-// Input: messages as a JSON array, no two of the same order and template. A message that was sent stays as it is.
+const ROWS = lineRows({
+  order_id: 'text',
+  template: 'text',
+  state: 'text',
+  recipient: 'words',
+  variables: 'jsonb',
+  attempts: 'int',
+  error: 'words',
+  created_at: 'timestamptz',
+  sent_at: 'timestamptz',
+});
+
+// Input: messages, no two of the same order and template. A message that was sent stays as it is.
 const SAVE = {
   name: 'save-notifications',
   text: `
-    INSERT INTO notifications AS n (order_id, template, state, recipient, variables, attempts, error, created_at, sent_at)
-    SELECT order_id, template, state, recipient, variables, attempts, error, created_at, sent_at
-    FROM json_to_recordset($1::json) AS r(order_id text, template text, state text, recipient text, variables jsonb,
-      attempts int, error text, created_at timestamptz, sent_at timestamptz)
+    INSERT INTO notifications AS n (${ROWS.names}) SELECT ${ROWS.names} FROM ${ROWS.from} r
     ORDER BY order_id, template
     ON CONFLICT (order_id, template) DO UPDATE
     SET state = excluded.state, attempts = excluded.attempts, error = excluded.error, sent_at = excluded.sent_at
@@ -70,7 +80,8 @@ export function postgresNotifications(pool: pg.Pool): Notifications {
       return rows.map(toNotification);
     },
     async save(tx, notifications) {
-      if (notifications.length > 0) await query(clientOf(tx), SAVE, [toJson(notifications.map(toColumns))]);
+      if (notifications.length > 0)
+        await query(clientOf(tx), SAVE, ROWS.values(notifications.map(toColumns)));
     },
   };
 }
@@ -89,7 +100,6 @@ function toNotification(row: NotificationRow): Notification {
   };
 }
 
-/** As JSON for json_to_recordset. */
 function toColumns(notification: Notification) {
   return {
     order_id: notification.orderId,

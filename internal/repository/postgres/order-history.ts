@@ -2,22 +2,25 @@
 import type pg from 'pg';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { History } from '../../service/view-ports.ts';
-import { asTransient, query, toJson } from './database.ts';
+import { asTransient, query } from './database.ts';
 import { asUuid } from './event-ids.ts';
+import { lineRows } from './line-rows.ts';
 import { clientOf } from './transactions.ts';
 
-/*
- * Input: order ids, times, event ids, types, producers and payloads, each column as lines; JSON has no line break of its
- * own. (See append-events in event-log.ts for why.) An empty text is no line, and so would be null.
- */
+const ENTRIES = lineRows({
+  order_id: 'words',
+  at: 'timestamptz',
+  event_id: 'uuid',
+  event_type: 'text',
+  producer: 'words',
+  payload: 'json',
+});
+
+// Input: entries; one that is there stays as it is.
 const APPEND = {
   name: 'append-history',
   text: `
-    INSERT INTO order_history (order_id, at, event_id, event_type, producer, payload)
-    SELECT coalesce(order_id, ''), at, event_id, event_type, coalesce(producer, ''), payload
-    FROM unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n')::timestamptz[], string_to_array($3, E'\\n')::uuid[],
-      string_to_array($4, E'\\n'), string_to_array($5, E'\\n'), string_to_array($6, E'\\n')::json[])
-      AS r(order_id, at, event_id, event_type, producer, payload)
+    INSERT INTO order_history (${ENTRIES.names}) SELECT ${ENTRIES.names} FROM ${ENTRIES.from} e
     ON CONFLICT DO NOTHING`,
 };
 
@@ -50,15 +53,15 @@ interface HistoryRow {
 export function postgresHistory(pool: pg.Pool): History {
   return {
     async append(tx, events) {
-      const lines = (column: (event: (typeof events)[number]) => string) => events.map(column).join('\n');
-      await query(clientOf(tx), APPEND, [
-        lines(({ orderId }) => orderId.replace(/[\p{Cc}\p{Cs}]/gu, '\ufffd')),
-        lines(({ occurredAt }) => occurredAt),
-        lines(({ eventId }) => asUuid(eventId)),
-        lines(({ eventType }) => eventType),
-        lines(({ producer }) => producer.replace(/[\p{Cc}\p{Cs}]/gu, '\ufffd').slice(0, 64)),
-        lines(({ payload }) => toJson(payload)),
-      ]);
+      const entries = events.map((event) => ({
+        order_id: event.orderId,
+        at: event.occurredAt,
+        event_id: asUuid(event.eventId),
+        event_type: event.eventType,
+        producer: event.producer.slice(0, 64),
+        payload: event.payload,
+      }));
+      await query(clientOf(tx), APPEND, ENTRIES.values(entries));
     },
     async of(orderId, limit) {
       const { rows } = await query<HistoryRow>(pool, OF_ORDER, [orderId, limit]);

@@ -52,7 +52,30 @@ export function toOrder(row: OrderRow): Order {
   } as Order;
 }
 
-/** The columns that a change of the order may touch, as JSON for json_to_recordset. */
+/** The columns that a change of the order may touch. */
+export const CHANGED_COLUMNS = {
+  order_id: 'text',
+  status: 'text',
+  reason: 'words',
+  scheduled_at: 'timestamptz',
+  due_at: 'timestamptz',
+  updated_at: 'timestamptz',
+  version: 'int',
+  timeline: 'jsonb',
+} as const;
+
+export const PLACED_COLUMNS = {
+  ...CHANGED_COLUMNS,
+  customer_id: 'words',
+  customer_name: 'words',
+  restaurant_id: 'words',
+  total_amount: 'numeric',
+  currency: 'text',
+  content: 'jsonb',
+  created_at: 'timestamptz',
+  fingerprint: 'text',
+} as const;
+
 export function toChangedColumns(order: Order) {
   return {
     order_id: order.id,
@@ -66,7 +89,6 @@ export function toChangedColumns(order: Order) {
   };
 }
 
-/** Every column, as JSON for json_to_recordset. */
 export function toColumns(order: Order, fingerprint: string) {
   // Placing is the hot path, and a spread costs more there than all the rest of this.
   return Object.assign(toChangedColumns(order), {

@@ -4,35 +4,40 @@ import { TiffinError } from '../../domain/errors.ts';
 import { isFinal, ORDER_STATUSES, type OrderId } from '../../domain/order.ts';
 import type { OrderStore, Placement, PlacementOutcome, Waiting } from '../../service/ports.ts';
 import { answerColumn, ONE_ANSWER, recallAnswer, rememberAnswer } from './answers.ts';
-import { isUniqueViolation, query, toJson } from './database.ts';
+import { isUniqueViolation, query } from './database.ts';
 import { toLogEntry } from './event-log.ts';
 import { knownOrders } from './known-orders.ts';
-import { ORDER_COLUMNS, type OrderRow, toColumns, toOrder } from './order-rows.ts';
+import { lineRows } from './line-rows.ts';
+import { ORDER_COLUMNS, type OrderRow, PLACED_COLUMNS, toColumns, toOrder } from './order-rows.ts';
 
 const WAITING_PAGE = 10_000;
 
+const ORDER_NAMES = Object.keys(PLACED_COLUMNS).join(', ');
+const PLACEMENTS = lineRows({
+  ...PLACED_COLUMNS,
+  event_id: 'uuid',
+  event_type: 'text',
+  record: 'json',
+  principal: 'words',
+  operation: 'words',
+  key: 'words',
+  answer: 'json',
+});
+
 /*
- * Input: placements as a JSON array. Output: the ids that were stored. Order, event and answer are one statement and so
- * one transaction. A placement whose idempotency key or order id is known already stores nothing.
+ * Input: placements. Output: the ids that were stored. Order, event and answer are one statement and so one
+ * transaction. A placement whose idempotency key or order id is known already stores nothing.
  */
 const PLACE = {
   name: 'place-orders',
   text: `
     WITH input AS (
-      SELECT * FROM json_to_recordset($1::json) AS r(
-        order_id text, customer_id text, customer_name text, restaurant_id text, status text, total_amount numeric,
-        currency text, content jsonb, scheduled_at timestamptz, due_at timestamptz, created_at timestamptz,
-        updated_at timestamptz, version int, timeline jsonb, fingerprint text,
-        event_id uuid, event_type text, record json, principal text, operation text, key text, answer json)
+      SELECT * FROM ${PLACEMENTS.from} r
     ), fresh AS (
       SELECT * FROM input i WHERE i.key IS NULL OR NOT EXISTS (
         SELECT FROM idempotency_keys k WHERE (k.principal, k.operation, k.key) = (i.principal, i.operation, i.key))
     ), placed AS (
-      INSERT INTO orders (order_id, customer_id, customer_name, restaurant_id, status, total_amount, currency, content,
-        scheduled_at, due_at, created_at, updated_at, version, timeline, fingerprint)
-      SELECT order_id, customer_id, customer_name, restaurant_id, status, total_amount, currency, content,
-        scheduled_at, due_at, created_at, updated_at, version, timeline, fingerprint
-      FROM fresh ORDER BY order_id
+      INSERT INTO orders (${ORDER_NAMES}) SELECT ${ORDER_NAMES} FROM fresh ORDER BY order_id
       ON CONFLICT (order_id) DO NOTHING
       RETURNING order_id
     ), logged AS (
@@ -99,7 +104,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = 
         answer: answer && answerColumn(answer),
       });
     });
-    const stored = await query<{ order_id: string }>(pool, PLACE, [toJson(rows)]);
+    const stored = await query<{ order_id: string }>(pool, PLACE, PLACEMENTS.values(rows));
     if (stored.rows.length > 0) onAppend();
     const ids = new Set(stored.rows.map((row) => row.order_id));
     known.keep(placements.flatMap(({ order }) => (ids.has(order.id) ? [order] : [])));

@@ -5,7 +5,8 @@ import type { OrderId } from '../../domain/order.ts';
 import type { Payment, PaymentState } from '../../domain/payment.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Payments } from '../../service/payment-ports.ts';
-import { query, toJson } from './database.ts';
+import { query } from './database.ts';
+import { lineRows } from './line-rows.ts';
 import { clientOf } from './transactions.ts';
 
 interface PaymentRow {
@@ -28,8 +29,25 @@ interface PaymentRow {
   refunded_at: Date | null;
 }
 
-const COLUMNS = `order_id, currency, state, version, requested, authorized, captured, refunded, authorization_id,
-  reason, attempts, requested_at, authorized_at, captured_at, voided_at, refunded_at`;
+const ROWS = lineRows({
+  order_id: 'text',
+  currency: 'text',
+  state: 'text',
+  version: 'int',
+  requested: 'numeric',
+  authorized: 'numeric',
+  captured: 'numeric',
+  refunded: 'numeric',
+  authorization_id: 'words',
+  reason: 'words',
+  attempts: 'int',
+  requested_at: 'timestamptz',
+  authorized_at: 'timestamptz',
+  captured_at: 'timestamptz',
+  voided_at: 'timestamptz',
+  refunded_at: 'timestamptz',
+});
+const COLUMNS = ROWS.names;
 
 // Input: order ids. Output: the payments of those that have one.
 const FIND = {
@@ -43,15 +61,12 @@ const LOCK = {
   text: `SELECT ${COLUMNS} FROM payments WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR UPDATE`,
 };
 
-// Input: payments as a JSON array, one for an order. What was asked for never changes, nor when.
+// Input: payments, one for an order. What was asked for never changes, nor when.
 const SAVE = {
   name: 'save-payments',
   text: `
     INSERT INTO payments (${COLUMNS})
-    SELECT ${COLUMNS} FROM json_to_recordset($1::json) AS r(order_id text, currency text, state text, version int,
-      requested numeric, authorized numeric, captured numeric, refunded numeric, authorization_id text, reason text,
-      attempts int, requested_at timestamptz, authorized_at timestamptz, captured_at timestamptz,
-      voided_at timestamptz, refunded_at timestamptz)
+    SELECT ${COLUMNS} FROM ${ROWS.from} r
     ON CONFLICT (order_id) DO UPDATE
     SET state = excluded.state, version = excluded.version, authorized = excluded.authorized,
         captured = excluded.captured, refunded = excluded.refunded, authorization_id = excluded.authorization_id,
@@ -68,7 +83,7 @@ export function postgresPayments(pool: pg.Pool): Payments {
       return byOrder(await query<PaymentRow>(clientOf(tx), LOCK, [orderIds]));
     },
     async save(tx, payments) {
-      if (payments.length > 0) await query(clientOf(tx), SAVE, [toJson(payments.map(toColumns))]);
+      if (payments.length > 0) await query(clientOf(tx), SAVE, ROWS.values(payments.map(toColumns)));
     },
   };
 }
@@ -99,7 +114,6 @@ function toPayment(row: PaymentRow): Payment {
   };
 }
 
-/** As JSON for json_to_recordset. */
 function toColumns(payment: Payment) {
   const time = (at: number | undefined) => (at === undefined ? undefined : toRfc3339(at));
   return {

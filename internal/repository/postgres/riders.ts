@@ -3,7 +3,8 @@ import type pg from 'pg';
 import type { Rider } from '../../domain/delivery.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Riders } from '../../service/delivery-ports.ts';
-import { query, toJson } from './database.ts';
+import { query } from './database.ts';
+import { lineRows } from './line-rows.ts';
 import { clientOf } from './transactions.ts';
 
 interface RiderRow {
@@ -62,15 +63,17 @@ const MOVE = {
     SELECT rider_id FROM riders WHERE rider_id = $1`,
 };
 
-// Input: riders and how many places to take of each, as a JSON array; whether regardless of duty and room. Output: what was
+const WANTED = lineRows({ rider_id: 'words', places: 'int' });
+
+// Input: riders and how many places to take of each; whether regardless of duty and room. Output: what was
 // taken. The lock sees the row as it is by then, so two who want the last place get it one after the other, and once.
 const TAKE = {
   name: 'take-places',
   text: `
     WITH free AS (
-      SELECT r.rider_id, CASE WHEN $2 THEN w.places ELSE least(w.places, r.capacity - r.carrying) END AS places
-      FROM riders r JOIN json_to_recordset($1::json) AS w(rider_id text, places int) USING (rider_id)
-      WHERE $2 OR (r.is_on_duty AND r.carrying < r.capacity)
+      SELECT r.rider_id, CASE WHEN $3 THEN w.places ELSE least(w.places, r.capacity - r.carrying) END AS places
+      FROM riders r JOIN ${WANTED.from} w USING (rider_id)
+      WHERE $3 OR (r.is_on_duty AND r.carrying < r.capacity)
       ORDER BY r.rider_id FOR UPDATE OF r
     )
     UPDATE riders r SET carrying = r.carrying + free.places FROM free WHERE r.rider_id = free.rider_id
@@ -123,7 +126,7 @@ export function postgresRiders(pool: pg.Pool): Riders {
       if (wanted.size === 0) return new Map();
       const places = [...wanted].map(([rider_id, places]) => ({ rider_id, places }));
       const { rows } = await query<{ rider_id: string; places: number }>(clientOf(tx), TAKE, [
-        toJson(places),
+        ...WANTED.values(places),
         regardless,
       ]);
       return new Map(rows.map(({ rider_id, places }) => [rider_id, places]));

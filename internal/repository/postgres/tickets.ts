@@ -3,23 +3,32 @@ import type pg from 'pg';
 import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Ticket, Tickets } from '../../service/restaurant-ports.ts';
-import { query, toJson } from './database.ts';
+import { query } from './database.ts';
+import { lineRows } from './line-rows.ts';
 import { clientOf } from './transactions.ts';
 
-const COLUMNS =
-  'order_id, restaurant_id, state, opened_at, answered_at, estimated_ready_at, reason, closed_at';
+const ROWS = lineRows({
+  order_id: 'text',
+  restaurant_id: 'words',
+  state: 'text',
+  opened_at: 'timestamptz',
+  answered_at: 'timestamptz',
+  estimated_ready_at: 'timestamptz',
+  reason: 'words',
+  closed_at: 'timestamptz',
+});
+const COLUMNS = ROWS.names;
 
 const LOCK = {
   name: 'lock-tickets',
   text: `SELECT ${COLUMNS} FROM tickets WHERE order_id = ANY($1::text[]) ORDER BY order_id FOR UPDATE`,
 };
 
-// Input: tickets as a JSON array; those that are there are changed.
+// Input: tickets; those that are there are changed.
 const SAVE = {
   name: 'save-tickets',
   text: `INSERT INTO tickets (${COLUMNS})
-    SELECT ${COLUMNS} FROM json_to_recordset($1::json) AS r(order_id text, restaurant_id text, state text, opened_at timestamptz,
-      answered_at timestamptz, estimated_ready_at timestamptz, reason text, closed_at timestamptz)
+    SELECT ${COLUMNS} FROM ${ROWS.from} r
     ON CONFLICT (order_id) DO UPDATE SET state = excluded.state, answered_at = excluded.answered_at,
       estimated_ready_at = excluded.estimated_ready_at, reason = excluded.reason, closed_at = excluded.closed_at`,
 };
@@ -49,7 +58,7 @@ export function postgresTickets(pool: pg.Pool): Tickets {
       return new Map(rows.map((row) => [row.order_id, toTicket(row)]));
     },
     async save(tx, tickets) {
-      if (tickets.length > 0) await query(clientOf(tx), SAVE, [toJson(tickets.map(toRow))]);
+      if (tickets.length > 0) await query(clientOf(tx), SAVE, ROWS.values(tickets.map(toRow)));
     },
     async listOpen(restaurantId, { limit, after }) {
       const from = after ? new Date(after.openedAt) : '-infinity';

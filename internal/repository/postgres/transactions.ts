@@ -12,22 +12,24 @@ import type {
   Transactions,
 } from '../../service/ports.ts';
 import { ONE_ANSWER, recallAnswer, rememberAnswer } from './answers.ts';
-import { asTransient, isUniqueViolation, query, toJson } from './database.ts';
+import { asTransient, isUniqueViolation, query } from './database.ts';
 import { bury, removeLetter } from './dead-letters.ts';
 import { asUuid } from './event-ids.ts';
 import { appendEvents, MOVE_CURSOR } from './event-log.ts';
 import { type KnownOrders, knownOrders } from './known-orders.ts';
-import { toChangedColumns } from './order-rows.ts';
+import { lineRows } from './line-rows.ts';
+import { CHANGED_COLUMNS, toChangedColumns } from './order-rows.ts';
 
-// Input: the changed columns of each order, as a JSON array.
+const CHANGED_ROWS = lineRows(CHANGED_COLUMNS);
+
+// Input: the changed columns of each order.
 const SAVE_ORDERS = {
   name: 'save-orders',
   text: `
     UPDATE orders o
     SET status = r.status, reason = r.reason, scheduled_at = r.scheduled_at, due_at = r.due_at,
         updated_at = r.updated_at, version = r.version, timeline = r.timeline
-    FROM json_to_recordset($1::json) AS r(order_id text, status text, reason text, scheduled_at timestamptz,
-      due_at timestamptz, updated_at timestamptz, version int, timeline jsonb)
+    FROM ${CHANGED_ROWS.from} r
     WHERE o.order_id = r.order_id`,
 };
 
@@ -107,7 +109,7 @@ function transaction(
     },
     async saveOrders(orders: readonly Order[]) {
       if (orders.length === 0) return;
-      await query(client, SAVE_ORDERS, [toJson(orders.map(toChangedColumns))]);
+      await query(client, SAVE_ORDERS, CHANGED_ROWS.values(orders.map(toChangedColumns)));
       for (const order of orders) seen.set(order.id, order);
     },
     async appendEvents(events: readonly Event[]) {
