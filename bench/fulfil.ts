@@ -35,7 +35,7 @@ interface Program {
 async function start(env: Record<string, string>, services: readonly string[]): Promise<Program> {
   const child = spawn(
     process.execPath,
-    ['--max-semi-space-size=64', '--import', 'tsx', 'cmd/tiffin.ts', ...services],
+    ['--max-semi-space-size=64', '--v8-pool-size=1', '--import', 'tsx', 'cmd/tiffin.ts', ...services],
     {
       cwd: ROOT,
       env: { PATH: process.env.PATH, PORT: '0', LOG_FORMAT: 'json', LOG_LEVEL: 'info', ...env },

@@ -32,7 +32,7 @@ interface Server {
 async function startServer(kind: string, env: Record<string, string>): Promise<Server> {
   const child = fork(fileURLToPath(new URL('./place-server.ts', import.meta.url)), [kind], {
     // As `npm start` runs it; the bare server too.
-    execArgv: ['--max-semi-space-size=64', '--import', 'tsx'],
+    execArgv: ['--max-semi-space-size=64', '--v8-pool-size=1', '--import', 'tsx'],
     env: { ...process.env, ...env },
   });
   const ended = once(child, 'exit').then(() => Promise.reject(new Error(`the ${kind} server ended`)));
