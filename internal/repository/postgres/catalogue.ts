@@ -33,11 +33,37 @@ const ADD_ITEM = {
     INSERT INTO inventory_items (item_id, stock_count, threshold_qty) SELECT item_id, $6, $7 FROM item RETURNING item_id`,
 };
 
-interface FoundRow {
-  kind: 'restaurant' | 'item' | 'stock';
-  id: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a row as JSON, of one of three tables
-  found: any;
+/** A row of its table as JSON: a time is text, NUMERIC a number. */
+type FoundRow = { id: string } & (
+  | { kind: 'restaurant'; found: RestaurantRow }
+  | { kind: 'item'; found: MenuItemRow }
+  | { kind: 'stock'; found: StockRow }
+);
+
+interface RestaurantRow {
+  restaurant_id: string;
+  name: string;
+  is_active: boolean;
+  acceptance: Restaurant['acceptance'];
+  address: string;
+  preparation_s: number;
+  latitude: number | null;
+  longitude: number | null;
+}
+
+interface MenuItemRow {
+  item_id: string;
+  restaurant_id: string;
+  name: string;
+  price: number;
+  is_active: boolean;
+}
+
+interface StockRow {
+  item_id: string;
+  stock_count: number;
+  threshold_qty: number;
+  updated_at: string;
 }
 
 type Ids = Parameters<Catalogue['look']>[0];
@@ -84,30 +110,32 @@ async function look(db: Queryable, asked: readonly Ids[]) {
   return found;
 }
 
-function toRestaurant(row: FoundRow['found']): Restaurant {
+function toRestaurant(row: RestaurantRow): Restaurant {
   return {
     id: row.restaurant_id,
     name: row.name,
     isActive: row.is_active,
     acceptance: row.acceptance,
     address: row.address,
-    ...(row.latitude === null ? {} : { location: { latitude: row.latitude, longitude: row.longitude } }),
+    ...(row.latitude === null || row.longitude === null
+      ? {}
+      : { location: { latitude: row.latitude, longitude: row.longitude } }),
     preparationS: row.preparation_s,
   };
 }
 
-function toMenuItem(row: FoundRow['found']): MenuItem {
+function toMenuItem(row: MenuItemRow): MenuItem {
   return {
     id: row.item_id,
     restaurantId: row.restaurant_id,
     name: row.name,
-    // NUMERIC comes as a JSON number with two decimals.
+    // It has two decimals.
     priceMinor: Math.round(row.price * 100),
     isActive: row.is_active,
   };
 }
 
-function toStock(row: FoundRow['found']): Stock {
+function toStock(row: StockRow): Stock {
   return {
     itemId: row.item_id,
     stockCount: row.stock_count,
