@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { OrderId } from '../internal/domain/order.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
-import type { Waiting } from '../internal/service/ports.ts';
+import type { Waiting } from '../internal/service/scheduling/ports.ts';
 import type { BenchServers } from './servers.ts';
 
 const BATCH = 1_000;

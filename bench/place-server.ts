@@ -7,8 +7,8 @@ import { readConfig } from '../cmd/config.ts';
 import { run } from '../cmd/run.ts';
 import { orderService } from '../cmd/services/order-service.ts';
 import { type Service, type Wiring, wire } from '../cmd/wire.ts';
-import { orderPlacer } from '../internal/service/place-order.ts';
-import { orderRoutes } from '../internal/transport/http/order-routes.ts';
+import { orderPlacer } from '../internal/service/orders/place-order.ts';
+import { orderRoutes } from '../internal/transport/http/routes/orders/order-routes.ts';
 import { createLogger } from '../internal/transport/telemetry/logger.ts';
 
 /** Koa alone: parses the same JSON and answers 201 with as many bytes. */

@@ -7,7 +7,7 @@ import { schedulerWorker } from '../cmd/services/scheduler-worker.ts';
 import { wire } from '../cmd/wire.ts';
 import type { OrderId } from '../internal/domain/order.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
-import type { Waiting } from '../internal/service/ports.ts';
+import type { Waiting } from '../internal/service/scheduling/ports.ts';
 import { insertWaiting } from './orders.ts';
 import { installPeers, runPeer } from './peers.ts';
 import { median } from './percentiles.ts';

@@ -2,13 +2,13 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { subscriptionOf } from '../internal/service/consume.ts';
 import { startLoop } from '../internal/service/loop.ts';
-import { replayLetters } from '../internal/service/replay-letters.ts';
+import { subscriptionOf } from '../internal/service/stream/consume.ts';
+import { replayLetters } from '../internal/service/stream/replay-letters.ts';
 import { httpApp } from '../internal/transport/http/app.ts';
-import { docRoutes } from '../internal/transport/http/doc-routes.ts';
-import { type Check, opsRoutes } from '../internal/transport/http/ops-routes.ts';
 import { routerOf } from '../internal/transport/http/route.ts';
+import { docRoutes } from '../internal/transport/http/routes/operations/doc-routes.ts';
+import { type Check, opsRoutes } from '../internal/transport/http/routes/operations/ops-routes.ts';
 import type { Service, Wiring } from './wire.ts';
 
 const REPLAY_EVERY_MS = 2_000;

@@ -1,32 +1,34 @@
 /** The composition root: what every service is made of, from the configuration, in one straight line. */
 import { randomFillSync } from 'node:crypto';
 import { v7 } from 'uuid';
-import { postgresCatalogue } from '../internal/repository/postgres/catalogue.ts';
-import { consumerDelays } from '../internal/repository/postgres/consumer-delays.ts';
 import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
-import { postgresDeadLetters } from '../internal/repository/postgres/dead-letters.ts';
-import { postgresDeliveries } from '../internal/repository/postgres/deliveries.ts';
-import { postgresEventLog } from '../internal/repository/postgres/event-log.ts';
-import { postgresInventory } from '../internal/repository/postgres/inventory.ts';
-import { knownOrders } from '../internal/repository/postgres/known-orders.ts';
-import { postgresNotifications } from '../internal/repository/postgres/notifications.ts';
-import { postgresHistory } from '../internal/repository/postgres/order-history.ts';
-import { postgresOrderStore } from '../internal/repository/postgres/order-store.ts';
-import { postgresPayments } from '../internal/repository/postgres/payments.ts';
-import { postgresRiders } from '../internal/repository/postgres/riders.ts';
-import { postgresSchedulerSwitch } from '../internal/repository/postgres/scheduler-switch.ts';
-import { seedCatalogue } from '../internal/repository/postgres/seeds.ts';
-import { postgresTickets } from '../internal/repository/postgres/tickets.ts';
-import { postgresTimers } from '../internal/repository/postgres/timers.ts';
+import { postgresDeliveries } from '../internal/repository/postgres/delivery/deliveries.ts';
+import { postgresRiders } from '../internal/repository/postgres/delivery/riders.ts';
+import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
+import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.ts';
+import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
+import { postgresNotifications } from '../internal/repository/postgres/notifications/notifications.ts';
+import { knownOrders } from '../internal/repository/postgres/orders/order-cache.ts';
+import { postgresOrderStore } from '../internal/repository/postgres/orders/order-store.ts';
+import { postgresPayments } from '../internal/repository/postgres/payments/payments.ts';
+import { postgresTickets } from '../internal/repository/postgres/restaurants/tickets.ts';
+import { postgresOrderSchedule } from '../internal/repository/postgres/scheduling/order-schedule.ts';
+import { postgresSchedulerSwitch } from '../internal/repository/postgres/scheduling/scheduler-switch.ts';
+import { postgresTimers } from '../internal/repository/postgres/scheduling/timers.ts';
+import { consumerDelays } from '../internal/repository/postgres/stream/consumer-delays.ts';
+import { postgresDeadLetters } from '../internal/repository/postgres/stream/dead-letters.ts';
+import { postgresEventLog } from '../internal/repository/postgres/stream/event-log.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
-import { postgresViewSource } from '../internal/repository/postgres/view-source.ts';
+import { postgresHistory } from '../internal/repository/postgres/views/order-history.ts';
+import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
 import { openRedis } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
 import { redisOrderViews, redisViewListener } from '../internal/repository/redis/order-views.ts';
-import type { AnyConsumer } from '../internal/service/consume.ts';
 import { deriveId } from '../internal/service/derive-id.ts';
 import type { Loop } from '../internal/service/loop.ts';
-import type { EventBus, Log } from '../internal/service/ports.ts';
+import type { Log } from '../internal/service/ports.ts';
+import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
+import type { EventBus } from '../internal/service/stream/ports.ts';
 import { kafkaBus } from '../internal/transport/events/kafka-bus.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
 import { type Authenticate, jwtAuth, noAuth } from '../internal/transport/http/auth.ts';
@@ -94,6 +96,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     kafka,
     bus,
     orders: postgresOrderStore(pool, () => eventLog.signal(), known),
+    orderSchedule: postgresOrderSchedule(pool),
     catalogue: postgresCatalogue(pool),
     inventory: postgresInventory(),
     payments: postgresPayments(pool),

@@ -1,7 +1,7 @@
 /** What the documents on events say in words: who announces an event and when, and whom a topic is for. */
 import { readdir } from 'node:fs/promises';
 import type { EventType } from '../../internal/domain/events.ts';
-import type { AnyConsumer } from '../../internal/service/consume.ts';
+import type { AnyConsumer } from '../../internal/service/stream/consumer.ts';
 
 export interface Origin {
   /** The services that announce it; none where it comes from outside. */
@@ -72,7 +72,8 @@ export async function allConsumers(): Promise<AnyConsumer[]> {
   // A consumer's name, topics and types do not depend on what it works with.
   const anything = { timeZone: 'UTC' };
   const consumers: AnyConsumer[] = [];
-  for (const file of (await readdir(SERVICE_DIR)).filter((name) => /(?<!\.test)\.ts$/.test(name)).sort()) {
+  const files = await readdir(SERVICE_DIR, { recursive: true });
+  for (const file of files.filter((name) => /(?<!\.test)\.ts$/.test(name)).sort()) {
     const module: Record<string, unknown> = await import(new URL(file, SERVICE_DIR).href);
     for (const [name, make] of Object.entries(module)) {
       if (name.endsWith('Consumer') && typeof make === 'function') consumers.push(make(anything, anything));

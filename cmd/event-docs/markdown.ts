@@ -7,7 +7,7 @@ import {
   TOPICS,
   typesOn,
 } from '../../internal/domain/topics.ts';
-import type { AnyConsumer } from '../../internal/service/consume.ts';
+import type { AnyConsumer } from '../../internal/service/stream/consumer.ts';
 import { ORIGINS } from './catalogue.ts';
 import { flatFields, type Schema, schemaOf } from './samples.ts';
 

@@ -1,11 +1,11 @@
 /** delivery-service finds riders for orders, follows them to the door, and says when that will be. */
 import type { EtaRules } from '../../internal/domain/eta.ts';
 import type { MatchingRules } from '../../internal/domain/matching.ts';
-import { assignmentsConsumer } from '../../internal/service/accept-assignments.ts';
-import { matchConsumer, requestConsumer } from '../../internal/service/assign-rider.ts';
-import { etaConsumer } from '../../internal/service/refresh-eta.ts';
-import { releaseConsumer } from '../../internal/service/track-delivery.ts';
-import { riderRoutes } from '../../internal/transport/http/rider-routes.ts';
+import { assignmentsConsumer } from '../../internal/service/delivery/accept-assignments.ts';
+import { matchConsumer, requestConsumer } from '../../internal/service/delivery/assign-rider.ts';
+import { etaConsumer } from '../../internal/service/delivery/refresh-eta.ts';
+import { releaseConsumer } from '../../internal/service/delivery/track-delivery.ts';
+import { riderRoutes } from '../../internal/transport/http/routes/delivery/rider-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 /** Of riders on two wheels in a city: 20 km/h with all stops. */

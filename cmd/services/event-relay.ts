@@ -1,6 +1,6 @@
 /** event-relay sends the event log on to Kafka, where there is one, and prunes what everyone has read. */
 import { startLoop } from '../../internal/service/loop.ts';
-import { relayEvents } from '../../internal/service/relay-events.ts';
+import { relayEvents } from '../../internal/service/stream/relay-events.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 const HOUR_MS = 3_600_000;

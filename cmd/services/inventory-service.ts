@@ -1,6 +1,6 @@
 /** inventory-service puts aside what orders need, gives back what they no longer do, and keeps catalogue and stock. */
-import { releaseConsumer, reserveConsumer } from '../../internal/service/reserve-inventory.ts';
-import { catalogueRoutes } from '../../internal/transport/http/catalogue-routes.ts';
+import { releaseConsumer, reserveConsumer } from '../../internal/service/inventory/reserve-inventory.ts';
+import { catalogueRoutes } from '../../internal/transport/http/routes/inventory/catalogue-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function inventoryService(wiring: Wiring): Service {

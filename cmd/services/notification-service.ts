@@ -1,5 +1,5 @@
 /** notification-service tells customers what becomes of their orders. */
-import { notifyConsumer, retryConsumer } from '../../internal/service/notify-customers.ts';
+import { notifyConsumer, retryConsumer } from '../../internal/service/notifications/notify-customers.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function notificationService(wiring: Wiring): Service {

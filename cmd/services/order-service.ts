@@ -1,9 +1,9 @@
 /** order-service takes orders, in every dialect: it places, shows, lists, cancels and reschedules them. */
-import { orderPlacer } from '../../internal/service/place-order.ts';
-import { validatedOrdersConsumer } from '../../internal/service/place-validated.ts';
-import { foodOrderingRoutes } from '../../internal/transport/http/food-ordering-routes.ts';
-import { orderRoutes } from '../../internal/transport/http/order-routes.ts';
-import { outboxRoutes } from '../../internal/transport/http/outbox-routes.ts';
+import { orderPlacer } from '../../internal/service/orders/place-order.ts';
+import { validatedOrdersConsumer } from '../../internal/service/orders/place-validated.ts';
+import { foodOrderingRoutes } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
+import { orderRoutes } from '../../internal/transport/http/routes/orders/order-routes.ts';
+import { outboxRoutes } from '../../internal/transport/http/routes/orders/outbox-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function orderService(wiring: Wiring): Service {

@@ -1,6 +1,6 @@
 /** payment-service has the money of orders authorized, captured, voided and refunded, and shows it. */
-import { settleConsumer } from '../../internal/service/settle-payments.ts';
-import { paymentRoutes } from '../../internal/transport/http/payment-routes.ts';
+import { settleConsumer } from '../../internal/service/payments/settle-payments.ts';
+import { paymentRoutes } from '../../internal/transport/http/routes/payments/payment-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function paymentService(wiring: Wiring): Service {

@@ -1,7 +1,11 @@
 /** processing-service carries orders on once they are ready, to their end. */
-import { confirmConsumer } from '../../internal/service/confirm-orders.ts';
-import { deadlineConsumer } from '../../internal/service/expire-deadlines.ts';
-import { completeConsumer, type OrderLogic, startConsumer } from '../../internal/service/process-order.ts';
+import { confirmConsumer } from '../../internal/service/orders/confirm-orders.ts';
+import { deadlineConsumer } from '../../internal/service/orders/expire-deadlines.ts';
+import {
+  completeConsumer,
+  type OrderLogic,
+  startConsumer,
+} from '../../internal/service/orders/process-order.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function processingService(wiring: Wiring, logic?: OrderLogic): Service {

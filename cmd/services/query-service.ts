@@ -1,12 +1,12 @@
 /** query-service shows orders as they are and as they were, and what could not be handled. */
 import { statusOf } from '../../internal/repository/redis/order-views.ts';
 import { startLoop } from '../../internal/service/loop.ts';
-import { historyConsumer, viewsConsumer } from '../../internal/service/project-views.ts';
-import { deadLetterRoutes } from '../../internal/transport/http/dead-letter-routes.ts';
-import { foodOrderView } from '../../internal/transport/http/food-ordering-routes.ts';
-import { liveStreams } from '../../internal/transport/http/live-stream.ts';
-import { pageRoutes } from '../../internal/transport/http/page-routes.ts';
-import { uiRoutes } from '../../internal/transport/http/ui-routes.ts';
+import { historyConsumer, viewsConsumer } from '../../internal/service/views/project-views.ts';
+import { foodOrderView } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
+import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
+import { liveStreams } from '../../internal/transport/http/routes/views/live-stream.ts';
+import { pageRoutes } from '../../internal/transport/http/routes/views/page-routes.ts';
+import { uiRoutes } from '../../internal/transport/http/routes/views/ui-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 const MOST_STREAMS = 1_000;

@@ -1,7 +1,7 @@
 /** restaurant-service keeps the tickets of kitchens, and takes their answers. */
-import { foreignAnswersConsumer } from '../../internal/service/answer-ticket.ts';
-import { followConsumer, openConsumer } from '../../internal/service/keep-tickets.ts';
-import { restaurantRoutes } from '../../internal/transport/http/restaurant-routes.ts';
+import { foreignAnswersConsumer } from '../../internal/service/restaurants/answer-ticket.ts';
+import { followConsumer, openConsumer } from '../../internal/service/restaurants/keep-tickets.ts';
+import { restaurantRoutes } from '../../internal/transport/http/routes/restaurants/restaurant-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function restaurantService(wiring: Wiring): Service {

@@ -1,9 +1,10 @@
 /** scheduler-worker keeps the orders that wait for their time and sends each off at its millisecond. */
-import { dispatcher } from '../../internal/service/dispatch-due.ts';
+
 import { type Loop, startLoop } from '../../internal/service/loop.ts';
-import { reconciler } from '../../internal/service/reconcile-queue.ts';
-import { scheduleConsumer } from '../../internal/service/schedule-orders.ts';
-import { schedulerRoutes } from '../../internal/transport/http/scheduler-routes.ts';
+import { dispatcher } from '../../internal/service/scheduling/dispatch-due.ts';
+import { reconciler } from '../../internal/service/scheduling/reconcile-queue.ts';
+import { scheduleConsumer } from '../../internal/service/scheduling/schedule-orders.ts';
+import { schedulerRoutes } from '../../internal/transport/http/routes/scheduling/scheduler-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function schedulerWorker(wiring: Wiring): Service {

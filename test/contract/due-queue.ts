@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
 import type { TimerKind } from '../../internal/domain/schedule.ts';
-import type { Waiting } from '../../internal/service/ports.ts';
-import type { Claim, DueQueue } from '../../internal/service/scheduler-ports.ts';
+import type { Claim, DueQueue, Waiting } from '../../internal/service/scheduling/ports.ts';
 
 export interface QueueHarness {
   /** A queue that no other test uses, empty and running. */

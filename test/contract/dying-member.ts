@@ -1,5 +1,5 @@
 /** A program that consumes as a member of a group and kills itself in the middle of its work, at the moment named. */
-import { subscriptionOf } from '../../internal/service/consume.ts';
+import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import { countingConsumer, openMember, type StreamAddress } from './stream-member.ts';
 
 export interface Death {

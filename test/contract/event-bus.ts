@@ -7,9 +7,9 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { TiffinError } from '../../internal/domain/errors.ts';
-import { subscriptionOf } from '../../internal/service/consume.ts';
-import type { Delivery, Subscription } from '../../internal/service/ports.ts';
-import { replayLetters } from '../../internal/service/replay-letters.ts';
+import { subscriptionOf } from '../../internal/service/stream/consume.ts';
+import type { Delivery, Subscription } from '../../internal/service/stream/ports.ts';
+import { replayLetters } from '../../internal/service/stream/replay-letters.ts';
 import { until } from '../support/until.ts';
 import type { Death } from './dying-member.ts';
 import {

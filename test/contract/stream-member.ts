@@ -4,13 +4,18 @@ import type pg from 'pg';
 import type { EventOf } from '../../internal/domain/events.ts';
 import { ALL_TOPICS } from '../../internal/domain/topics.ts';
 import { openPool } from '../../internal/repository/postgres/database.ts';
-import { postgresDeadLetters } from '../../internal/repository/postgres/dead-letters.ts';
-import { type PostgresEventLog, postgresEventLog } from '../../internal/repository/postgres/event-log.ts';
+import { postgresDeadLetters } from '../../internal/repository/postgres/stream/dead-letters.ts';
+import {
+  type PostgresEventLog,
+  postgresEventLog,
+} from '../../internal/repository/postgres/stream/event-log.ts';
 import { postgresTransactions } from '../../internal/repository/postgres/transactions.ts';
-import type { ConsumeDeps, Consumer } from '../../internal/service/consume.ts';
 import { startLoop } from '../../internal/service/loop.ts';
-import type { EventBus, Log } from '../../internal/service/ports.ts';
-import { relayEvents } from '../../internal/service/relay-events.ts';
+import type { Log } from '../../internal/service/ports.ts';
+import type { ConsumeDeps } from '../../internal/service/stream/consume.ts';
+import type { Consumer } from '../../internal/service/stream/consumer.ts';
+import type { EventBus } from '../../internal/service/stream/ports.ts';
+import { relayEvents } from '../../internal/service/stream/relay-events.ts';
 import { kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
 import { postgresBus } from '../../internal/transport/events/postgres-bus.ts';
 

@@ -12,8 +12,8 @@ import { type Event, type EventType, PAYLOADS, parseEvent } from '../../internal
 import { evolve, type Milestone, type OrderEvent } from '../../internal/domain/order.ts';
 import { toRecord } from '../../internal/domain/records.ts';
 import { ALL_TOPICS, DEAD_LETTER_TOPICS, TOPICS, typesOn } from '../../internal/domain/topics.ts';
-import type { AnyConsumer } from '../../internal/service/consume.ts';
-import { readValidatedOrder } from '../../internal/service/place-validated.ts';
+import { readValidatedOrder } from '../../internal/service/orders/place-validated.ts';
+import type { AnyConsumer } from '../../internal/service/stream/consumer.ts';
 import { CONTENTS, createdEvent, JOURNEYS, type Kind, placedOrder } from '../support/builders.ts';
 import { NOON } from '../support/manual-clock.ts';
 

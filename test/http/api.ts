@@ -2,18 +2,21 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { dispatchReport } from '../../internal/service/dispatch-report.ts';
-import type { Catalogue } from '../../internal/service/inventory-ports.ts';
-import { orderPlacer } from '../../internal/service/place-order.ts';
-import type { OrderStore } from '../../internal/service/ports.ts';
+import type { Catalogue } from '../../internal/service/inventory/ports.ts';
+import { orderPlacer } from '../../internal/service/orders/place-order.ts';
+import type { OrderStore } from '../../internal/service/orders/ports.ts';
+import { dispatchReport } from '../../internal/service/scheduling/dispatch-report.ts';
 import { httpApp } from '../../internal/transport/http/app.ts';
 import { type Authenticate, noAuth } from '../../internal/transport/http/auth.ts';
-import { deadLetterRoutes } from '../../internal/transport/http/dead-letter-routes.ts';
-import { docRoutes } from '../../internal/transport/http/doc-routes.ts';
-import { type Check, opsRoutes } from '../../internal/transport/http/ops-routes.ts';
-import { type OrderRouteDeps, orderRoutes } from '../../internal/transport/http/order-routes.ts';
 import { type Route, routerOf } from '../../internal/transport/http/route.ts';
-import { schedulerRoutes } from '../../internal/transport/http/scheduler-routes.ts';
+import { docRoutes } from '../../internal/transport/http/routes/operations/doc-routes.ts';
+import { type Check, opsRoutes } from '../../internal/transport/http/routes/operations/ops-routes.ts';
+import {
+  type OrderRouteDeps,
+  orderRoutes,
+} from '../../internal/transport/http/routes/orders/order-routes.ts';
+import { schedulerRoutes } from '../../internal/transport/http/routes/scheduling/scheduler-routes.ts';
+import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
 import { nextId } from '../support/builders.ts';
 import { memoryQueue, memoryStore } from '../support/in-memory.ts';
 import { manualClock } from '../support/manual-clock.ts';

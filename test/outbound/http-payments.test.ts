@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
-import type { PaymentRequest } from '../../internal/service/payment-ports.ts';
+import type { PaymentRequest } from '../../internal/service/payments/ports.ts';
 import { httpPayments } from '../../internal/transport/outbound/http-payments.ts';
 
 interface Heard {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
-import type { PaymentProvider, PaymentRequest } from '../../internal/service/payment-ports.ts';
+import type { PaymentProvider, PaymentRequest } from '../../internal/service/payments/ports.ts';
 import { simulatedPayments } from '../../internal/transport/outbound/simulated-payments.ts';
 
 const request = (changes: Partial<PaymentRequest> & { id?: string } = {}): PaymentRequest => {

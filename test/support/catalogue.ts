@@ -1,6 +1,6 @@
 /** The catalogue in memory: two restaurants with a menu each, and items that stand on none. */
 import { TiffinError } from '../../internal/domain/errors.ts';
-import type { Catalogue, MenuItem, Restaurant, Stock } from '../../internal/service/inventory-ports.ts';
+import type { Catalogue, MenuItem, Restaurant, Stock } from '../../internal/service/inventory/ports.ts';
 import { NOON } from './manual-clock.ts';
 
 export interface MemoryCatalogue extends Catalogue {

@@ -4,30 +4,31 @@ import type { Event } from '../../internal/domain/events.ts';
 import { isFinal, type Order, type OrderId } from '../../internal/domain/order.ts';
 import type { TimerKind } from '../../internal/domain/schedule.ts';
 import { TOPICS } from '../../internal/domain/topics.ts';
+import type { OrderStore, Placement, PlacementOutcome } from '../../internal/service/orders/ports.ts';
 import type {
   BuriedLetter,
   Clock,
   DeadLetter,
-  DeadLetterGroups,
-  DeadLetters,
-  Delivery,
-  EventBus,
   IdempotencyKey,
-  OrderStore,
-  Placement,
-  PlacementOutcome,
   StoredAnswer,
-  Subscription,
   Transaction,
   Transactions,
-  Waiting,
 } from '../../internal/service/ports.ts';
 import type {
   Claim,
   DueQueue,
+  OrderSchedule,
   SchedulerSwitch,
   ScheduleState,
-} from '../../internal/service/scheduler-ports.ts';
+  Waiting,
+} from '../../internal/service/scheduling/ports.ts';
+import type {
+  DeadLetterGroups,
+  DeadLetters,
+  Delivery,
+  EventBus,
+  Subscription,
+} from '../../internal/service/stream/ports.ts';
 
 interface Row {
   readonly order: Order;
@@ -46,6 +47,7 @@ interface Tables {
 export interface MemoryStore {
   readonly transactions: Transactions;
   readonly orders: OrderStore;
+  readonly orderSchedule: OrderSchedule;
   readonly deadLetters: DeadLetters & DeadLetterGroups;
   readonly schedulerSwitch: SchedulerSwitch;
   readonly bus: MemoryBus;
@@ -164,6 +166,9 @@ export function memoryStore(): MemoryStore {
         .sort(newestFirst)
         .slice(0, limit);
     },
+  };
+
+  const orderSchedule: OrderSchedule = {
     async *inFlight() {
       const page = [...tables.orders.values()]
         .map(({ order }) => order)
@@ -247,6 +252,7 @@ export function memoryStore(): MemoryStore {
   return {
     transactions: { run: (work) => exclusively(() => work(transaction)) },
     orders,
+    orderSchedule,
     deadLetters,
     schedulerSwitch: {
       isPaused: async () => paused,

@@ -4,22 +4,23 @@ import type pg from 'pg';
 import { fact } from '../../internal/domain/announce.ts';
 import type { Event, EventType, Payload } from '../../internal/domain/events.ts';
 import type { Order, OrderCommand, OrderId, OrderStatus } from '../../internal/domain/order.ts';
-import { postgresCatalogue } from '../../internal/repository/postgres/catalogue.ts';
 import { migrateDatabase, openPool } from '../../internal/repository/postgres/database.ts';
-import { postgresDeadLetters } from '../../internal/repository/postgres/dead-letters.ts';
-import { postgresOrderStore } from '../../internal/repository/postgres/order-store.ts';
-import { postgresTickets } from '../../internal/repository/postgres/tickets.ts';
+import { postgresCatalogue } from '../../internal/repository/postgres/inventory/catalogue.ts';
+import { postgresOrderStore } from '../../internal/repository/postgres/orders/order-store.ts';
+import { postgresTickets } from '../../internal/repository/postgres/restaurants/tickets.ts';
+import { postgresDeadLetters } from '../../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresTransactions } from '../../internal/repository/postgres/transactions.ts';
+import { changeOrder } from '../../internal/service/orders/change-order.ts';
 import {
   type AnswerDeps,
   answerTicket,
   foreignAnswersConsumer,
   type TicketAnswer,
-} from '../../internal/service/answer-ticket.ts';
-import { changeOrder } from '../../internal/service/change-order.ts';
-import { type AnyConsumer, subscriptionOf } from '../../internal/service/consume.ts';
-import { followConsumer, openConsumer } from '../../internal/service/keep-tickets.ts';
-import type { Delivery } from '../../internal/service/ports.ts';
+} from '../../internal/service/restaurants/answer-ticket.ts';
+import { followConsumer, openConsumer } from '../../internal/service/restaurants/keep-tickets.ts';
+import { subscriptionOf } from '../../internal/service/stream/consume.ts';
+import type { AnyConsumer } from '../../internal/service/stream/consumer.ts';
+import type { Delivery } from '../../internal/service/stream/ports.ts';
 import { CONTENTS, changedEvent, createdEvent, type Kind, orderAt, placedOrder } from './builders.ts';
 import { deliveryOf } from './in-memory.ts';
 import { manualClock } from './manual-clock.ts';

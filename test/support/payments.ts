@@ -2,8 +2,8 @@
 import { TiffinError } from '../../internal/domain/errors.ts';
 import type { OrderId } from '../../internal/domain/order.ts';
 import type { Payment, PaymentAnswer } from '../../internal/domain/payment.ts';
-import type { PaymentProvider, PaymentRequest, Payments } from '../../internal/service/payment-ports.ts';
-import type { Timer, Timers } from '../../internal/service/scheduler-ports.ts';
+import type { PaymentProvider, PaymentRequest, Payments } from '../../internal/service/payments/ports.ts';
+import type { Timer, Timers } from '../../internal/service/scheduling/ports.ts';
 
 export interface MemoryPayments extends Payments {
   readonly rows: Map<OrderId, Payment>;

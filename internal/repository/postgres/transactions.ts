@@ -11,14 +11,14 @@ import type {
   Transaction,
   Transactions,
 } from '../../service/ports.ts';
-import { ONE_ANSWER, recallAnswer, rememberAnswer } from './answers.ts';
+import { lineRows } from './bulk-parameters.ts';
 import { asTransient, isUniqueViolation, query } from './database.ts';
-import { bury, removeLetter } from './dead-letters.ts';
-import { asUuid } from './event-ids.ts';
-import { appendEvents, MOVE_CURSOR } from './event-log.ts';
-import { type KnownOrders, knownOrders } from './known-orders.ts';
-import { lineRows } from './line-rows.ts';
-import { CHANGED_COLUMNS, toChangedColumns } from './order-rows.ts';
+import { ONE_ANSWER, recallAnswer, rememberAnswer } from './idempotency-keys.ts';
+import { type KnownOrders, knownOrders } from './orders/order-cache.ts';
+import { CHANGED_COLUMNS, toChangedColumns } from './orders/order-rows.ts';
+import { bury, removeLetter } from './stream/dead-letters.ts';
+import { asUuid } from './stream/event-ids.ts';
+import { appendEvents, MOVE_CURSOR } from './stream/event-log.ts';
 
 const CHANGED_ROWS = lineRows(CHANGED_COLUMNS);
 

@@ -3,8 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
 import type { TimerKind } from '../../domain/schedule.ts';
-import type { Waiting } from '../../service/ports.ts';
-import type { Claim, DueQueue, ScheduleState } from '../../service/scheduler-ports.ts';
+import type { Claim, DueQueue, ScheduleState, Waiting } from '../../service/scheduling/ports.ts';
 import { reach } from './connection.ts';
 import { run, script } from './scripts.ts';
 

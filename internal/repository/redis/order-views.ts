@@ -5,7 +5,7 @@ import { toDecimal } from '../../domain/money.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Clock, Log } from '../../service/ports.ts';
-import type { OrderView, OrderViews } from '../../service/view-ports.ts';
+import type { OrderView, OrderViews } from '../../service/views/ports.ts';
 import { reach } from './connection.ts';
 import { runAll, script } from './scripts.ts';
 

@@ -2,8 +2,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../domain/retry.ts';
 import { ALL_TOPICS } from '../../domain/topics.ts';
-import type { EventBus, OutgoingRecord, RecordSink, Subscription } from '../../service/ports.ts';
-import { eventRecords } from '../../service/relay-events.ts';
+import type { EventBus, OutgoingRecord, RecordSink, Subscription } from '../../service/stream/ports.ts';
+import { eventRecords } from '../../service/stream/relay-events.ts';
 import { type KafkaConnection, type KafkaSettings, openKafka } from './kafka-connection.ts';
 import { type KafkaConsumer, kafkaConsumer } from './kafka-consumer.ts';
 import { kafkaProducer } from './kafka-producer.ts';

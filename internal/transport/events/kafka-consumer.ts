@@ -4,7 +4,8 @@ import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { isTransient } from '../../domain/errors.ts';
 import { backoffMs } from '../../domain/retry.ts';
 import { startLoop } from '../../service/loop.ts';
-import type { Delivery, Log, Subscription } from '../../service/ports.ts';
+import type { Log } from '../../service/ports.ts';
+import type { Delivery, Subscription } from '../../service/stream/ports.ts';
 import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
 import { cutBatch } from './kafka-deliveries.ts';
 

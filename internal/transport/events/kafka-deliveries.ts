@@ -1,6 +1,6 @@
 /** Turns what kafkajs fetched from a partition into deliveries, unread where the header says that nobody here wants it. */
 import type { Batch, IHeaders } from 'kafkajs';
-import type { Delivery } from '../../service/ports.ts';
+import type { Delivery } from '../../service/stream/ports.ts';
 
 export interface Piece {
   readonly deliveries: readonly Delivery[];

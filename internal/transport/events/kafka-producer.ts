@@ -1,7 +1,7 @@
 /** Sends records to Kafka one request at a time; what is handed in meanwhile goes together in the next one. */
 import { Partitioners, type Producer } from 'kafkajs';
 import { TiffinError } from '../../domain/errors.ts';
-import type { OutgoingRecord } from '../../service/ports.ts';
+import type { OutgoingRecord } from '../../service/stream/ports.ts';
 import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
 
 /** A publish that takes longer is given up, for the caller to repeat. */

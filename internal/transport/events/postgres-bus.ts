@@ -1,7 +1,7 @@
 /** The stream on one database: consumers read the Postgres event log, each from its own cursor. */
 import { startLoop } from '../../service/loop.ts';
-import type { EventBus, Subscription } from '../../service/ports.ts';
-import { type ReadLogDeps, readLog } from '../../service/read-log.ts';
+import type { EventBus, Subscription } from '../../service/stream/ports.ts';
+import { type ReadLogDeps, readLog } from '../../service/stream/read-log.ts';
 
 export function postgresBus(deps: ReadLogDeps): EventBus {
   const stops = new Set<() => Promise<void>>();

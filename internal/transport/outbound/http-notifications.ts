@@ -1,6 +1,6 @@
 /** Hands messages to customers to the provider's webhook, or where there is none writes them to the log. */
 import type { SendOutcome } from '../../domain/notification.ts';
-import type { NotificationProvider } from '../../service/notification-ports.ts';
+import type { NotificationProvider } from '../../service/notifications/ports.ts';
 import type { Log } from '../../service/ports.ts';
 
 const TIMEOUT_MS = 5_000;

@@ -5,7 +5,7 @@ import { TiffinError } from '../../domain/errors.ts';
 import { toDecimalText } from '../../domain/money.ts';
 import type { PaymentAnswer, PaymentStep } from '../../domain/payment.ts';
 import { backoffMs } from '../../domain/retry.ts';
-import type { PaymentProvider, PaymentRequest } from '../../service/payment-ports.ts';
+import type { PaymentProvider, PaymentRequest } from '../../service/payments/ports.ts';
 
 const RESOURCES: Record<PaymentStep, string> = {
   authorize: 'authorizations',

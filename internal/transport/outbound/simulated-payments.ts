@@ -1,7 +1,7 @@
 /** A payment provider that charges nobody: what it answers follows from the token, for trying Tiffin out and for tests. */
 import { TiffinError } from '../../domain/errors.ts';
 import type { PaymentAnswer } from '../../domain/payment.ts';
-import type { PaymentProvider } from '../../service/payment-ports.ts';
+import type { PaymentProvider } from '../../service/payments/ports.ts';
 
 /** Orders whose authorization took more than one answer, or was abandoned, that are remembered. */
 const REMEMBERED = 10_000;

@@ -1,0 +1,84 @@
+/** The connection on which a process learns of appended events, and is elected to read for a consumer. */
+import pg from 'pg';
+import type { Log } from '../../../service/ports.ts';
+import { asTransient } from '../database.ts';
+
+export const CHANNEL = 'tiffin_events';
+/** The first key of this program's advisory locks on consumers. */
+const LEADER_LOCK = 7_337_002;
+
+/**
+ * One connection of this process, apart from the pool: it listens for appended events, and holds the locks that make
+ * this process the reader for a consumer. When it is lost so are the locks, and another process takes over.
+ */
+export function leaderSession(url: string, onNotify: () => void, log: Log) {
+  const held = new Set<string>();
+  let connecting: Promise<pg.Client> | undefined;
+  /** One query at a time on the one connection. */
+  let previous: Promise<unknown> = Promise.resolve();
+
+  async function open(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: 3_000,
+      keepAlive: true,
+      application_name: 'tiffin listener',
+    });
+    const forget = (error?: Error) => {
+      if (error) log.warn({ error: error.message }, 'the listening connection was lost');
+      connecting = undefined;
+      held.clear();
+    };
+    client.on('error', forget);
+    client.on('end', () => forget());
+    client.on('notification', onNotify);
+    await client.connect();
+    await client.query(`LISTEN ${CHANNEL}`);
+    return client;
+  }
+
+  function session(): Promise<pg.Client> {
+    connecting ??= open().catch((error) => {
+      connecting = undefined;
+      throw asTransient(error);
+    });
+    return connecting;
+  }
+
+  function lock(
+    operation: 'pg_try_advisory_lock' | 'pg_advisory_unlock',
+    consumer: string,
+  ): Promise<boolean> {
+    const answer = previous.then(async () => {
+      const client = await session();
+      const { rows } = await client.query(`SELECT ${operation}($1, hashtext($2)) AS done`, [
+        LEADER_LOCK,
+        consumer,
+      ]);
+      return rows[0].done as boolean;
+    });
+    previous = answer.catch(() => {});
+    return answer;
+  }
+
+  return {
+    async lead(consumer: string): Promise<boolean> {
+      if (held.has(consumer)) return true;
+      try {
+        const leads = await lock('pg_try_advisory_lock', consumer);
+        if (leads) held.add(consumer);
+        return leads;
+      } catch (error) {
+        throw asTransient(error);
+      }
+    },
+    async resign(consumer: string): Promise<void> {
+      if (held.delete(consumer)) await lock('pg_advisory_unlock', consumer).catch(() => false);
+    },
+    async close(): Promise<void> {
+      const client = await connecting?.catch(() => undefined);
+      client?.removeAllListeners('end');
+      await client?.end().catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,109 @@
+/** Carries orders on from what stock and payment say: to CONFIRMED, and straight to COMPLETED where nothing more is to be done. */
+import { fact } from '../../domain/announce.ts';
+import type { Event, EventOf } from '../../domain/events.ts';
+import {
+  isDelivered,
+  nextMilestones,
+  type Order,
+  type OrderCommand,
+  type OrderId,
+} from '../../domain/order.ts';
+import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import { setTimers, type TimerDeps } from '../scheduling/set-timers.ts';
+import type { Consumer } from '../stream/consumer.ts';
+
+const PRODUCER = 'processing-service';
+
+type Answer = 'inventory.reserved' | 'inventory.rejected' | 'payment.authorized' | 'payment.failed';
+
+export interface ConfirmDeps extends DecideDeps, TimerDeps {
+  /** What other checks take between payment and confirmation, milliseconds. */
+  readonly checksMs: number;
+}
+
+/** PROCESSING → CONFIRMED or FAILED. */
+export function confirmConsumer(deps: ConfirmDeps): Consumer<Answer | 'timer.checks', void> {
+  return {
+    name: 'processing-service.confirm',
+    topics: ['raw.payment-events', 'raw.inventory-events', 'timers'],
+    types: [
+      'inventory.reserved',
+      'inventory.rejected',
+      'payment.authorized',
+      'payment.failed',
+      'timer.checks',
+    ],
+    isIdempotent: true,
+    async apply(tx, all, _performed, afterCommit) {
+      // What is reserved waits for its payment, unless there is nothing to pay.
+      const events = all.filter(
+        (event) =>
+          event.eventType !== 'inventory.reserved' ||
+          (event as EventOf<'inventory.reserved'>).payload.amountDue === '0.00',
+      );
+      if (events.length === 0) return [];
+      const orders = await lockOrdersOf(tx, events);
+      const checked = deps.checksMs === 0 ? [] : events.filter(waitsForChecks(orders));
+      const wanted = events
+        .filter((event) => !checked.includes(event))
+        .flatMap((event) => commandsFor(event, orders.get(event.orderId as OrderId)));
+      const { changed, events: announced } = await decideOrders(deps, tx, PRODUCER, orders, wanted);
+      const dueAt = deps.clock.now() + deps.checksMs;
+      await setTimers(
+        deps,
+        tx,
+        checked.map((event) => ({ kind: 'checks', orderId: event.orderId as OrderId, dueAt })),
+        afterCommit,
+      );
+      await deps.timers.clear(
+        tx,
+        events
+          .filter(({ eventType }) => eventType === 'timer.checks')
+          .map(({ orderId }) => ({ kind: 'checks', orderId: orderId as OrderId })),
+      );
+      return [...announced, ...riderRequests(deps, announced, changed)];
+    },
+  };
+}
+
+function waitsForChecks(orders: ReadonlyMap<OrderId, Order>) {
+  return ({ eventType, orderId }: EventOf<Answer | 'timer.checks'>) =>
+    (eventType === 'payment.authorized' || eventType === 'inventory.reserved') &&
+    orders.get(orderId as OrderId)?.status === 'PROCESSING';
+}
+
+function commandsFor(event: EventOf<Answer | 'timer.checks'>, order: Order | undefined): Wanted[] {
+  if (!order) return [];
+  const commands: OrderCommand[] = [];
+  switch (event.eventType) {
+    case 'inventory.rejected':
+      commands.push({ type: 'fail', reason: 'OUT_OF_STOCK' });
+      break;
+    case 'payment.failed':
+      commands.push({ type: 'fail', reason: 'PAYMENT_DECLINED' });
+      break;
+    default:
+      commands.push({ type: 'advance', to: 'CONFIRMED', by: 'fact' });
+      if (
+        order.status === 'PROCESSING' &&
+        nextMilestones({ ...order, status: 'CONFIRMED' }).includes('COMPLETED')
+      )
+        commands.push({ type: 'advance', to: 'COMPLETED', by: 'fact' });
+  }
+  return commands.map((command) => ({ id: order.id, command, traceparent: event.traceparent }));
+}
+
+/** A delivery that no restaurant has to agree to is asked for as soon as its order is confirmed. */
+function riderRequests(
+  { clock, newEventId }: ConfirmDeps,
+  announced: readonly Event[],
+  changed: ReadonlyMap<OrderId, Order>,
+): Event[] {
+  return announced.flatMap(({ eventType, orderId, traceparent }) => {
+    const order = changed.get(orderId as OrderId);
+    if (eventType !== 'order.confirmed' || !order || order.restaurantId || !isDelivered(order)) return [];
+    const payload = order.deliveryAddress ? { deliveryAddress: order.deliveryAddress } : {};
+    const about = { eventId: newEventId(), at: clock.now(), producer: PRODUCER, traceparent };
+    return [fact('rider.requested', orderId, payload, about)];
+  });
+}

@@ -1,0 +1,132 @@
+/** Placing orders: the order, the event that announces it and the answer to the client become one transaction. */
+
+import { announce, type Origin } from '../../domain/announce.ts';
+import { TiffinError } from '../../domain/errors.ts';
+import { evolve, type Order, type OrderContent, place } from '../../domain/order.ts';
+import { type GroupCommitOptions, groupCommit } from '../group-commit.ts';
+import type { Clock, IdempotencyKey, Meter, StoredAnswer } from '../ports.ts';
+import type { OrderStore, Placement, PlacementOutcome } from './ports.ts';
+
+export interface PlaceDeps {
+  readonly orders: OrderStore;
+  readonly clock: Clock;
+  readonly meter: Meter;
+  readonly newEventId: () => string;
+}
+
+export interface PlaceOrder {
+  readonly content: OrderContent;
+  /** Epoch ms. */
+  readonly scheduledAt?: number | undefined;
+  /** SHA-256 of what was asked for. */
+  readonly fingerprint: string;
+  readonly origin: Origin;
+  readonly idempotency?:
+    | { readonly key: IdempotencyKey; readonly answer: (order: Order) => Omit<StoredAnswer, 'fingerprint'> }
+    | undefined;
+}
+
+export type PlaceResult =
+  | { readonly outcome: 'placed'; readonly order: Order }
+  /** The same order was placed before, under the id that the client chose; as it was when it was placed. */
+  | { readonly outcome: 'repeated'; readonly order: Order }
+  /** The idempotency key was answered before. */
+  | { readonly outcome: 'answered'; readonly answer: StoredAnswer }
+  | { readonly outcome: 'refused'; readonly error: TiffinError };
+
+export async function placeOrders(deps: PlaceDeps, commands: readonly PlaceOrder[]): Promise<PlaceResult[]> {
+  const now = deps.clock.now();
+  const placements = commands.map((command) => toPlacement(deps, command, now));
+  const outcomes = await deps.orders.place(placements);
+  const results = await Promise.all(
+    outcomes.map((outcome, index) =>
+      toResult(deps, outcome, placements[index] as Placement, commands[index] as PlaceOrder),
+    ),
+  );
+  deps.meter.count('orders_placed', results.filter(({ outcome }) => outcome === 'placed').length);
+  return results;
+}
+
+function toPlacement(deps: PlaceDeps, command: PlaceOrder, now: number): Placement {
+  const created = place(command.content, command.scheduledAt, now);
+  const order = evolve(undefined, created);
+  const event = announce(created, order, deps.newEventId(), command.origin);
+  const { fingerprint, idempotency } = command;
+  if (!idempotency) return { order, event, fingerprint };
+  const answer = { ...idempotency.answer(order), fingerprint: idempotency.key.fingerprint };
+  return { order, event, fingerprint, idempotency: { key: idempotency.key, answer } };
+}
+
+async function toResult(
+  deps: PlaceDeps,
+  outcome: PlacementOutcome,
+  { order, fingerprint, idempotency }: Placement,
+  command: PlaceOrder,
+): Promise<PlaceResult> {
+  switch (outcome.outcome) {
+    case 'placed':
+      return { outcome: 'placed', order };
+    case 'answered':
+      return outcome.answer.fingerprint === idempotency?.key.fingerprint
+        ? { outcome: 'answered', answer: outcome.answer }
+        : { outcome: 'refused', error: keyReused() };
+    case 'id-taken':
+      return outcome.fingerprint === fingerprint
+        ? { outcome: 'repeated', order: await repeat(deps, command, outcome.order.createdAt) }
+        : {
+            outcome: 'refused',
+            error: new TiffinError(
+              'ORDER_ID_TAKEN',
+              `order '${order.id}' exists already and is another order`,
+            ),
+          };
+  }
+}
+
+/** The order as it was when it was placed, so that the answer is the same; a key that came with it stands for it from now on. */
+async function repeat(
+  { orders }: PlaceDeps,
+  { content, scheduledAt, idempotency }: PlaceOrder,
+  createdAt: number,
+): Promise<Order> {
+  const order = evolve(undefined, place(content, scheduledAt, createdAt));
+  if (idempotency) {
+    const { key, answer } = idempotency;
+    await orders.keepAnswer(key, { ...answer(order), fingerprint: key.fingerprint });
+  }
+  return order;
+}
+
+export function keyReused(): TiffinError {
+  return new TiffinError(
+    'IDEMPOTENCY_KEY_REUSED',
+    'this idempotency key was used before, for a request with other content',
+  );
+}
+
+/** Places one order at a time for each caller, and many in one transaction behind them. */
+export function orderPlacer(
+  deps: PlaceDeps,
+  options: GroupCommitOptions,
+): (command: PlaceOrder) => Promise<PlaceResult> {
+  const commit = groupCommit((commands: readonly PlaceOrder[]) => placeOrders(deps, commands), options);
+  const inFlight = new Set<string>();
+  return async (command) => {
+    const key = command.idempotency?.key;
+    if (!key) return commit(command);
+    const name = JSON.stringify([key.principal, key.operation, key.key]);
+    if (inFlight.has(name)) {
+      const error = new TiffinError(
+        'IDEMPOTENCY_KEY_IN_FLIGHT',
+        'a request with this idempotency key is still being handled',
+      );
+      return { outcome: 'refused', error };
+    }
+    inFlight.add(name);
+    try {
+      return await commit(command);
+    } finally {
+      inFlight.delete(name);
+    }
+  };
+}

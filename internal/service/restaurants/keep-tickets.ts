@@ -1,0 +1,185 @@
+/** Keeps the tickets of kitchens in step with their orders: opens them, accepts where nobody has to be asked, and ends them. */
+import { fact } from '../../domain/announce.ts';
+import type { Event } from '../../domain/events.ts';
+import { isDelivered, type Order, type OrderCommand, type OrderId } from '../../domain/order.ts';
+import { toRfc3339 } from '../../domain/schedule.ts';
+import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import type { Catalogue, Restaurant } from '../inventory/ports.ts';
+import type { Transaction } from '../ports.ts';
+import type { Consumer } from '../stream/consumer.ts';
+import type { Ticket, Tickets } from './ports.ts';
+
+export const PRODUCER = 'restaurant-service';
+
+export interface TicketDeps extends DecideDeps {
+  readonly tickets: Tickets;
+  readonly catalogue: Pick<Catalogue, 'look'>;
+}
+
+/**
+ * An order that is CONFIRMED gets a ticket; a restaurant that accepts automatically has accepted with it, and one that has
+ * answered already, before stock and payment had, is taken at its word.
+ */
+export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', void> {
+  return {
+    name: 'restaurant-service.open',
+    topics: ['raw.order-events'],
+    types: ['order.confirmed'],
+    async apply(tx, events) {
+      const orders = await lockOrdersOf(tx, events);
+      const known = await deps.tickets.lock(tx, [...orders.keys()]);
+      const waiting = [...orders.values()].filter(
+        ({ id, status, restaurantId }) =>
+          status === 'CONFIRMED' && restaurantId && known.get(id)?.state !== 'OPEN',
+      );
+      if (waiting.length === 0) return [];
+      const { restaurants } = await deps.catalogue.look(
+        { restaurants: [...new Set(waiting.map(({ restaurantId }) => restaurantId as string))] },
+        tx,
+      );
+      const now = deps.clock.now();
+      const traces = new Map(events.map(({ orderId, traceparent }) => [orderId as string, traceparent]));
+      const wanted: Wanted[] = [];
+      const accepted: Event[] = [];
+      const tickets = waiting.map((order): Ticket => {
+        const ticket = known.get(order.id) ?? newTicket(order, now);
+        const restaurant = restaurants.get(ticket.restaurantId);
+        const traceparent = traces.get(order.id);
+        const move = (...commands: OrderCommand[]) =>
+          wanted.push(...commands.map((command) => ({ id: order.id, command, traceparent })));
+        if (ticket.state === 'REJECTED') {
+          move({ type: 'reject', reason: ticket.reason ?? 'REJECTED' });
+          return ticket;
+        }
+        if (ticket.state === 'ACCEPTED') {
+          move(TO_ACCEPTED);
+          return { ...ticket, estimatedReadyAt: readyTime(ticket.estimatedReadyAt, restaurant, now) };
+        }
+        if (restaurant?.acceptance !== 'automatic') return ticket;
+        const taken = acceptedTicket(ticket, now, readyTime(undefined, restaurant, now));
+        // Nobody there will say that it is being prepared.
+        move(TO_ACCEPTED, { type: 'advance', to: 'PREPARING', by: 'fact' });
+        accepted.push(acceptance(deps, taken, traceparent));
+        return taken;
+      });
+      await deps.tickets.save(tx, tickets);
+      const { events: announced } = await decideOrders(deps, tx, PRODUCER, orders, wanted);
+      return [...accepted, ...announced];
+    },
+  };
+}
+
+const TO_ACCEPTED: OrderCommand = { type: 'advance', to: 'ACCEPTED', by: 'fact' };
+
+export function newTicket(order: Order, now: number): Ticket {
+  return { orderId: order.id, restaurantId: order.restaurantId as string, state: 'OPEN', openedAt: now };
+}
+
+export function acceptedTicket(ticket: Ticket, now: number, estimatedReadyAt: number | undefined): Ticket {
+  return {
+    ...ticket,
+    state: 'ACCEPTED',
+    answeredAt: now,
+    ...(estimatedReadyAt === undefined ? {} : { estimatedReadyAt }),
+  };
+}
+
+/** As the restaurant says, or as long as it takes as a rule; a time in the past means now. */
+export function readyTime(said: number | undefined, restaurant: Restaurant | undefined, now: number): number {
+  return said === undefined ? now + (restaurant?.preparationS ?? 0) * 1_000 : Math.max(said, now);
+}
+
+export function acceptance(
+  { newEventId, clock }: Pick<DecideDeps, 'newEventId' | 'clock'>,
+  { orderId, restaurantId, answeredAt, estimatedReadyAt }: Ticket,
+  traceparent: string | undefined,
+): Event {
+  const at = clock.now();
+  const payload = {
+    restaurantId,
+    acceptedAt: toRfc3339(answeredAt ?? at),
+    ...(estimatedReadyAt === undefined ? {} : { estimatedReadyTime: toRfc3339(estimatedReadyAt) }),
+  };
+  return fact('restaurant.accepted', orderId, payload, {
+    eventId: newEventId(),
+    at,
+    producer: PRODUCER,
+    traceparent,
+  });
+}
+
+type Followed =
+  | 'order.accepted'
+  | 'order.out_for_delivery'
+  | 'order.delivered'
+  | 'order.completed'
+  | 'order.failed'
+  | 'order.rejected'
+  | 'order.cancelled';
+
+/**
+ * However an order came to be accepted, its ticket says so and its rider is asked for, once. Once it has left the kitchen,
+ * or dropped out, the ticket is closed.
+ */
+export function followConsumer(deps: TicketDeps): Consumer<Followed, void> {
+  return {
+    name: 'restaurant-service.follow',
+    topics: ['raw.order-events'],
+    types: [
+      'order.accepted',
+      'order.out_for_delivery',
+      'order.delivered',
+      'order.completed',
+      'order.failed',
+      'order.rejected',
+      'order.cancelled',
+    ],
+    async apply(tx, events) {
+      const orders = await lockOrdersOf(tx, events);
+      const tickets = await deps.tickets.lock(tx, [...orders.keys()]);
+      const now = deps.clock.now();
+      const changed = new Map<OrderId, Ticket>();
+      const follow: Event[] = [];
+      const asked: { order: Order; traceparent: string | undefined }[] = [];
+      for (const { eventType, orderId, traceparent } of events) {
+        const order = orders.get(orderId as OrderId);
+        if (!order?.restaurantId) continue;
+        const ticket = changed.get(order.id) ?? tickets.get(order.id) ?? newTicket(order, now);
+        if (eventType === 'order.accepted') {
+          if (isDelivered(order)) asked.push({ order, traceparent });
+          if (ticket.state !== 'OPEN') continue;
+          const taken = acceptedTicket(ticket, now, now);
+          changed.set(order.id, taken);
+          follow.push(acceptance(deps, taken, traceparent));
+        } else if (ticket.state === 'OPEN' || ticket.state === 'ACCEPTED') {
+          changed.set(order.id, { ...ticket, state: 'CLOSED', closedAt: now });
+        }
+      }
+      await deps.tickets.save(tx, [...changed.values()]);
+      const known = new Map([...tickets, ...changed]);
+      return [...follow, ...(await riderRequests(deps, tx, asked, known))];
+    },
+  };
+}
+
+async function riderRequests(
+  { catalogue, clock, newEventId }: TicketDeps,
+  tx: Transaction,
+  asked: readonly { order: Order; traceparent: string | undefined }[],
+  tickets: ReadonlyMap<OrderId, Ticket>,
+): Promise<Event[]> {
+  if (asked.length === 0) return [];
+  const ids = [...new Set(asked.map(({ order }) => order.restaurantId as string))];
+  const { restaurants } = await catalogue.look({ restaurants: ids }, tx);
+  return asked.map(({ order, traceparent }) => {
+    const restaurantId = order.restaurantId as string;
+    const readyAt = tickets.get(order.id)?.estimatedReadyAt;
+    const payload = {
+      pickupLocation: { restaurantId, address: restaurants.get(restaurantId)?.address ?? '' },
+      ...(order.deliveryAddress ? { deliveryAddress: order.deliveryAddress } : {}),
+      ...(readyAt === undefined ? {} : { readyAt: toRfc3339(readyAt) }),
+    };
+    const about = { eventId: newEventId(), at: clock.now(), producer: PRODUCER, traceparent };
+    return fact('rider.requested', order.id, payload, about);
+  });
+}

@@ -1,0 +1,81 @@
+/** Relays the event log to a broker's topics, in the order of the log, and remembers how far it came. */
+import { isTransient } from '../../domain/errors.ts';
+import { type Event, isEventType } from '../../domain/events.ts';
+import { toRecord } from '../../domain/records.ts';
+import { ALL_TOPICS, INBOUND_TOPICS, TOPICS } from '../../domain/topics.ts';
+import type { Meter } from '../ports.ts';
+import type { Delivery, OutgoingRecord, RecordSink, Subscription } from './ports.ts';
+import { type ReadLogDeps, readLog } from './read-log.ts';
+
+/** The relay's name as a reader of the event log. */
+export const RELAY = 'event-relay';
+
+export interface RelayDeps extends ReadLogDeps {
+  readonly sink: RecordSink;
+  readonly meter: Meter;
+}
+
+export interface RelayOptions {
+  /** Topics that nobody reads and that are left out. */
+  readonly disabledTopics?: ReadonlySet<string>;
+  readonly batchSize?: number;
+}
+
+/** One round of the relay: sends a page of the log, then moves the cursor; returns how many ms to sleep. */
+export function relayEvents(deps: RelayDeps, options: RelayOptions = {}): () => Promise<number> {
+  const { disabledTopics = new Set<string>(), batchSize } = options;
+  const subscription: Subscription = {
+    group: RELAY,
+    topics: ALL_TOPICS.filter((topic) => !INBOUND_TOPICS.includes(topic) && !disabledTopics.has(topic)),
+    types: Object.keys(TOPICS),
+    ...(batchSize === undefined ? {} : { batchSize }),
+    async handle({ deliveries, settle }) {
+      await sendAll(
+        deps,
+        deliveries.flatMap((delivery) => recordsOf(delivery, disabledTopics)),
+      );
+      await deps.transactions.run(settle);
+      deps.meter.count('events_relayed', deliveries.length);
+    },
+  };
+  return readLog(deps, subscription);
+}
+
+/** A record that the broker will never take must not hold up all others; it stays in the event log. */
+async function sendAll({ sink, log }: RelayDeps, records: readonly OutgoingRecord[]): Promise<void> {
+  try {
+    await sink.send(records);
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    for (const record of records) {
+      try {
+        await sink.send([record]);
+      } catch (fault) {
+        if (isTransient(fault)) throw fault;
+        log.error(
+          { topic: record.topic, order: record.key, err: fault },
+          'the broker refused a record; it is left out',
+        );
+      }
+    }
+  }
+}
+
+/** The records of an event: one for each topic of its type, with the flat fields that plain consumers read. */
+export function eventRecords(event: Event, disabledTopics?: ReadonlySet<string>): OutgoingRecord[] {
+  const headers = {
+    eventType: event.eventType,
+    eventId: event.eventId,
+    'content-type': 'application/json',
+  };
+  return TOPICS[event.eventType]
+    .filter((topic) => !disabledTopics?.has(topic))
+    .map((topic) => ({ topic, key: event.orderId, value: toRecord(event, topic), headers }));
+}
+
+/** A row of the log is an event, or has a topic of its own and goes there as it is. */
+function recordsOf(delivery: Delivery, disabledTopics: ReadonlySet<string>): OutgoingRecord[] {
+  if (isEventType(delivery.topic)) return eventRecords(delivery.record as Event, disabledTopics);
+  const { topic, key, record, headers } = delivery;
+  return [{ topic, key, value: record, headers: { 'content-type': 'application/json', ...headers } }];
+}

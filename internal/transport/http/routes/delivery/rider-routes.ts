@@ -1,0 +1,230 @@
+/** The routes of riders: who they are and where, what they carry, and what they report of it. */
+import { z } from 'zod';
+import type { Delivery, Place, Rider } from '../../../../domain/delivery.ts';
+import { TiffinError } from '../../../../domain/errors.ts';
+import { ORDER_ID, type Order } from '../../../../domain/order.ts';
+import { toRfc3339 } from '../../../../domain/schedule.ts';
+import { type TrackDeps, trackDelivery } from '../../../../service/delivery/track-delivery.ts';
+import type { OrderStore } from '../../../../service/orders/ports.ts';
+import { traceparent } from '../../request-headers.ts';
+import { type Route, route } from '../../route.ts';
+import { orderIdOf } from '../orders/order-answers.ts';
+import { expected, moment, name } from '../orders/order-schemas.ts';
+
+const TAG = 'Riders';
+const ACCESS = { roles: ['rider', 'operator'], self: { rider: 'rid' } } as const;
+const UNKNOWN = { description: 'There is no such rider' };
+/** How far ahead of ours a rider's clock may be, ms. */
+const AHEAD_MS = 60_000;
+
+const degrees = (most: number) =>
+  z
+    .number(expected('a number of degrees'))
+    .min(-most, `must be from -${most} to ${most}`)
+    .max(most, `must be from -${most} to ${most}`);
+const location = z.object({ lat: degrees(90), lng: degrees(180) }, expected('a JSON object'));
+const time = z.string().meta({ format: 'date-time' });
+
+const rider = z
+  .object({
+    riderId: z.string(),
+    name: z.string(),
+    onDuty: z.boolean(),
+    location: location.optional(),
+    carrying: z.int(),
+    capacity: z.int(),
+  })
+  .meta({ id: 'Rider' });
+
+const carried = z
+  .object({
+    orderId: z.string(),
+    status: z.enum(['ASSIGNED', 'PICKED_UP']),
+    pickup: z.object({
+      restaurantId: z.string().optional(),
+      address: z.string().optional(),
+      location: location.optional(),
+      readyAt: time.optional(),
+    }),
+    dropoff: z.object({
+      address: z
+        .object({ street: z.string(), city: z.string(), state: z.string(), zipCode: z.string() })
+        .optional(),
+      contact: z.object({ name: z.string().optional(), phone: z.string().optional() }).optional(),
+    }),
+    eta: time.optional(),
+  })
+  .meta({ id: 'CarriedOrder' });
+
+const WHOLE = 'must be a whole number from 1 to 100';
+const riderBody = z.object(
+  {
+    name,
+    onDuty: z.boolean(expected('true or false')).default(true),
+    location: location.optional(),
+    capacity: z
+      .number(expected('a whole number from 1 to 100'))
+      .int(WHOLE)
+      .min(1, WHOLE)
+      .max(100, WHOLE)
+      .default(2),
+  },
+  expected('a JSON object'),
+);
+
+/** By the rider's own clock; what is long past is taken as it is said. */
+function reportedAt(now: () => number) {
+  return (
+    moment
+      .refine((at) => at <= now() + AHEAD_MS, 'must not be in the future')
+      // A year before 1 is one that Postgres cannot hold.
+      .transform((at) => Math.max(at, 0))
+  );
+}
+
+export interface RiderRouteDeps extends TrackDeps {
+  readonly orders: Pick<OrderStore, 'find'>;
+}
+
+export function riderRoutes(deps: RiderRouteDeps): readonly Route[] {
+  return [registering(deps), moving(deps), listing(deps), reporting(deps)];
+}
+
+function registering({ riders, clock }: RiderRouteDeps): Route {
+  return route({
+    method: 'PUT',
+    path: '/v1/riders/:rid',
+    access: ACCESS,
+    tag: TAG,
+    summary:
+      'Registers a rider, or changes one; what they carry stays theirs, and so does their place where none is given',
+    body: riderBody,
+    answers: { 200: { description: 'The rider as they are now', schema: rider } },
+    async handle(ctx, { params, body }) {
+      if (!ORDER_ID.test(params.rid)) {
+        const detail = 'the id of a rider must be 1 to 64 letters, digits, dots, hyphens or underscores';
+        throw new TiffinError('INVALID_INPUT', detail, { problems: [{ code: 'INVALID_RIDER_ID', detail }] });
+      }
+      const { name, onDuty, location, capacity } = body;
+      const place = location && toPlace(location);
+      const changed = { id: params.rid, name, isOnDuty: onDuty, capacity, ...(place ? { place } : {}) };
+      ctx.body = toRider(await riders.put(changed, clock.now()));
+    },
+  });
+}
+
+function moving({ riders, clock }: RiderRouteDeps): Route {
+  return route({
+    method: 'POST',
+    path: '/v1/riders/:rid/position',
+    access: ACCESS,
+    tag: TAG,
+    summary: 'Says where a rider is; a report that is older than the last one changes nothing',
+    body: location.extend({ timestamp: reportedAt(() => clock.now()).optional() }),
+    answers: { 204: { description: 'It is taken down' }, 404: UNKNOWN },
+    async handle(ctx, { params, body }) {
+      const now = clock.now();
+      const at = Math.min(body.timestamp ?? now, now);
+      const isKnown = await riders.move(riderIdOf(params.rid), toPlace(body), at);
+      if (!isKnown) throw riderNotFound(params.rid);
+      ctx.status = 204;
+    },
+  });
+}
+
+function listing({ riders, deliveries, orders }: RiderRouteDeps): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/riders/:rid/orders',
+    access: ACCESS,
+    tag: TAG,
+    summary: 'What a rider has to pick up, and carries',
+    answers: {
+      200: { description: 'Each with both its ends', schema: z.object({ orders: z.array(carried) }) },
+      404: UNKNOWN,
+    },
+    async handle(ctx, { params }) {
+      const rid = riderIdOf(params.rid);
+      const found = await deliveries.ofRider(rid);
+      // One of another system may carry orders of ours.
+      if (found.length === 0 && (await riders.find([rid])).length === 0) throw riderNotFound(rid);
+      const known = await orders.find(found.map(({ orderId }) => orderId));
+      const byId = new Map(known.map((order) => [order.id, order]));
+      ctx.body = { orders: found.map((delivery) => toCarried(delivery, byId.get(delivery.orderId))) };
+    },
+  });
+}
+
+function reporting(deps: RiderRouteDeps): Route {
+  const body = z.object(
+    {
+      status: z.enum(['PICKED_UP', 'DELIVERED'], { error: 'must be PICKED_UP or DELIVERED' }),
+      timestamp: reportedAt(() => deps.clock.now()),
+      location: location.optional(),
+    },
+    expected('a JSON object'),
+  );
+  return route({
+    method: 'PATCH',
+    path: '/v1/riders/:rid/orders/:id',
+    access: ACCESS,
+    tag: TAG,
+    summary: 'The rider has picked an order up, or delivered it',
+    body,
+    answers: {
+      204: { description: 'It is so; also when it had been reported before' },
+      404: UNKNOWN,
+      409: { description: 'It is not with this rider, was not picked up, or the order has dropped out' },
+    },
+    async handle(ctx, { params, body: { status, timestamp, location } }) {
+      await trackDelivery(deps, {
+        riderId: riderIdOf(params.rid),
+        orderId: orderIdOf(params.id),
+        status,
+        at: timestamp,
+        ...(location ? { place: toPlace(location) } : {}),
+        traceparent: traceparent(ctx),
+      });
+      ctx.status = 204;
+    },
+  });
+}
+
+/** One that no rider can have is simply not there: throws RIDER_NOT_FOUND. */
+function riderIdOf(text: string): string {
+  if (!ORDER_ID.test(text)) throw riderNotFound(text);
+  return text;
+}
+
+function riderNotFound(id: string): TiffinError {
+  return new TiffinError('RIDER_NOT_FOUND', `there is no rider '${id}'`);
+}
+
+function toPlace({ lat, lng }: z.infer<typeof location>): Place {
+  return [lat, lng];
+}
+
+function toLocation([lat, lng]: Place): z.infer<typeof location> {
+  return { lat, lng };
+}
+
+function toRider({ id, name, isOnDuty, place, carrying, capacity }: Rider): z.infer<typeof rider> {
+  const known = place && toLocation(place);
+  return { riderId: id, name, onDuty: isOnDuty, location: known, carrying, capacity };
+}
+
+function toCarried(delivery: Delivery, order: Order | undefined): z.infer<typeof carried> {
+  const { restaurantId, pickupAddress, pickup, readyAt, eta } = delivery;
+  return {
+    orderId: delivery.orderId,
+    status: delivery.state as 'ASSIGNED' | 'PICKED_UP',
+    pickup: {
+      restaurantId,
+      address: pickupAddress,
+      location: pickup && toLocation(pickup),
+      readyAt: readyAt === undefined ? undefined : toRfc3339(readyAt),
+    },
+    dropoff: { address: order?.deliveryAddress, contact: order?.contact },
+    eta: eta && toRfc3339(eta.median),
+  };
+}

@@ -1,0 +1,98 @@
+/** The API's document and the page that shows it. */
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type { Context } from 'koa';
+import { TiffinError } from '../../../../domain/errors.ts';
+import { type OpenApiDocument, openApiDocument } from '../../openapi.ts';
+import { type Route, route } from '../../route.ts';
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Tiffin: the API</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="api"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+`;
+
+const START = `SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#api',
+  deepLinking: true,
+  persistAuthorization: true,
+  validatorUrl: null,
+});
+`;
+
+/** The files of swagger-ui-dist that are served, and no others. */
+const ASSETS = new Map([
+  ['swagger-ui.css', 'text/css'],
+  ['swagger-ui-bundle.js', 'text/javascript'],
+  ['swagger-ui-standalone-preset.js', 'text/javascript'],
+  ['favicon-16x16.png', 'image/png'],
+  ['favicon-32x32.png', 'image/png'],
+]);
+
+// The page styles itself and draws with data: images; everything else comes from here.
+const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+
+const OPEN = { method: 'GET', access: 'anyone', tag: 'Documentation' } as const;
+
+export function docRoutes(documented: readonly Route[]): readonly Route[] {
+  let document: OpenApiDocument | undefined;
+  const routes = [
+    route({
+      ...OPEN,
+      path: '/openapi.json',
+      summary: 'This document',
+      answers: { 200: { description: 'OpenAPI 3.1', type: 'application/json' } },
+      handle(ctx) {
+        document ??= openApiDocument([...documented, ...routes]);
+        ctx.body = document;
+      },
+    }),
+    route({
+      ...OPEN,
+      path: '/docs',
+      summary: 'This document as a page',
+      answers: { 200: { description: 'The page', type: 'text/html' } },
+      handle(ctx) {
+        ctx.set('Content-Security-Policy', POLICY);
+        show(ctx, PAGE, 'text/html');
+      },
+    }),
+    route({
+      ...OPEN,
+      path: '/docs/:file',
+      summary: 'What the page is made of',
+      answers: {
+        200: { description: 'The file', type: '*/*' },
+        404: { description: 'The page has no such file' },
+      },
+      async handle(ctx, { params: { file } }) {
+        if (file === 'start.js') return show(ctx, START, 'text/javascript');
+        const type = ASSETS.get(file);
+        if (!type) throw new TiffinError('ROUTE_NOT_FOUND', `there is no ${ctx.method} ${ctx.path}`);
+        const folder = path.dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+        ctx.set('Cache-Control', 'public, max-age=3600');
+        show(ctx, await readFile(path.join(folder, file)), type);
+      },
+    }),
+  ];
+  return routes;
+}
+
+function show(ctx: Context, body: string | Buffer, type: string): void {
+  ctx.body = body;
+  ctx.type = type;
+  ctx.set('X-Content-Type-Options', 'nosniff');
+}

@@ -1,0 +1,258 @@
+/** The routes of orders: place, read, list, cancel and reschedule. */
+import type { Context } from 'koa';
+import { z } from 'zod';
+import type { Order, OrderCommand, OrderId } from '../../../../domain/order.ts';
+import { type ChangeDeps, changeOrder } from '../../../../service/orders/change-order.ts';
+import type { OrderStore } from '../../../../service/orders/ports.ts';
+import type { Clock } from '../../../../service/ports.ts';
+import type { Principal } from '../../auth.ts';
+import {
+  etag,
+  fingerprintOf,
+  idempotencyKey,
+  ifMatch,
+  send,
+  sendAgain,
+  traceparent,
+} from '../../request-headers.ts';
+import { type Route, route } from '../../route.ts';
+import { type ItemsOrder, ordersBody } from './item-schemas.ts';
+import { answerPlacement, assertReachable, customerOf, findOrder, orderIdOf } from './order-answers.ts';
+import { cancelBody, idQuery, listQuery, rescheduleBody, toCursor } from './order-schemas.ts';
+import { keptParts, type PlaceItemsDeps, placeItems } from './place-items.ts';
+import {
+  itemsOrder,
+  listedOrder,
+  scheduledOrder,
+  toItemsOrder,
+  toListedOrder,
+  toScheduledOrder,
+  toShownOrder,
+} from './presenters.ts';
+
+const PRODUCER = 'order-service';
+const OWN_ORDERS = { roles: ['customer', 'operator'] } as const;
+const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
+
+export interface OrderRouteDeps extends ChangeDeps, PlaceItemsDeps {
+  readonly orders: OrderStore;
+  readonly clock: Clock;
+}
+
+export function orderRoutes(deps: OrderRouteDeps): readonly Route[] {
+  return [placing(deps), ...reading(deps), ...changing(deps)];
+}
+
+function placing(deps: OrderRouteDeps): Route {
+  return route({
+    method: 'POST',
+    path: '/orders',
+    access: OWN_ORDERS,
+    tag: 'Orders',
+    summary:
+      'Places an order, for now or for a time to come: of an amount, or of items that are to be delivered',
+    body: ordersBody(() => deps.clock.now()),
+    headers: ['Idempotency-Key'],
+    answers: {
+      201: {
+        description: 'It was placed; also when it had been before',
+        schema: z.union([scheduledOrder, itemsOrder]),
+      },
+      409: { description: 'The id is another order’s, or a request with this key is under way' },
+      422: { description: 'The idempotency key was used for another request' },
+    },
+    async handle(ctx, { body, principal }) {
+      if ('items' in body) return placeDelivered(deps, ctx, principal, body);
+      const customerId = customerOf(principal);
+      // The same words from another customer are another order.
+      const fingerprint = customerId === undefined ? fingerprintOf(body) : fingerprintOf(body, customerId);
+      const key = idempotencyKey(ctx, principal, 'POST /orders', fingerprint);
+      const result = await deps.place({
+        content: {
+          id: body.id ?? (deps.newOrderId() as OrderId),
+          customerName: body.customer_name,
+          ...(customerId === undefined ? {} : { customerId }),
+          items: [],
+          total: { minor: body.total_price, currency: deps.currency },
+        },
+        scheduledAt: body.scheduled_time,
+        fingerprint,
+        origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
+        idempotency: key && { key, answer: placed },
+      });
+      answerPlacement(ctx, result, placed, fingerprint);
+    },
+  });
+}
+
+/** What is ordered here by its items is delivered, to the address that came with it or to the one the carrier knows. */
+function placeDelivered(
+  deps: OrderRouteDeps,
+  ctx: Context,
+  principal: Principal,
+  body: ItemsOrder,
+): Promise<void> {
+  const { items, deliveryAddress, customer_name: customerName, scheduledAt } = body;
+  return placeItems(deps, ctx, principal, {
+    operation: 'POST /orders',
+    body,
+    draft: {
+      ...keptParts(body),
+      ...(customerName ? { customerName } : {}),
+      ...(deliveryAddress ? { deliveryAddress } : { toCustomer: true }),
+      lines: items.map(({ itemId, quantity, unitPrice }) => ({
+        itemId,
+        quantity,
+        ...(unitPrice === undefined ? {} : { unitPriceMinor: unitPrice }),
+      })),
+    },
+    scheduledAt,
+    placed: (order) => ({
+      status: 201,
+      headers: { Location: `/orders/${order.id}`, ETag: etag(order.version) },
+      body: toItemsOrder(order),
+    }),
+  });
+}
+
+function reading({ orders }: OrderRouteDeps): Route[] {
+  async function show(ctx: Context, principal: Principal, id: OrderId): Promise<void> {
+    const order = await findOrder(orders, principal, id);
+    send(ctx, { status: 200, headers: { ETag: etag(order.version) }, body: toShownOrder(order) });
+  }
+  const shown = {
+    method: 'GET',
+    access: OWN_ORDERS,
+    tag: 'Orders',
+    summary: 'One order',
+    answers: {
+      200: { description: 'The order', schema: z.union([scheduledOrder, itemsOrder]) },
+      404: NOT_FOUND,
+    },
+  } as const;
+
+  return [
+    route({
+      ...shown,
+      path: '/orders',
+      query: idQuery,
+      handle: (ctx, { query, principal }) => show(ctx, principal, query.id),
+    }),
+    route({
+      ...shown,
+      path: '/orders/:id',
+      handle: (ctx, { params, principal }) => show(ctx, principal, orderIdOf(params.id)),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/orders',
+      access: { roles: ['operator'] },
+      tag: 'Orders',
+      summary: 'All orders, newest first, in pages',
+      query: listQuery,
+      answers: {
+        200: {
+          description: 'A page, and the cursor of the next one',
+          schema: z.object({ orders: z.array(listedOrder), nextCursor: z.string().nullable() }),
+        },
+      },
+      async handle(ctx, { query: { cursor, limit, ...filters } }) {
+        // One more than asked for tells whether there is a next page.
+        const found = await orders.list({
+          ...filters,
+          ...(cursor ? { after: cursor } : {}),
+          limit: limit + 1,
+        });
+        const page = found.slice(0, limit);
+        const last = page.at(-1);
+        ctx.body = {
+          orders: page.map(toListedOrder),
+          nextCursor: found.length > limit && last ? toCursor(last) : null,
+        };
+      },
+    }),
+  ];
+}
+
+function changing(deps: OrderRouteDeps): Route[] {
+  async function change(
+    ctx: Context,
+    principal: Principal,
+    id: OrderId,
+    command: OrderCommand,
+    operation: string,
+  ): Promise<void> {
+    await assertReachable(deps.orders, principal, id);
+    const key =
+      ctx.method === 'POST'
+        ? idempotencyKey(ctx, principal, operation, fingerprintOf(id, command))
+        : undefined;
+    const result = await changeOrder(deps, {
+      id,
+      command,
+      origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
+      ifVersion: ifMatch(ctx),
+      idempotency: key && { key, answer: changed },
+    });
+    if ('answer' in result) sendAgain(ctx, result.answer);
+    else send(ctx, changed(result.order));
+  }
+  const answers = {
+    200: { description: 'The order as it is now', schema: listedOrder },
+    404: NOT_FOUND,
+    409: { description: 'The order is beyond that' },
+    412: { description: 'The order has changed since the version of If-Match' },
+  };
+
+  return [
+    route({
+      method: 'POST',
+      path: '/v1/orders/:id/cancel',
+      access: OWN_ORDERS,
+      tag: 'Orders',
+      summary: 'Cancels an order that has not ended',
+      body: cancelBody,
+      bodyOptional: true,
+      headers: ['Idempotency-Key', 'If-Match'],
+      answers: { ...answers, 422: { description: 'The idempotency key was used for another request' } },
+      handle: (ctx, { params, body, principal }) =>
+        change(
+          ctx,
+          principal,
+          orderIdOf(params.id),
+          { type: 'cancel', ...(body?.reason ? { reason: body.reason } : {}) },
+          'POST /v1/orders/{id}/cancel',
+        ),
+    }),
+    route({
+      method: 'PATCH',
+      path: '/v1/orders/:id/schedule',
+      access: OWN_ORDERS,
+      tag: 'Orders',
+      summary: 'Moves an order that has not been dispatched to another time',
+      body: rescheduleBody(() => deps.clock.now()),
+      headers: ['If-Match'],
+      answers,
+      handle: (ctx, { params, body: { scheduledAt }, principal }) =>
+        change(
+          ctx,
+          principal,
+          orderIdOf(params.id),
+          { type: 'reschedule', scheduledAt },
+          'PATCH /v1/orders/{id}/schedule',
+        ),
+    }),
+  ];
+}
+
+function placed(order: Order) {
+  return {
+    status: 201,
+    headers: { Location: `/orders/${order.id}`, ETag: etag(order.version) },
+    body: toScheduledOrder(order),
+  };
+}
+
+function changed(order: Order) {
+  return { status: 200, headers: { ETag: etag(order.version) }, body: toListedOrder(order) };
+}

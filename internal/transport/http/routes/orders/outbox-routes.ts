@@ -1,0 +1,266 @@
+/** The transactional-outbox dialect's routes of orders: `/api/v1/orders`. */
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { TRANSACTIONAL_OUTBOX } from '../../../../domain/dialects.ts';
+import { TiffinError, unreachable } from '../../../../domain/errors.ts';
+import { toDecimal } from '../../../../domain/money.ts';
+import {
+  allowedStatuses,
+  decide,
+  evolve,
+  type Order,
+  type OrderCommand,
+  type OrderId,
+} from '../../../../domain/order.ts';
+import { toRfc3339 } from '../../../../domain/schedule.ts';
+import { type ChangeDeps, changeOrder } from '../../../../service/orders/change-order.ts';
+import type { OrderStore } from '../../../../service/orders/ports.ts';
+import type { Principal } from '../../auth.ts';
+import {
+  etag,
+  fingerprintOf,
+  idempotencyKey,
+  ifMatch,
+  send,
+  sendAgain,
+  traceparent,
+} from '../../request-headers.ts';
+import { type Route, route } from '../../route.ts';
+import { outboxOrderBody, outboxQuery } from './item-schemas.ts';
+import { findOrder, orderIdOf } from './order-answers.ts';
+import { type PlaceItemsDeps, placeItems } from './place-items.ts';
+
+const TAG = 'Transactional outbox';
+const WORDS = ['PLACED', 'PREPARING', 'OUT_FOR_DELIVERY', 'DELIVERED', 'CANCELLED'] as const;
+/** What a status may be changed to: an order that was collected is COMPLETED. */
+type Word = (typeof WORDS)[number] | 'COMPLETED';
+const OWN_ORDERS = { roles: ['customer', 'operator'] } as const;
+const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
+const time = z.string().meta({ format: 'date-time' });
+const status = z.enum(WORDS);
+
+const placedOrder = z
+  .object({
+    order_id: z.string(),
+    status: z.literal('PLACED'),
+    total_amount: z.number(),
+    message: z.string(),
+  })
+  .meta({ id: 'PlacedOutboxOrder' });
+
+const outboxOrder = z
+  .object({
+    id: z.string(),
+    order_id: z.string(),
+    status,
+    reason: z.string().optional(),
+    /** What is charged: base - discount + fees. */
+    total_amount: z.number(),
+    base_total: z.number().optional(),
+    discount_applied: z.number().optional(),
+    fees_applied: z.number().optional(),
+    items: z.array(z.object({ name: z.string(), quantity: z.number(), price: z.number().optional() })),
+    created_at: time,
+  })
+  .meta({ id: 'OutboxOrder' });
+
+export interface OutboxDeps extends PlaceItemsDeps, ChangeDeps {
+  readonly orders: OrderStore;
+}
+
+export function outboxRoutes(deps: OutboxDeps): readonly Route[] {
+  return [placing(deps), reading(deps), moving(deps), cancelling(deps)];
+}
+
+function placing(deps: OutboxDeps): Route {
+  return route({
+    method: 'POST',
+    path: '/api/v1/orders',
+    access: OWN_ORDERS,
+    tag: TAG,
+    summary: 'Places an order at a restaurant; stock and payment follow by themselves',
+    query: outboxQuery,
+    body: outboxOrderBody,
+    headers: ['Idempotency-Key'],
+    answers: {
+      202: { description: 'It was placed', schema: placedOrder },
+      404: { description: 'There is no such restaurant' },
+      409: { description: 'The restaurant is closed' },
+      422: { description: 'The idempotency key was used for another request' },
+    },
+    async handle(ctx, { body, query, principal }) {
+      const customerId = body.user_id ?? query.user_id;
+      await placeItems(deps, ctx, principal, {
+        operation: 'POST /api/v1/orders',
+        body: { ...query, ...body },
+        draft: {
+          restaurantId: body.restaurant_id,
+          ...(customerId === undefined ? {} : { customerId }),
+          lines: body.items.map(({ menu_item_id: itemId, quantity }) => ({ itemId, quantity })),
+        },
+        placed,
+      });
+    },
+  });
+}
+
+function reading({ orders }: OutboxDeps): Route {
+  return route({
+    method: 'GET',
+    path: '/api/v1/orders/:id',
+    access: { roles: ['customer', 'restaurant', 'operator'] },
+    tag: TAG,
+    summary: 'One order',
+    answers: { 200: { description: 'The order', schema: outboxOrder }, 404: NOT_FOUND },
+    async handle(ctx, { params, principal }) {
+      send(ctx, shown(await findOrder(orders, principal, orderIdOf(params.id))));
+    },
+  });
+}
+
+function moving(deps: OutboxDeps): Route {
+  return route({
+    method: 'PATCH',
+    path: '/api/v1/orders/:id/status',
+    access: { roles: ['restaurant', 'operator'] },
+    tag: TAG,
+    summary: 'Moves an order on, a step at a time',
+    body: z.object({
+      status: z.enum([...WORDS, 'COMPLETED'], { error: `must be one of ${WORDS.join(', ')}, COMPLETED` }),
+    }),
+    headers: ['If-Match'],
+    answers: {
+      200: { description: 'The order as it is now', schema: outboxOrder },
+      404: NOT_FOUND,
+      409: { description: 'That would be a jump' },
+      412: { description: 'The order has changed since the version of If-Match' },
+    },
+    async handle(ctx, { params, body, principal }) {
+      const order = await findOrder(deps.orders, principal, orderIdOf(params.id));
+      await change(deps, ctx, order.id, body.status);
+    },
+  });
+}
+
+function cancelling(deps: OutboxDeps): Route {
+  return route({
+    method: 'POST',
+    path: '/api/v1/orders/:id/cancel',
+    access: OWN_ORDERS,
+    tag: TAG,
+    summary: 'Cancels an order that has not ended; what it took is given back',
+    headers: ['Idempotency-Key', 'If-Match'],
+    answers: {
+      200: { description: 'The order, cancelled', schema: outboxOrder },
+      404: NOT_FOUND,
+      409: { description: 'The order has come to its end' },
+    },
+    async handle(ctx, { params, principal }) {
+      const { id } = await findOrder(deps.orders, principal, orderIdOf(params.id));
+      await change(deps, ctx, id, 'CANCELLED', principal);
+    },
+  });
+}
+
+async function change(
+  deps: OutboxDeps,
+  ctx: Context,
+  id: OrderId,
+  word: Word,
+  principal?: Principal,
+): Promise<void> {
+  const key =
+    principal && idempotencyKey(ctx, principal, 'POST /api/v1/orders/{id}/cancel', fingerprintOf(id));
+  const result = await changeOrder(deps, {
+    id,
+    commands: (order) => commandsTo(word, order),
+    origin: { producer: 'order-service', traceparent: traceparent(ctx) },
+    ifVersion: ifMatch(ctx),
+    idempotency: key && { key, answer: shown },
+  });
+  if ('answer' in result) sendAgain(ctx, result.answer);
+  else send(ctx, shown(result.order));
+}
+
+/** The commands that bring an order to a word of this dialect: none where it is there, and a refusal where that is a jump. */
+function commandsTo(word: Word, order: Order): readonly OrderCommand[] {
+  if (TRANSACTIONAL_OUTBOX[order.status] === word || order.status === word) return [];
+  const step = (to: 'ACCEPTED' | 'PREPARING' | 'OUT_FOR_DELIVERY' | 'DELIVERED' | 'COMPLETED') =>
+    ({ type: 'advance', to, by: 'request' }) as const;
+  switch (word) {
+    case 'PREPARING':
+      return allowed(order, word, [step('ACCEPTED'), step('PREPARING')]);
+    case 'OUT_FOR_DELIVERY':
+    case 'DELIVERED':
+    case 'COMPLETED':
+      return allowed(order, word, [step(word)]);
+    case 'CANCELLED':
+      return allowed(order, word, [{ type: 'cancel' }]);
+    case 'PLACED':
+      throw jump(order, word);
+    default:
+      return unreachable(word);
+  }
+}
+
+/** Refused in this dialect's words, before anything is changed. */
+function allowed(order: Order, word: string, commands: readonly OrderCommand[]): readonly OrderCommand[] {
+  let current = order;
+  for (const command of commands) {
+    const decision = decide(command, current, order.updatedAt);
+    if ('refused' in decision) throw jump(order, word);
+    current = decision.events.reduce<Order>(evolve, current);
+  }
+  return commands;
+}
+
+function jump(order: Order, word: string): TiffinError {
+  const here = TRANSACTIONAL_OUTBOX[order.status];
+  // Its word is DELIVERED too, but who asks for that asks for something else.
+  const next = allowedStatuses(order).map((to) => (to === 'COMPLETED' ? to : TRANSACTIONAL_OUTBOX[to]));
+  const reachable = [...new Set(next)].filter((candidate) => candidate !== here);
+  return new TiffinError(
+    'ILLEGAL_TRANSITION',
+    `order '${order.id}' is ${here} and cannot become ${word}; ${reachable.length > 0 ? `it may become ${reachable.join(', ')}` : 'nothing can follow'}`,
+  );
+}
+
+function placed(order: Order) {
+  return {
+    status: 202,
+    headers: { Location: `/api/v1/orders/${order.id}`, ETag: etag(order.version) },
+    body: {
+      order_id: order.id,
+      status: 'PLACED',
+      total_amount: toDecimal(order.total.minor),
+      message: 'The order was placed; its stock and its payment are seen to.',
+    },
+  };
+}
+
+function shown(order: Order) {
+  return { status: 200, headers: { ETag: etag(order.version) }, body: toOutboxOrder(order) };
+}
+
+function toOutboxOrder(order: Order): z.infer<typeof outboxOrder> {
+  return {
+    id: order.id,
+    order_id: order.id,
+    status: TRANSACTIONAL_OUTBOX[order.status],
+    ...('reason' in order && order.reason ? { reason: order.reason } : {}),
+    total_amount: toDecimal(order.total.minor),
+    ...(order.price
+      ? {
+          base_total: toDecimal(order.price.baseMinor),
+          discount_applied: toDecimal(order.price.discountMinor),
+          fees_applied: toDecimal(order.price.feesMinor),
+        }
+      : {}),
+    items: order.items.map(({ itemId, name = itemId, quantity, unitPriceMinor }) => ({
+      name,
+      quantity,
+      ...(unitPriceMinor === undefined ? {} : { price: toDecimal(unitPriceMinor) }),
+    })),
+    created_at: toRfc3339(order.createdAt),
+  };
+}

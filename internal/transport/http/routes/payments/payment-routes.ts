@@ -1,0 +1,142 @@
+/** The routes of payments: the ledger of one order, and the provider's signed notices. */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { TiffinError } from '../../../../domain/errors.ts';
+import { toDecimal } from '../../../../domain/money.ts';
+import type { Payment } from '../../../../domain/payment.ts';
+import { toRfc3339 } from '../../../../domain/schedule.ts';
+import type { OrderStore } from '../../../../service/orders/ports.ts';
+import { acceptPaymentNotice, type NoticeDeps } from '../../../../service/payments/accept-webhook.ts';
+import { PRODUCER } from '../../../../service/payments/settle-payments.ts';
+import { parseJson, readText } from '../../body.ts';
+import { parse } from '../../errors.ts';
+import { traceparent } from '../../request-headers.ts';
+import { type Route, route } from '../../route.ts';
+import { findOrder, orderIdOf } from '../orders/order-answers.ts';
+import { orderId } from '../orders/order-schemas.ts';
+
+/** How old a notice may be, and how far ahead the provider's clock, seconds. */
+const TOLERANCE_S = 300;
+const TAG = 'Payments';
+
+const time = z.string().meta({ format: 'date-time' });
+const payment = z
+  .object({
+    orderId: z.string(),
+    state: z.enum(['PENDING', 'AUTHORIZED', 'FAILED', 'CAPTURED', 'VOIDED', 'REFUNDED']),
+    reason: z.string().optional(),
+    currency: z.string(),
+    requested: z.number(),
+    authorized: z.number(),
+    captured: z.number(),
+    refunded: z.number(),
+    requestedAt: time,
+    authorizedAt: time.optional(),
+    capturedAt: time.optional(),
+    voidedAt: time.optional(),
+    refundedAt: time.optional(),
+  })
+  .meta({ id: 'Payment' });
+
+const text = (longest: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^[^\\p{Cc}\\p{Cs}]{1,${longest}}$`, 'u'), `must be 1 to ${longest} characters`);
+const notice = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('approved'), orderId, id: text(128) }),
+  z.object({ status: z.literal('declined'), orderId, reason: text(256).default('DECLINED') }),
+]);
+
+export interface PaymentRouteDeps extends NoticeDeps {
+  readonly orders: OrderStore;
+}
+
+/** Without a secret nobody can sign a notice, so there is no route for them. */
+export function paymentRoutes(deps: PaymentRouteDeps, webhookSecret: string | undefined): readonly Route[] {
+  return [ledger(deps), ...(webhookSecret ? [webhook(deps, webhookSecret)] : [])];
+}
+
+function ledger({ orders, payments }: PaymentRouteDeps): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/orders/:id/payment',
+    access: { roles: ['customer', 'operator'] },
+    tag: TAG,
+    summary: 'The money of one order',
+    answers: {
+      200: { description: 'Its state, its amounts, and when they moved', schema: payment },
+      404: { description: 'There is no such order, it is someone else’s, or nothing was to be paid yet' },
+    },
+    async handle(ctx, { params, principal }) {
+      const { id } = await findOrder(orders, principal, orderIdOf(params.id));
+      const found = (await payments.find([id])).get(id);
+      if (!found) throw new TiffinError('PAYMENT_NOT_FOUND', `order '${id}' has no payment`);
+      ctx.body = toPayment(found);
+    },
+  });
+}
+
+/** The body is read here and not by the router: what is signed is its text, and an unsigned one is not looked into. */
+function webhook(deps: PaymentRouteDeps, secret: string): Route {
+  return route({
+    method: 'POST',
+    path: '/webhooks/payments',
+    access: 'anyone',
+    tag: TAG,
+    summary:
+      'The provider says what became of a pending authorization: {orderId, status: "approved", id} or {orderId, status: "declined", reason}, signed in the header Tiffin-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">',
+    answers: {
+      200: { description: 'It is taken down; also when it had been before', schema: z.object({}) },
+      400: { description: 'It is signed, and no notice' },
+      401: { description: 'It is not signed with the secret, or more than five minutes ago' },
+      404: { description: 'There is no payment of this order, or not yet: say it again later' },
+    },
+    async handle(ctx) {
+      const body = await readText(ctx);
+      const signature = ctx.get('Tiffin-Signature');
+      if (!isSigned(body, signature, secret, Math.floor(deps.clock.now() / 1_000)))
+        throw new TiffinError('INVALID_SIGNATURE', 'Tiffin-Signature is missing, wrong or out of date');
+      const said = parse(notice, parseJson(body));
+      await acceptPaymentNotice(deps, {
+        orderId: said.orderId,
+        answer:
+          said.status === 'approved'
+            ? { outcome: 'done', authorizationId: said.id }
+            : { outcome: 'declined', reason: said.reason },
+        origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
+      });
+      ctx.body = {};
+    },
+  });
+}
+
+/** `t` is within the signed text, so that an old notice cannot be sent again later. There may be several `v1`, while a secret is replaced. */
+function isSigned(body: string, header: string, secret: string, nowS: number): boolean {
+  const parts = header.split(',').map((part) => part.trim().split('='));
+  const at = parts.find(([name]) => name === 't')?.[1] ?? '';
+  if (!/^\d{1,12}$/.test(at) || Math.abs(nowS - Number(at)) > TOLERANCE_S) return false;
+  const expected = createHmac('sha256', secret).update(`${at}.${body}`).digest();
+  return parts.some(([name, hex = '']) => {
+    const given = Buffer.from(hex, 'hex');
+    return name === 'v1' && given.length === expected.length && timingSafeEqual(given, expected);
+  });
+}
+
+function toPayment(from: Payment): z.infer<typeof payment> {
+  const at = (ms: number | undefined) => (ms === undefined ? undefined : toRfc3339(ms));
+  return {
+    orderId: from.orderId,
+    state: from.state,
+    reason: from.reason,
+    currency: from.currency,
+    requested: toDecimal(from.requestedMinor),
+    authorized: toDecimal(from.authorizedMinor),
+    captured: toDecimal(from.capturedMinor),
+    refunded: toDecimal(from.refundedMinor),
+    requestedAt: toRfc3339(from.requestedAt),
+    authorizedAt: at(from.authorizedAt),
+    capturedAt: at(from.capturedAt),
+    voidedAt: at(from.voidedAt),
+    refundedAt: at(from.refundedAt),
+  };
+}

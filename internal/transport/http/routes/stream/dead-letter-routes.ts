@@ -1,0 +1,154 @@
+/** The operator's view of dead letters: look at them, have them handled again, or give them up. */
+import { z } from 'zod';
+import { TiffinError } from '../../../../domain/errors.ts';
+import { toRfc3339 } from '../../../../domain/schedule.ts';
+import type { DeadLetter } from '../../../../service/ports.ts';
+import type { DeadLetterGroups, DeadLetters } from '../../../../service/stream/ports.ts';
+import { type Route, route } from '../../route.ts';
+
+const ID = /^[1-9]\d{0,17}$/;
+const WHOLE = 'must be a whole number from 1 to 200';
+
+const group = z
+  .string({ error: 'must name a consumer' })
+  .regex(/^[\w.-]{1,128}$/, 'must be the name of a consumer')
+  .meta({ description: 'the consumer that could not handle them, such as payment-service.settle' });
+const groupQuery = z.object({ group });
+const counted = z.object({ count: z.int().min(0) });
+
+const listQuery = z.object({
+  group: group.optional(),
+  cursor: z.string().regex(ID, 'must be the cursor of a page before').optional(),
+  limit: z.coerce.number({ error: WHOLE }).int(WHOLE).min(1, WHOLE).max(200, WHOLE).default(50),
+});
+
+const deadLetter = z
+  .object({
+    id: z.string(),
+    consumer: z.string(),
+    eventId: z.string(),
+    orderId: z.string(),
+    topic: z.string(),
+    record: z.unknown().meta({ description: 'the record as it came' }),
+    error: z.string().optional().meta({ description: 'absent for one that is parked behind another' }),
+    retryCount: z.int().min(0),
+    createdAt: z.string().meta({ format: 'date-time' }),
+  })
+  .meta({ id: 'DeadLetter' });
+
+const OPERATOR = { access: { roles: ['operator'] }, tag: 'Dead letters' } as const;
+const NOT_FOUND = { description: 'There is no such dead letter' };
+
+export function deadLetterRoutes({
+  deadLetters,
+}: {
+  readonly deadLetters: DeadLetters & DeadLetterGroups;
+}): readonly Route[] {
+  return [
+    route({
+      ...OPERATOR,
+      method: 'GET',
+      path: '/admin/dlq',
+      summary: 'All dead letters, or those of one consumer, in pages',
+      query: listQuery,
+      answers: {
+        200: {
+          description: 'A page, and the cursor of the next one',
+          schema: z.object({ deadLetters: z.array(deadLetter), nextCursor: z.string().nullish() }),
+        },
+      },
+      async handle(ctx, { query: { cursor, limit, group } }) {
+        const letters = await deadLetters.list({
+          limit: limit + 1,
+          ...(cursor ? { after: cursor } : {}),
+          ...(group ? { consumer: group } : {}),
+        });
+        const page = letters.slice(0, limit);
+        ctx.body = {
+          deadLetters: page.map(present),
+          nextCursor: letters.length > limit ? page.at(-1)?.id : null,
+        };
+      },
+    }),
+    route({
+      ...OPERATOR,
+      method: 'GET',
+      path: '/admin/dlq/:id',
+      summary: 'One dead letter',
+      answers: { 200: { description: 'The letter', schema: deadLetter }, 404: NOT_FOUND },
+      async handle(ctx, { params }) {
+        const letter = await deadLetters.find(letterId(params.id));
+        if (!letter) throw notFound(params.id);
+        ctx.body = present(letter);
+      },
+    }),
+    /** The consumer handles it again within seconds, and after it what is parked behind it; a letter that fails again stays. */
+    route({
+      ...OPERATOR,
+      method: 'POST',
+      path: '/admin/dlq/:id/replay',
+      summary: 'Has its consumer handle it again',
+      answers: {
+        202: {
+          description: 'It is handled within seconds; it stays should it fail again',
+          schema: z.object({ id: z.string(), replay: z.literal('requested') }),
+        },
+        404: NOT_FOUND,
+      },
+      async handle(ctx, { params: { id } }) {
+        if (!(await deadLetters.requestReplay(letterId(id)))) throw notFound(id);
+        ctx.status = 202;
+        ctx.body = { id, replay: 'requested' };
+      },
+    }),
+    route({
+      ...OPERATOR,
+      method: 'DELETE',
+      path: '/admin/dlq/:id',
+      summary: 'Gives it up; what is parked behind it goes on',
+      answers: { 204: { description: 'It is gone' }, 404: NOT_FOUND },
+      async handle(ctx, { params: { id } }) {
+        if (!(await deadLetters.discard(letterId(id)))) throw notFound(id);
+        ctx.status = 204;
+      },
+    }),
+    route({
+      ...OPERATOR,
+      method: 'POST',
+      path: '/admin/dlq/replay',
+      summary: 'Has a consumer handle all its dead letters again',
+      query: groupQuery,
+      answers: {
+        202: { description: 'How many there are; those that fail again stay', schema: counted },
+      },
+      async handle(ctx, { query }) {
+        ctx.status = 202;
+        ctx.body = { count: await deadLetters.requestReplayOf(query.group) };
+      },
+    }),
+    route({
+      ...OPERATOR,
+      method: 'DELETE',
+      path: '/admin/dlq',
+      summary: 'Gives up all dead letters of a consumer; what is parked behind them goes on',
+      query: groupQuery,
+      answers: { 200: { description: 'How many there were', schema: counted } },
+      async handle(ctx, { query }) {
+        ctx.body = { count: await deadLetters.discardAllOf(query.group) };
+      },
+    }),
+  ];
+}
+
+function letterId(text: string): string {
+  if (!ID.test(text)) throw notFound(text);
+  return text;
+}
+
+function notFound(id: string): TiffinError {
+  return new TiffinError('DEAD_LETTER_NOT_FOUND', `there is no dead letter '${id}'`);
+}
+
+function present({ createdAt, ...letter }: DeadLetter) {
+  return { ...letter, createdAt: toRfc3339(createdAt) };
+}

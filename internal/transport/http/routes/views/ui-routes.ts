@@ -1,0 +1,242 @@
+/** What a screen shows of an order: the current view, its history, and both as they come. */
+import { z } from 'zod';
+import { DELIVERY_ETA, ORDER_MANAGER } from '../../../../domain/dialects.ts';
+import { toDecimal } from '../../../../domain/money.ts';
+import { isFinal, type OrderId } from '../../../../domain/order.ts';
+import { toRfc3339 } from '../../../../domain/schedule.ts';
+import type { History, HistoryEntry, OrderView, Revision } from '../../../../service/views/ports.ts';
+import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
+import { mayReach, type Principal } from '../../auth.ts';
+import { etag, send } from '../../request-headers.ts';
+import { type Route, route } from '../../route.ts';
+import { orderIdOf, orderNotFound } from '../orders/order-answers.ts';
+import type { LiveStreams } from './live-stream.ts';
+
+const TAG = 'Screens';
+const EVERYBODY = { roles: ['customer', 'restaurant', 'rider', 'operator'] } as const;
+const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
+const MOST_HISTORY = 1_000;
+const time = z.string().meta({ format: 'date-time' });
+const word = z.enum([...new Set(Object.values(DELIVERY_ETA))]);
+
+const entry = z.object({
+  eventId: z.string(),
+  eventType: z.string(),
+  at: time,
+  producer: z.string(),
+  payload: z.unknown(),
+});
+
+const orderView = z
+  .object({
+    orderId: z.string(),
+    customerId: z.string().optional(),
+    restaurantId: z.string().optional(),
+    status: word,
+    reason: z.string().optional(),
+    inventory: z.enum(['NONE', 'PENDING', 'RESERVED', 'REJECTED', 'RELEASED']),
+    payment: z.enum(['NONE', 'PENDING', 'AUTHORIZED', 'FAILED', 'CAPTURED', 'VOIDED', 'REFUNDED']),
+    eta: z.object({ median: time, p90: time, computedAt: time }).nullable(),
+    rider: z.object({ riderId: z.string(), state: z.string() }).nullable(),
+    items: z.array(
+      z.object({
+        itemId: z.string(),
+        name: z.string().optional(),
+        quantity: z.number(),
+        unitPrice: z.number().optional(),
+      }),
+    ),
+    totalAmount: z.number(),
+    currency: z.string(),
+    timeline: z.array(z.object({ status: z.string(), at: time })),
+    scheduledAt: time.optional(),
+    version: z.int(),
+    updatedAt: time,
+    history: z.array(entry).optional(),
+  })
+  .meta({ id: 'OrderView' });
+
+const managedStatus = z
+  .object({
+    order_id: z.string(),
+    status: z.enum([...new Set(Object.values(ORDER_MANAGER))]),
+    details: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'ManagedStatus' });
+
+export interface UiDeps extends ViewDeps {
+  readonly history: History;
+  readonly streams: LiveStreams;
+  /** Calls back whenever the order's view has changed, until what it returns is called. */
+  readonly onView: (id: OrderId, listener: () => void) => () => void;
+  /** The order manager's words for an order. */
+  readonly managedStatus: (view: OrderView) => { status: string; details: object };
+}
+
+export function uiRoutes(deps: UiDeps): readonly Route[] {
+  return [current(deps), historyOf(deps), stream(deps), managed(deps)];
+}
+
+async function reachable(deps: ViewDeps, principal: Principal, text: string): Promise<OrderView> {
+  const view = await viewOrder(deps, orderIdOf(text));
+  if (!view || !mayReach(principal, { ...view.order, riderId: view.delivery?.riderId }))
+    throw orderNotFound(text);
+  return view;
+}
+
+function current(deps: UiDeps): Route {
+  return route({
+    method: 'GET',
+    path: '/ui/orders/:id',
+    access: EVERYBODY,
+    tag: TAG,
+    summary: 'One order as it is now',
+    query: z.object({
+      history: z.enum(['true', 'false'], { error: 'must be true or false' }).default('false'),
+    }),
+    answers: {
+      200: { description: 'The order; with its history on request', schema: orderView },
+      404: NOT_FOUND,
+    },
+    async handle(ctx, { params, query, principal }) {
+      const view = await reachable(deps, principal, params.id);
+      const body =
+        query.history === 'true'
+          ? { ...toScreen(view), history: await entriesOf(deps, view.order.id) }
+          : toScreen(view);
+      send(ctx, { status: 200, headers: { ETag: etag(view.order.version) }, body });
+    },
+  });
+}
+
+function historyOf(deps: UiDeps): Route {
+  return route({
+    method: 'GET',
+    path: '/ui/orders/:id/history',
+    access: EVERYBODY,
+    tag: TAG,
+    summary: 'Every event and every ETA of an order, oldest first',
+    answers: {
+      200: {
+        description: 'Its history',
+        schema: z.object({ orderId: z.string(), history: z.array(entry) }),
+      },
+      404: NOT_FOUND,
+    },
+    async handle(ctx, { params, principal }) {
+      const { order } = await reachable(deps, principal, params.id);
+      ctx.body = { orderId: order.id, history: await entriesOf(deps, order.id) };
+    },
+  });
+}
+
+function stream(deps: UiDeps): Route {
+  return route({
+    method: 'GET',
+    path: '/ui/orders/:id/stream',
+    access: EVERYBODY,
+    tag: TAG,
+    summary: 'One order as it changes: an event `view` for each change, `end` after the last',
+    answers: {
+      200: { description: 'Server-Sent Events', type: 'text/event-stream' },
+      404: NOT_FOUND,
+      503: { description: 'Too many streams are open' },
+    },
+    async handle(ctx, { params, principal }) {
+      const first = await reachable(deps, principal, params.id);
+      const { id } = first.order;
+      let sent: Revision = [-1, 0];
+      let stop = () => {};
+      const live = deps.streams.open(ctx, () => stop());
+      const show = (view: OrderView) => {
+        // Two changes close together may be read in either order.
+        if (!isNewer(view.revision, sent)) return;
+        sent = view.revision;
+        live.send('view', toScreen(view));
+        if (!isFinal(view.order.status)) return;
+        live.send('end', {});
+        live.end();
+      };
+      stop = deps.onView(
+        id,
+        () =>
+          void viewOrder(deps, id).then(
+            (view) => view && show(view),
+            () => live.end(),
+          ),
+      );
+      show(first);
+      // What changed between the first look and the moment of listening.
+      const now = await viewOrder(deps, id);
+      if (now) show(now);
+    },
+  });
+}
+
+/** `GET /orders/{id}/status`: what `order_status:{id}` holds in Redis. */
+function managed(deps: UiDeps): Route {
+  return route({
+    method: 'GET',
+    path: '/orders/:id/status',
+    access: EVERYBODY,
+    tag: 'Order manager',
+    summary: 'The status of an order, in the order manager’s words',
+    answers: { 200: { description: 'Its status', schema: managedStatus }, 404: NOT_FOUND },
+    async handle(ctx, { params, principal }) {
+      const view = await reachable(deps, principal, params.id);
+      ctx.body = { order_id: view.order.id, ...deps.managedStatus(view) };
+    },
+  });
+}
+
+async function entriesOf({ history }: UiDeps, id: OrderId) {
+  const entries = await history.of(id, MOST_HISTORY);
+  return entries.map(({ at, ...rest }: HistoryEntry) => ({ ...rest, at: toRfc3339(at) }));
+}
+
+function toScreen(view: OrderView): z.infer<typeof orderView> {
+  const { order, delivery } = view;
+  return {
+    orderId: order.id,
+    customerId: order.customerId,
+    restaurantId: order.restaurantId,
+    status: DELIVERY_ETA[order.status],
+    ...('reason' in order && order.reason ? { reason: order.reason } : {}),
+    inventory: inventoryWord(view),
+    payment: paymentWord(view),
+    eta: delivery?.eta
+      ? {
+          median: toRfc3339(delivery.eta.median),
+          p90: toRfc3339(delivery.eta.p90),
+          computedAt: toRfc3339(delivery.eta.computedAt),
+        }
+      : null,
+    rider: delivery?.riderId ? { riderId: delivery.riderId, state: delivery.state } : null,
+    items: order.items.map(({ unitPriceMinor, ...item }) => ({
+      ...item,
+      ...(unitPriceMinor === undefined ? {} : { unitPrice: toDecimal(unitPriceMinor) }),
+    })),
+    totalAmount: toDecimal(order.total.minor),
+    currency: order.total.currency,
+    timeline: order.timeline.map((one) => ({
+      status: 'status' in one ? one.status : one.fact,
+      at: toRfc3339(one.at),
+    })),
+    ...(order.scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(order.scheduledAt) }),
+    version: order.version,
+    updatedAt: toRfc3339(order.updatedAt),
+  };
+}
+
+/** What costs nothing is never charged, nor what dropped out before anybody was asked for money. */
+function paymentWord({ order, payment }: OrderView): z.infer<typeof orderView>['payment'] {
+  if (payment) return payment;
+  return order.items.length > 0 && order.total.minor > 0 && !isFinal(order.status) ? 'PENDING' : 'NONE';
+}
+
+function inventoryWord({ order, reservation }: OrderView): z.infer<typeof orderView>['inventory'] {
+  if (order.items.length === 0) return 'NONE';
+  if (reservation) return reservation === 'reserved' ? 'RESERVED' : 'RELEASED';
+  if (order.status === 'FAILED' && order.reason === 'OUT_OF_STOCK') return 'REJECTED';
+  return isFinal(order.status) ? 'NONE' : 'PENDING';
+}

@@ -1,0 +1,406 @@
+/** POST /orders: what is taken, what is refused and how, and that what is refused leaves nothing behind. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { TiffinError } from '../../../internal/domain/errors.ts';
+import { NOON } from '../../support/manual-clock.ts';
+import { gate, turns } from '../../support/turns.ts';
+import { type Answer, type Api, type Ask, startApi } from '../api.ts';
+
+const GOOD = { customer_name: 'Asha', total_price: 12.5 };
+const LATER = '2030-01-01T12:01:00.000Z';
+
+/** Every refusal has one shape: a list of faults, each with its status as a string. */
+function assertRefused(answer: Answer, status: number, ...faults: { code: string; pointer?: string }[]) {
+  assert.equal(answer.status, status, answer.text);
+  assert.match(answer.headers['content-type'] ?? '', /^application\/json/);
+  assert.deepEqual(Object.keys(answer.body), ['errors']);
+  for (const error of answer.body.errors) {
+    assert.equal(error.status, String(status));
+    assert.ok(error.detail.length > 0);
+    assert.match(error.code, /^[A-Z][A-Z_]+$/);
+  }
+  assert.deepEqual(
+    answer.body.errors.map(({ code, pointer }: { code: string; pointer?: string }) => ({
+      code,
+      ...(pointer === undefined ? {} : { pointer }),
+    })),
+    faults,
+  );
+}
+
+describe('POST /orders', () => {
+  let api: Api;
+  before(async () => {
+    api = await startApi();
+  });
+  after(() => api.close());
+  beforeEach(() => {
+    for (const table of [api.store.tables.orders, api.store.tables.answers]) table.clear();
+    api.store.tables.events.length = 0;
+  });
+
+  test('an order is made as it was asked for', async () => {
+    const answer = await api.order({ ...GOOD, id: 'o-1', scheduled_time: '2030-01-01T13:01:00+01:00' });
+    assert.equal(answer.status, 201);
+    assert.deepEqual([answer.headers.location, answer.headers.etag], ['/orders/o-1', '"1"']);
+    assert.deepEqual(answer.body, {
+      id: 'o-1',
+      orderId: 'o-1',
+      customer_name: 'Asha',
+      total_price: 12.5,
+      status: 'CREATED',
+      scheduled_time: LATER,
+      created_at: '2030-01-01T12:00:00.000Z',
+    });
+    assert.deepEqual((await api.ask('GET', '/orders?id=o-1')).body, answer.body);
+    assert.deepEqual((await api.ask('GET', '/orders/o-1')).body, answer.body);
+  });
+
+  test('an order without an id gets one, and fields that are not known are ignored', async () => {
+    const { status, body } = await api.order({ ...GOOD, colour: 'red', __proto__: { id: 'x' } });
+    assert.equal(status, 201);
+    assert.deepEqual(api.stored(), [body.id]);
+  });
+
+  const TAKEN: Record<string, [changes: object, seen: object]> = {
+    'a price as text': [{ total_price: '12.50' }, { total_price: 12.5 }],
+    'a price of nothing': [{ total_price: 0 }, { total_price: 0 }],
+    'a price with more noughts than cents': [{ total_price: '1.2300' }, { total_price: 1.23 }],
+    'the highest price': [{ total_price: 9_999_999_999.99 }, { total_price: 9_999_999_999.99 }],
+    'a name with space around it': [{ customer_name: '  Asha  ' }, { customer_name: 'Asha' }],
+    'a name in another script': [{ customer_name: 'आशा 🍱' }, { customer_name: 'आशा 🍱' }],
+    'no time at all': [{ scheduled_time: null }, { scheduled_time: undefined }],
+    'a time that GNU date writes': [
+      { scheduled_time: '2030-01-01T12:01:00+00:00' },
+      { scheduled_time: LATER },
+    ],
+    'an id with every odd character that is allowed': [{ id: '0a.B-c_d' }, { id: '0a.B-c_d' }],
+  };
+  for (const [what, [changes, seen]] of Object.entries(TAKEN)) {
+    test(`${what} is taken`, async () => {
+      const { status, body } = await api.order({ ...GOOD, ...changes });
+      assert.equal(status, 201, JSON.stringify(body));
+      for (const [field, value] of Object.entries(seen)) assert.deepEqual(body[field], value);
+    });
+  }
+
+  test('a time in the past means now, and is told as it was asked for', async () => {
+    const { status, body } = await api.order({ ...GOOD, id: 'past', scheduled_time: '2001-01-01T00:00:00Z' });
+    assert.deepEqual([status, body.scheduled_time], [201, '2001-01-01T00:00:00.000Z']);
+    assert.equal([...api.store.tables.orders.values()][0]?.order.dueAt, NOON);
+  });
+
+  test('a time before all calendars is in the past too, and one that a database can hold', async () => {
+    const { status } = await api.order({ ...GOOD, scheduled_time: '0000-01-01T00:00:00Z' });
+    assert.equal(status, 201);
+    const order = [...api.store.tables.orders.values()][0]?.order;
+    assert.ok(order?.scheduledAt !== undefined && order.scheduledAt >= 0, String(order?.scheduledAt));
+  });
+
+  const REFUSED: Record<string, [changes: object, code: string, pointer: string]> = {
+    'no name': [{ customer_name: undefined }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'an empty name': [{ customer_name: '' }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'a name of spaces': [{ customer_name: '   ' }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'a name of 257 letters': [{ customer_name: 'a'.repeat(257) }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'a name with a null character': [{ customer_name: 'a\0b' }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'half of a surrogate pair': [{ customer_name: '\ud83c' }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'a name that is a number': [{ customer_name: 7 }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'a name that is null': [{ customer_name: null }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'no price': [{ total_price: undefined }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a negative price': [{ total_price: -1 }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a price with a fraction of a cent': [{ total_price: 1.005 }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a huge price': [{ total_price: 1e12 }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a huge price as text': [{ total_price: '9'.repeat(400) }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a price in words': [{ total_price: 'twelve' }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a price that is empty': [{ total_price: '' }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a price that is true': [{ total_price: true }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a price that is a list': [{ total_price: [1] }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a time that is none': [{ scheduled_time: 'tomorrow' }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
+    'a time that is a number': [{ scheduled_time: 1.9e12 }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
+    'a time that is empty': [{ scheduled_time: '' }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
+    'a naive time': [{ scheduled_time: '2030-01-01T12:01:00' }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
+    'a time without seconds': [
+      { scheduled_time: '2030-01-01T12:01Z' },
+      'INVALID_SCHEDULED_TIME',
+      '/scheduled_time',
+    ],
+    'a day that there is not': [
+      { scheduled_time: '2031-02-29T00:00:00Z' },
+      'INVALID_SCHEDULED_TIME',
+      '/scheduled_time',
+    ],
+    'a time beyond ten years': [
+      { scheduled_time: '2040-01-03T00:00:00Z' },
+      'INVALID_SCHEDULED_TIME',
+      '/scheduled_time',
+    ],
+    'an empty id': [{ id: '' }, 'INVALID_ID', '/id'],
+    'an id with a slash': [{ id: 'a/b' }, 'INVALID_ID', '/id'],
+    'an id with a space': [{ id: 'a b' }, 'INVALID_ID', '/id'],
+    'an id with a newline at its end': [{ id: 'ab\n' }, 'INVALID_ID', '/id'],
+    'an id with letters of another script': [{ id: 'आशा' }, 'INVALID_ID', '/id'],
+    'an id that begins with a dot': [{ id: '.hidden' }, 'INVALID_ID', '/id'],
+    'an id of 65 characters': [{ id: 'a'.repeat(65) }, 'INVALID_ID', '/id'],
+    'an id that is a number': [{ id: 7 }, 'INVALID_ID', '/id'],
+    'an id that is null': [{ id: null }, 'INVALID_ID', '/id'],
+  };
+  for (const [what, [changes, code, pointer]] of Object.entries(REFUSED)) {
+    test(`${what} is refused and nothing is stored`, async () => {
+      assertRefused(await api.order({ ...GOOD, ...changes }), 400, { code, pointer });
+      assert.deepEqual([api.stored(), api.store.bus.events], [[], []]);
+    });
+  }
+
+  test('a number beyond all numbers is refused', async () => {
+    const raw = '{"customer_name":"Asha","total_price":1e999}';
+    const answer = await api.ask('POST', '/orders', { raw, headers: { 'content-type': 'application/json' } });
+    assertRefused(answer, 400, { code: 'INVALID_TOTAL_PRICE', pointer: '/total_price' });
+  });
+
+  test('several faults are listed at once, each with its pointer', async () => {
+    const answer = await api.order({ id: 'a b', total_price: -1, scheduled_time: 'now' });
+    assertRefused(
+      answer,
+      400,
+      { code: 'INVALID_ID', pointer: '/id' },
+      { code: 'INVALID_CUSTOMER_NAME', pointer: '/customer_name' },
+      { code: 'INVALID_TOTAL_PRICE', pointer: '/total_price' },
+      { code: 'INVALID_SCHEDULED_TIME', pointer: '/scheduled_time' },
+    );
+    assert.equal(answer.body.errors[1].detail, 'customer_name is required');
+    assert.deepEqual(api.stored(), []);
+  });
+
+  const JSON_TYPE = { 'content-type': 'application/json' };
+  const LARGE = JSON.stringify({ ...GOOD, customer_name: 'a'.repeat(64 * 1024) });
+  const UNREADABLE: Record<string, [ask: Ask, status: number, code: string, pointer?: string]> = {
+    'broken JSON': [{ raw: '{"customer_name":', headers: JSON_TYPE }, 400, 'MALFORMED_JSON'],
+    'an empty body': [{ raw: '', headers: JSON_TYPE }, 400, 'MALFORMED_JSON'],
+    'no body': [{ headers: JSON_TYPE }, 400, 'MALFORMED_JSON'],
+    'a list': [{ body: [GOOD] }, 400, 'INVALID_BODY', ''],
+    null: [{ body: null }, 400, 'INVALID_BODY', ''],
+    text: [{ body: 'order' }, 400, 'INVALID_BODY', ''],
+    'a body over 64 KB': [{ raw: LARGE, headers: JSON_TYPE }, 413, 'BODY_TOO_LARGE'],
+    'a body over 64 KB without a length': [
+      { raw: LARGE, headers: JSON_TYPE, chunked: true },
+      413,
+      'BODY_TOO_LARGE',
+    ],
+    'another media type': [
+      { raw: 'a=b', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+    ],
+    'no media type': [{ raw: JSON.stringify(GOOD) }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    'a media type that only begins like JSON': [
+      { raw: JSON.stringify(GOOD), headers: { 'content-type': 'application/jsonp' } },
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+    ],
+    'a compressed body': [
+      { body: GOOD, headers: { 'content-encoding': 'gzip' } },
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+    ],
+  };
+  for (const [what, [ask, status, code, pointer]] of Object.entries(UNREADABLE)) {
+    test(`${what} is refused with ${status} and nothing is stored`, async () => {
+      const answer = await api.ask('POST', '/orders', ask);
+      assertRefused(answer, status, { code, ...(pointer === undefined ? {} : { pointer }) });
+      assert.deepEqual(api.stored(), []);
+    });
+  }
+
+  test('a body far beyond 64 KB gets its answer too, not just a closed connection', async () => {
+    const raw = JSON.stringify({ ...GOOD, customer_name: 'a'.repeat(8 * 1024 * 1024) });
+    for (const chunked of [false, true]) {
+      const answer = await api.ask('POST', '/orders', { raw, headers: JSON_TYPE, chunked });
+      assertRefused(answer, 413, { code: 'BODY_TOO_LARGE' });
+      assert.equal(answer.headers.connection, 'close');
+    }
+    assert.deepEqual(api.stored(), []);
+  });
+
+  test('a body of exactly 64 KB is read', async () => {
+    const empty = JSON.stringify({ ...GOOD, note: '' });
+    const raw = JSON.stringify({ ...GOOD, note: 'a'.repeat(64 * 1024 - empty.length) });
+    assert.equal(Buffer.byteLength(raw), 64 * 1024);
+    assert.equal((await api.ask('POST', '/orders', { raw, headers: JSON_TYPE })).status, 201);
+  });
+
+  test('a media type with a charset or a suffix is JSON too', async () => {
+    for (const type of ['application/json; charset=utf-8', 'Application/JSON', 'application/vnd.x+json'])
+      assert.equal((await api.order(GOOD, { 'content-type': type })).status, 201, type);
+  });
+
+  test('the same id with the same content gets the same answer, and is said to be a repetition', async () => {
+    const body = { ...GOOD, id: 'o-1', scheduled_time: LATER };
+    const first = await api.order(body);
+    api.clock.advance(5);
+    const again = await api.order({
+      ...body,
+      total_price: '12.50',
+      scheduled_time: '2030-01-01T14:01:00+02:00',
+    });
+    assert.deepEqual([again.status, again.body], [201, first.body]);
+    assert.deepEqual(
+      [again.headers.etag, again.headers.location, again.headers['idempotency-replayed']],
+      ['"1"', '/orders/o-1', 'true'],
+    );
+    assert.equal(first.headers['idempotency-replayed'], undefined);
+    assert.equal(api.store.bus.events.length, 1);
+  });
+
+  test('a time of null and no time are the same content', async () => {
+    await api.order({ ...GOOD, id: 'o-1' });
+    const again = await api.order({ ...GOOD, id: 'o-1', scheduled_time: null });
+    assert.deepEqual([again.status, again.headers['idempotency-replayed']], [201, 'true']);
+  });
+
+  test('the same id gets the answer it got, also when the order was moved and cancelled meanwhile', async () => {
+    const body = { ...GOOD, id: 'o-1', scheduled_time: LATER };
+    const first = await api.order(body);
+    await api.ask('PATCH', '/v1/orders/o-1/schedule', { body: { scheduledAt: '2030-01-01T15:00:00Z' } });
+    await api.ask('POST', '/v1/orders/o-1/cancel', { body: { reason: 'late' } });
+    const again = await api.order(body);
+    assert.deepEqual([again.status, again.headers.etag, again.body], [201, '"1"', first.body]);
+  });
+
+  test('the same id with other content is refused and changes nothing', async () => {
+    await api.order({ ...GOOD, id: 'o-1' });
+    assertRefused(await api.order({ ...GOOD, id: 'o-1', total_price: 13 }), 409, { code: 'ORDER_ID_TAKEN' });
+    assert.equal((await api.ask('GET', '/orders/o-1')).body.total_price, 12.5);
+    assert.equal(api.store.bus.events.length, 1);
+  });
+
+  test('the same key gets the same answer word for word, and makes no second order', async () => {
+    const key = { 'idempotency-key': 'k-1' };
+    const first = await api.order(GOOD, key);
+    api.clock.advance(5);
+    const again = await api.order(GOOD, key);
+    assert.deepEqual([again.status, again.text], [201, first.text]);
+    assert.deepEqual(
+      [again.headers.location, again.headers.etag, again.headers['idempotency-replayed']],
+      [first.headers.location, '"1"', 'true'],
+    );
+    assert.equal(api.stored().length, 1);
+  });
+
+  test('the same key for other content is refused with 422', async () => {
+    const key = { 'idempotency-key': 'k-1' };
+    await api.order(GOOD, key);
+    assertRefused(await api.order({ ...GOOD, total_price: 1 }, key), 422, { code: 'IDEMPOTENCY_KEY_REUSED' });
+    assert.equal(api.stored().length, 1);
+  });
+
+  for (const [what, key] of [
+    ['an empty key', ''],
+    ['a key of 129 characters', 'k'.repeat(129)],
+    ['a key with a space', 'a b'],
+  ] as const) {
+    test(`${what} is refused`, async () => {
+      assertRefused(await api.order(GOOD, { 'idempotency-key': key }), 400, {
+        code: 'INVALID_IDEMPOTENCY_KEY',
+      });
+      assert.deepEqual(api.stored(), []);
+    });
+  }
+
+  test('the trace of a request goes with the event, and one that is not well formed does not', async () => {
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    await api.order(GOOD, { traceparent });
+    await api.order(GOOD, { traceparent: 'nonsense' });
+    assert.deepEqual(
+      api.store.bus.events.map((event) => event.traceparent),
+      [traceparent, undefined],
+    );
+  });
+});
+
+test('a key whose request is still being handled is refused with 409 and when to try again', async (t) => {
+  const held = gate();
+  let begin = () => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const api = await startApi({
+    orders: {
+      async place(placements) {
+        begin();
+        await held.promise;
+        return placements.map(() => ({ outcome: 'placed' }));
+      },
+    },
+  });
+  t.after(api.close);
+  const key = { 'idempotency-key': 'k-1' };
+  const first = api.order(GOOD, key);
+  await begun;
+  const second = await api.order(GOOD, key);
+  assertRefused(second, 409, { code: 'IDEMPOTENCY_KEY_IN_FLIGHT' });
+  assert.equal(second.headers['retry-after'], '1');
+  held.open();
+  assert.equal((await first).status, 201);
+});
+
+test('while the store is away orders are refused with 503 and when to try again', async (t) => {
+  const api = await startApi({
+    orders: {
+      async place() {
+        throw new TiffinError('UNAVAILABLE', 'the database cannot be reached', {
+          cause: new Error('password=x'),
+        });
+      },
+      async find() {
+        throw new TiffinError('UNAVAILABLE', 'the database cannot be reached');
+      },
+    },
+  });
+  t.after(api.close);
+  for (const answer of [await api.order(GOOD), await api.ask('GET', '/orders/o-1')]) {
+    assertRefused(answer, 503, { code: 'UNAVAILABLE' });
+    assert.equal(answer.headers['retry-after'], '2');
+    assert.ok(!answer.text.includes('password'));
+  }
+  assert.deepEqual(api.log.at('error'), []);
+});
+
+test('when too many orders wait the next is refused with 503', async (t) => {
+  const held = gate();
+  const api = await startApi({
+    maxWaiting: 1,
+    orders: {
+      async place(placements) {
+        await held.promise;
+        return placements.map(() => ({ outcome: 'placed' }));
+      },
+    },
+  });
+  t.after(api.close);
+  const answers: Answer[] = [];
+  const asked = Array.from({ length: 6 }, () => api.order(GOOD).then((answer) => answers.push(answer)));
+  while (answers.length < 1) await turns();
+  const [refused] = answers;
+  assert.ok(refused);
+  assertRefused(refused, 503, { code: 'OVERLOADED' });
+  assert.equal(refused.headers['retry-after'], '1');
+  held.open();
+  await Promise.all(asked);
+  assert.ok(answers.some(({ status }) => status === 201));
+});
+
+test('an unknown fault is 500, says nothing of itself and is logged in full', async (t) => {
+  const api = await startApi({
+    orders: {
+      async find() {
+        throw new Error('relation "orders" has a secret');
+      },
+    },
+  });
+  t.after(api.close);
+  const answer = await api.ask('GET', '/orders/o-1');
+  assertRefused(answer, 500, { code: 'INTERNAL' });
+  assert.ok(!answer.text.includes('secret') && !answer.text.includes('relation'));
+  const [line] = api.log.at('error');
+  assert.match(String(line?.fields.err), /secret/);
+});

@@ -1,0 +1,303 @@
+/** The page to create and track orders: what is served, under which policy, and the functions that it thinks with. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { ORDER_STATUSES } from '../../../internal/domain/order.ts';
+import { pageRoutes } from '../../../internal/transport/http/routes/views/page-routes.ts';
+import { type Api, startApi } from '../api.ts';
+
+const WEB = new URL('../../../web/', import.meta.url);
+const read = (file: string) => readFileSync(new URL(file, WEB), 'utf8');
+// The page's own JavaScript, which has no types.
+const {
+  etaText,
+  eventReader,
+  hashOf,
+  headline,
+  isFinal,
+  orderOf,
+  pauseMs,
+  paymentText,
+  randomKey,
+  readRecent,
+  remember,
+  requestKeys,
+  sortFaults,
+  stepText,
+  stockText,
+  timeText,
+  toRequest,
+  toRfc3339,
+} = await import(new URL('view.js', WEB).href);
+
+let api: Api;
+before(async () => {
+  process.env.TZ = 'Europe/Berlin';
+  api = await startApi({ more: pageRoutes() });
+});
+after(() => api.close());
+
+test('the page and all that it is made of are served, to anyone, with their types', async () => {
+  const files = [
+    'index.html',
+    ...[...read('index.html').matchAll(/(?:src|href)="\/([\w.-]+\.\w+)"/g)].map(([, file]) => file!),
+  ];
+  for (const file of files)
+    for (const [, imported] of read(file).matchAll(/from '\.\/([\w.-]+)'/g))
+      if (!files.includes(imported!)) files.push(imported!);
+  assert.deepEqual(files.sort(), readdirSync(WEB).sort(), 'nothing lies there that nothing asks for');
+  const types: Record<string, RegExp> = { html: /^text\/html/, js: /^text\/javascript/, css: /^text\/css/ };
+  for (const file of files) {
+    const answer = await api.ask('GET', file === 'index.html' ? '/' : `/${file}`);
+    assert.deepEqual([answer.status, answer.text], [200, read(file)], file);
+    assert.match(answer.headers['content-type'] ?? '', types[file.split('.')[1]!]!);
+    assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+  }
+  for (const { access } of pageRoutes()) assert.equal(access, 'anyone');
+});
+
+test('a browser that has a file asks whether it changed, and is not sent it again', async () => {
+  const first = await api.ask('GET', '/app.js');
+  assert.equal(first.headers['cache-control'], 'no-cache');
+  const tag = { 'if-none-match': String(first.headers.etag) };
+  const again = await api.ask('GET', '/app.js', { headers: tag });
+  assert.deepEqual([again.status, again.text], [304, '']);
+  assert.equal((await api.ask('GET', '/style.css', { headers: tag })).status, 200);
+});
+
+test('nothing comes from elsewhere, nothing is inline, and no text becomes HTML', async () => {
+  const policy = String((await api.ask('GET', '/')).headers['content-security-policy']);
+  assert.match(policy, /default-src 'none'/);
+  assert.match(policy, /require-trusted-types-for 'script'/);
+  assert.doesNotMatch(policy, /unsafe|https?:|\*/);
+  const html = read('index.html');
+  assert.doesNotMatch(
+    html,
+    /https?:|<style|\sstyle=|\son\w+=|<script(?! type="module" src="\/app\.js"><\/script>)/,
+  );
+  for (const file of readdirSync(WEB).filter((name) => name.endsWith('.js')))
+    assert.doesNotMatch(
+      read(file),
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|\.style\b/,
+      file,
+    );
+});
+
+test('every field has a label, and every id that is asked for is there once', () => {
+  const html = read('index.html');
+  const ids = [...html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id!);
+  assert.equal(new Set(ids).size, ids.length);
+  const labelled = [...html.matchAll(/\s(?:for|list|aria-labelledby)="([^"]+)"/g)].map(([, id]) => id!);
+  const asked = readdirSync(WEB).flatMap((file) =>
+    [...read(file).matchAll(/(?:\$|say)\('([\w-]+)'/g)].map(([, id]) => id!),
+  );
+  assert.ok(asked.length > 20);
+  for (const id of [...labelled, ...asked]) assert.ok(ids.includes(id), id);
+  for (const [field] of html.matchAll(/<(?:input|select)\b[^>]*>/g)) {
+    const id = /\sid="([^"]+)"/.exec(field)?.[1];
+    assert.ok(
+      id ? labelled.includes(id) : html.includes(`<label>${field}`) || / data-field=/.test(field),
+      field,
+    );
+  }
+});
+
+const VALUES = {
+  customerId: 'customer-1',
+  customerName: 'Asha',
+  totalPrice: '12.50',
+  restaurantId: 'REST-456',
+  lines: [{ itemId: 'PIZZA-001', quantity: '2', unitPrice: '7.5' }],
+  address: { street: '1 Main', city: 'Anytown', state: 'CA', zipCode: '12345' },
+  time: '2030-07-01T18:30',
+  card: 'tok_decline',
+};
+
+test('an amount is ordered as the server takes it', async () => {
+  const { path, body } = toRequest('amount', VALUES);
+  assert.deepEqual(body, {
+    customer_name: 'Asha',
+    total_price: '12.50',
+    scheduled_time: '2030-07-01T18:30:00+02:00',
+  });
+  const placed = await api.ask('POST', path, { body });
+  assert.equal(placed.status, 201);
+  assert.equal(placed.body.scheduled_time, '2030-07-01T16:30:00.000Z');
+});
+
+test('items are ordered with their prices, and those of a restaurant without, to an address', () => {
+  const payment = { token: 'tok_decline' };
+  const scheduledAt = '2030-07-01T18:30:00+02:00';
+  assert.deepEqual(toRequest('items', VALUES), {
+    path: '/orders',
+    body: {
+      customerId: 'customer-1',
+      scheduledAt,
+      items: [{ itemId: 'PIZZA-001', unitPrice: '7.5', quantity: 2 }],
+      payment,
+    },
+  });
+  assert.deepEqual(toRequest('delivered', VALUES), {
+    path: '/v1/orders',
+    body: {
+      customerId: 'customer-1',
+      restaurantId: 'REST-456',
+      scheduledAt,
+      items: [{ itemId: 'PIZZA-001', quantity: 2 }],
+      deliveryAddress: VALUES.address,
+      payment,
+    },
+  });
+});
+
+test('what was left empty is left out, so that the server says what is missing, field by field', async () => {
+  const empty = { ...VALUES, customerName: '', totalPrice: '', time: '' };
+  const { path, body } = toRequest('amount', empty);
+  assert.deepEqual(body, {});
+  const lines = [{ itemId: '', quantity: '', unitPrice: '' }];
+  const items = toRequest('items', { ...VALUES, customerId: '', lines });
+  assert.deepEqual(items.body.items, [{}]);
+  const address = { ...VALUES.address, state: '' };
+  assert.ok(!('state' in toRequest('delivered', { ...VALUES, address }).body.deliveryAddress));
+  const refused = await api.ask('POST', items.path, { body: items.body });
+  const pointers = new Set(['/customerId', '/items/0/itemId', '/items/0/quantity']);
+  const { beside, others } = sortFaults(refused.body.errors, pointers);
+  assert.deepEqual([...beside.keys()].sort(), [...pointers].sort());
+  assert.deepEqual(others, []);
+  const unplaced = sortFaults((await api.ask('POST', path, { body })).body.errors, pointers);
+  assert.equal(unplaced.beside.size, 0);
+  assert.equal(unplaced.others.length, 1, 'a fault without a field stands in the list');
+});
+
+test('two faults of one field stand together', () => {
+  const errors = ['must be short', 'must be kind'].map((detail) => ({ detail, pointer: '/a' }));
+  assert.deepEqual(
+    sortFaults(errors, new Set(['/a'])).beside,
+    new Map([['/a', ['must be short', 'must be kind']]]),
+  );
+});
+
+test('a local time gets the offset of its own day, also where the clocks skip it', () => {
+  assert.equal(toRfc3339('2030-01-01T08:05'), '2030-01-01T08:05:00+01:00');
+  assert.equal(toRfc3339('2030-07-01T08:05:09'), '2030-07-01T08:05:09+02:00');
+  assert.equal(toRfc3339('2030-03-31T02:30'), '2030-03-31T03:30:00+02:00');
+  assert.equal(toRfc3339(''), '');
+  process.env.TZ = 'America/St_Johns';
+  assert.equal(toRfc3339('2030-01-01T08:05'), '2030-01-01T08:05:00-03:30');
+  process.env.TZ = 'Europe/Berlin';
+});
+
+test('a request keeps its key until it was done or says something else', () => {
+  let made = 0;
+  const keys = requestKeys(() => `key-${++made}`);
+  assert.equal(keys.of(['/orders', { a: 1 }]), 'key-1');
+  assert.equal(keys.of(['/orders', { a: 1 }]), 'key-1');
+  assert.equal(keys.of(['/orders', { a: 2 }]), 'key-2');
+  keys.done();
+  assert.equal(keys.of(['/orders', { a: 2 }]), 'key-3');
+});
+
+test('a key is one that the server takes, and never the same', async () => {
+  assert.notEqual(randomKey(), randomKey());
+  const headers = { 'Idempotency-Key': randomKey() };
+  assert.equal((await api.order({ customer_name: 'Asha', total_price: 1 }, headers)).status, 201);
+});
+
+test('events are read wherever the stream was cut', () => {
+  const stream =
+    'event: view\r\ndata: {"a":1}\r\n\r\n: still here\n\ndata:x\ndata: y\n\nevent: end\rdata: {}\r\rdata: cut';
+  const wanted = [
+    ['view', '{"a":1}'],
+    ['message', 'x\ny'],
+    ['end', '{}'],
+  ];
+  for (let size = 1; size <= stream.length; size += 1) {
+    const heard: string[][] = [];
+    const take = eventReader((type: string, data: string) => heard.push([type, data]));
+    for (let at = 0; at < stream.length; at += size) take(stream.slice(at, at + size));
+    assert.deepEqual(heard, wanted, `in pieces of ${size}`);
+  }
+});
+
+test('attempts come apart, each within its bounds and none later than fifteen seconds', () => {
+  assert.deepEqual([pauseMs(0, 0), pauseMs(0, 1), pauseMs(3, 1)], [250, 500, 4_000]);
+  assert.deepEqual([pauseMs(2_000, 0), pauseMs(2_000, 1)], [7_500, 15_000]);
+});
+
+test('every status there is has words, and what is new speaks for itself', () => {
+  for (const status of ORDER_STATUSES) assert.match(stepText(status), /^[A-Z][a-z ]/, status);
+  assert.equal(stepText('RESCHEDULED'), 'Moved to another time');
+  assert.equal(stepText('FAILED: NO_RIDER'), 'FAILED: NO_RIDER');
+  assert.equal(stockText({ inventory: 'RELEASED' }), 'Given back');
+  assert.equal(paymentText({ payment: 'NEW' }), 'NEW');
+});
+
+test('the headline is the closest state that the timeline knows, with the reason, and not a fact that came late', () => {
+  const timeline = ['CREATED', 'PROCESSING', 'CONFIRMED', 'PREPARING'].map((status) => ({ status }));
+  assert.equal(headline({ status: 'CONFIRMED', timeline }), 'Being prepared');
+  const failed = { status: 'FAILED', reason: 'OUT_OF_STOCK', timeline: [...timeline, { status: 'FAILED' }] };
+  assert.equal(headline(failed), 'Failed: out of stock');
+  assert.equal(
+    headline({ status: 'FAILED', reason: 'We closed early', timeline: [{ status: 'REJECTED' }] }),
+    'Refused by the restaurant: We closed early',
+  );
+  const late = [...timeline, { status: 'CANCELLED' }, { status: 'OUT_FOR_DELIVERY' }];
+  assert.equal(headline({ status: 'CANCELLED', timeline: late }), 'Cancelled');
+  assert.equal(headline({ status: 'NEW', timeline }), 'NEW');
+  assert.deepEqual(
+    ['ASSIGNED', 'DELIVERED', 'FAILED'].map((status) => isFinal({ status })),
+    [false, true, true],
+  );
+});
+
+test('the ETA counts down in minutes, and never below none', () => {
+  const eta = { median: '2030-01-01T12:00:00Z', p90: '2030-01-01T12:07:00Z' };
+  const at = (time: string) => etaText(eta, Date.parse(`2030-01-01T${time}Z`));
+  assert.equal(at('11:48:00'), 'in 12 to 19 min');
+  assert.equal(at('11:48:01'), 'in 12 to 19 min');
+  assert.equal(at('11:49:00'), 'in 11 to 18 min');
+  assert.equal(at('12:02:00'), 'within 5 min');
+  assert.equal(at('12:30:00'), 'any moment now');
+  assert.equal(
+    etaText({ median: eta.median, p90: eta.median }, Date.parse('2030-01-01T11:58:00Z')),
+    'in 2 min',
+  );
+});
+
+test('a time of another day has its date', () => {
+  const now = Date.parse('2030-01-01T12:00:00Z');
+  assert.match(timeText('2030-01-02T12:00:00Z', now), /2030/);
+  assert.doesNotMatch(timeText('2030-01-01T14:00:00Z', now), /2030/);
+  assert.doesNotMatch(timeText('2030-01-01T14:00:07Z', now, 'short'), /07/);
+});
+
+test('the recent orders are ten, each once, the newest first, and survive whatever storage holds', () => {
+  const many = Array.from({ length: 12 }, (_, n) => ({ id: `o-${n}`, at: n }));
+  const kept: { id: string }[] = many.reduce((recent, entry) => remember(recent, entry), []);
+  assert.deepEqual([kept.length, kept[0]?.id], [10, 'o-11']);
+  assert.deepEqual(
+    remember(kept, { id: 'o-5', at: 5 })
+      .map(({ id }: { id: string }) => id)
+      .slice(0, 2),
+    ['o-5', 'o-11'],
+  );
+  assert.equal(remember(kept, { id: 'o-5', at: 5 }).length, 10);
+  assert.deepEqual(
+    readRecent(
+      JSON.stringify([
+        { id: 'a', at: 1, more: 2 },
+        { id: '' },
+        { id: 3, at: 1 },
+        { id: 'b', at: 9e15 },
+        { id: 'c' },
+      ]),
+    ),
+    [{ id: 'a', at: 1 }],
+  );
+  for (const text of [null, '', '{', '{}', '7', '[null]', '"x"']) assert.deepEqual(readRecent(text), []);
+});
+
+test('an address names an order, and any id comes back from it', () => {
+  for (const id of ['order-1', 'a.b_c', 'a&b=c#d +e/é']) assert.equal(orderOf(hashOf(id)), id);
+  for (const hash of ['', '#', '#order=', '#order=%20', '#other=1']) assert.equal(orderOf(hash), undefined);
+});

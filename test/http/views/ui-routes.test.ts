@@ -1,0 +1,296 @@
+/** What screens get: the current view and whose it is, the history, and the live stream from its first word to its last. */
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Order, OrderId } from '../../../internal/domain/order.ts';
+import type { OrderView } from '../../../internal/service/views/ports.ts';
+import { jwtAuth } from '../../../internal/transport/http/auth.ts';
+import { type LiveStreams, liveStreams } from '../../../internal/transport/http/routes/views/live-stream.ts';
+import { uiRoutes } from '../../../internal/transport/http/routes/views/ui-routes.ts';
+import { movedTo, orderAt, placedOrder } from '../../support/builders.ts';
+import { NOON } from '../../support/manual-clock.ts';
+import { recordingLog } from '../../support/recording-log.ts';
+import { until } from '../../support/until.ts';
+import { type Api, startApi } from '../api.ts';
+import { bearer, SECRET } from '../tokens.ts';
+
+const ETA = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
+const MOST = 3;
+
+describe('the routes of screens', () => {
+  let api: Api;
+  let streams: LiveStreams;
+  let headers: Record<'operator' | 'asha' | 'ben' | 'kitchen' | 'ravi', { authorization: string }>;
+  const current = new Map<string, OrderView>();
+  const listeners = new Map<string, Set<() => void>>();
+  const open: { close(): void }[] = [];
+  let afterRead = () => {};
+
+  before(async () => {
+    streams = liveStreams(MOST);
+    api = await startApi({
+      authenticate: jwtAuth({ secret: SECRET }),
+      more: uiRoutes({
+        viewSource: {
+          async read(ids) {
+            const found = ids.flatMap((id) => current.get(id) ?? []);
+            const then = afterRead;
+            afterRead = () => {};
+            then();
+            return found;
+          },
+        },
+        views: { put: async () => {}, get: async () => undefined },
+        log: recordingLog(),
+        history: {
+          append: async () => {},
+          maintain: async () => {},
+          of: async (id) =>
+            ['order.created', 'eta.updated'].map((eventType, n) => ({
+              eventId: `${id}-${n}`,
+              eventType,
+              at: NOON + n,
+              producer: 'test',
+              payload: { n },
+            })),
+        },
+        streams,
+        onView(id, listener) {
+          const own = listeners.get(id) ?? new Set();
+          listeners.set(id, own.add(listener));
+          return () => own.delete(listener);
+        },
+        managedStatus: () => ({ status: 'CONFIRMED', details: {} }),
+      }).filter(({ path }) => path.startsWith('/ui')),
+    });
+    headers = {
+      operator: await bearer('olga', 'operator'),
+      asha: await bearer('asha', 'customer'),
+      ben: await bearer('ben', 'customer'),
+      kitchen: await bearer('r1', 'restaurant'),
+      ravi: await bearer('ravi', 'rider'),
+    };
+  });
+  after(async () => {
+    streams.endAll();
+    await api.close();
+  });
+  beforeEach(async () => {
+    for (const stream of open.splice(0)) stream.close();
+    await until('no listeners', () => listening() === 0);
+    current.clear();
+    listeners.clear();
+    afterRead = () => {};
+    show(ofAsha(orderAt('PREPARING')));
+  });
+
+  const listening = () => [...listeners.values()].reduce((sum, { size }) => sum + size, 0);
+  const ofAsha = (order: Order): Order => ({ ...order, id: 'o' as OrderId, customerId: 'asha' });
+  function show(order: Order, changes: Partial<OrderView> = {}): void {
+    current.set(order.id, { order, revision: [order.version, 0], ...changes });
+    for (const tell of listeners.get(order.id) ?? []) tell();
+  }
+  const ask = (path: string, who: keyof typeof headers = 'operator') =>
+    api.ask('GET', path, { headers: headers[who] });
+
+  /** Listens to the stream of order `o`. Reading may be held up, as by a slow client. */
+  async function listen(who: keyof typeof headers = 'operator') {
+    const asked = request({
+      port: api.port,
+      path: '/ui/orders/o/stream',
+      headers: headers[who],
+      agent: false,
+    });
+    asked.end();
+    const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+      asked.on('response', resolve);
+      asked.on('error', reject);
+    });
+    let text = '';
+    let ended = false;
+    response.setEncoding('utf8');
+    response.on('error', () => {});
+    response.on('data', (chunk: string) => {
+      text += chunk;
+    });
+    response.on('end', () => {
+      ended = true;
+    });
+    const stream = {
+      response,
+      close: () => asked.destroy(),
+      ended: () => ended,
+      // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was said
+      said: (): [event: string, data: any][] =>
+        [...text.matchAll(/event: (\w+)\ndata: (.*)\n\n/g)].map(([, event, data]) => [
+          event as string,
+          JSON.parse(data as string),
+        ]),
+      statuses: () => stream.said().map(([event, data]) => (event === 'view' ? data.status : event)),
+    };
+    open.push(stream);
+    return stream;
+  }
+
+  it('show an order as it is, with its version as its tag', async () => {
+    show(ofAsha(orderAt('OUT_FOR_DELIVERY')), {
+      delivery: { state: 'PICKED_UP', riderId: 'ravi', eta: ETA },
+      payment: 'AUTHORIZED',
+      reservation: 'reserved',
+    });
+    const { status, headers: answered, body } = await ask('/ui/orders/o');
+    assert.deepEqual([status, answered.etag], [200, `"${current.get('o')?.order.version}"`]);
+    const { timeline, ...rest } = body;
+    assert.deepEqual(timeline[0], { status: 'CREATED', at: '2030-01-01T12:00:00.000Z' });
+    assert.deepEqual(rest, {
+      orderId: 'o',
+      customerId: 'asha',
+      restaurantId: 'r1',
+      status: 'OUT_FOR_DELIVERY',
+      inventory: 'RESERVED',
+      payment: 'AUTHORIZED',
+      eta: {
+        median: '2030-01-01T12:15:00.000Z',
+        p90: '2030-01-01T12:20:00.000Z',
+        computedAt: '2030-01-01T12:00:00.000Z',
+      },
+      rider: { riderId: 'ravi', state: 'PICKED_UP' },
+      items: [{ itemId: 'sushi-set', quantity: 2, unitPrice: 9.5 }],
+      totalAmount: 12.5,
+      currency: 'USD',
+      scheduledAt: '2030-01-01T12:01:00.000Z',
+      version: timeline.length,
+      updatedAt: '2030-01-01T12:00:00.000Z',
+    });
+  });
+
+  const failed = (reason: string) => ({ ...orderAt('FAILED', 'items'), reason }) as Order;
+  const WORDS: readonly [what: string, Order, Partial<OrderView>, inventory: string, payment: string][] = [
+    ['an order without items', placedOrder(), {}, 'NONE', 'NONE'],
+    ['one that waits for both', orderAt('PROCESSING', 'items'), {}, 'PENDING', 'PENDING'],
+    ['one out of stock', failed('OUT_OF_STOCK'), {}, 'REJECTED', 'NONE'],
+    ['one that was called off before', orderAt('CANCELLED', 'items'), {}, 'NONE', 'NONE'],
+    [
+      'one whose card was declined',
+      failed('PAYMENT_DECLINED'),
+      { reservation: 'released', payment: 'FAILED' },
+      ...(['RELEASED', 'FAILED'] as const),
+    ],
+    [
+      'one that was given back',
+      orderAt('CANCELLED', 'items'),
+      { reservation: 'released', payment: 'REFUNDED' },
+      ...(['RELEASED', 'REFUNDED'] as const),
+    ],
+  ];
+  for (const [what, order, changes, inventory, payment] of WORDS)
+    it(`say how stock and money of ${what} stand`, async () => {
+      show(ofAsha(order), changes);
+      const { body } = await ask('/ui/orders/o');
+      assert.deepEqual([body.inventory, body.payment], [inventory, payment]);
+    });
+
+  it('let nobody see what is not theirs, on any of them', async () => {
+    show(ofAsha(orderAt('RIDER_ASSIGNED')), { delivery: { state: 'ASSIGNED', riderId: 'ravi' } });
+    for (const path of ['/ui/orders/o', '/ui/orders/o/history', '/ui/orders/o/stream']) {
+      const { status, body } = await ask(path, 'ben');
+      assert.deepEqual([status, body.errors[0].code], [404, 'ORDER_NOT_FOUND'], path);
+      assert.equal((await ask(path.replace('/o', '/nobody'))).status, 404, path);
+    }
+    for (const who of ['asha', 'kitchen', 'ravi'] as const) {
+      assert.equal((await ask('/ui/orders/o', who)).status, 200, who);
+      assert.equal((await listen(who)).response.statusCode, 200, who);
+    }
+  });
+
+  it('show the history by itself or with the view, and refuse another word for yes', async () => {
+    const history = ['order.created', 'eta.updated'].map((eventType, n) => ({
+      eventId: `o-${n}`,
+      eventType,
+      producer: 'test',
+      payload: { n },
+      at: `2030-01-01T12:00:00.00${n}Z`,
+    }));
+    assert.deepEqual((await ask('/ui/orders/o/history')).body, { orderId: 'o', history });
+    const { body } = await ask('/ui/orders/o?history=true');
+    assert.deepEqual([body.orderId, body.history], ['o', history]);
+    assert.equal((await ask('/ui/orders/o?history=false')).body.history, undefined);
+    assert.equal((await ask('/ui/orders/o?history=maybe')).status, 400);
+  });
+
+  it('stream the view as it is, each change of it, and the end', async () => {
+    const stream = await listen();
+    assert.match(stream.response.headers['content-type'] ?? '', /^text\/event-stream/);
+    await until('the first view', () => stream.said().length === 1);
+    const order = current.get('o')!.order;
+    show(movedTo(order, 'RIDER_ASSIGNED'));
+    await until('the rider', () => stream.statuses().includes('ASSIGNED'));
+    show(movedTo(order, 'RIDER_ASSIGNED'), { revision: [order.version + 1, NOON] });
+    await until('the ETA', () => stream.said().length === 3);
+    show(movedTo(order, 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'));
+    await until('the end', () => stream.ended());
+    assert.deepEqual(stream.statuses(), ['CONFIRMED', 'ASSIGNED', 'ASSIGNED', 'DELIVERED', 'end']);
+    await until('nobody to listen', () => listening() === 0);
+  });
+
+  it('stream nothing twice, and nothing that is older than what was said', async () => {
+    const stream = await listen();
+    const order = current.get('o')!.order;
+    show(movedTo(order, 'RIDER_ASSIGNED'));
+    await until('the change', () => stream.said().length === 2);
+    show(movedTo(order, 'RIDER_ASSIGNED'));
+    show(order);
+    show(movedTo(order, 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY'));
+    await until('the next change', () => stream.statuses().includes('OUT_FOR_DELIVERY'));
+    assert.deepEqual(stream.statuses(), ['CONFIRMED', 'ASSIGNED', 'OUT_FOR_DELIVERY']);
+  });
+
+  it('end at once for an order that is over, and say nothing after the end', async () => {
+    const order = ofAsha(orderAt('DELIVERED'));
+    show(order, { payment: 'AUTHORIZED' });
+    // Its money is captured while the last words are on their way.
+    afterRead = () => show(order, { payment: 'CAPTURED', revision: [order.version + 1, 0] });
+    const stream = await listen();
+    await until('the end', () => stream.ended());
+    assert.deepEqual(stream.statuses(), ['DELIVERED', 'end']);
+  });
+
+  it('let go of a client that went away', async () => {
+    const stream = await listen();
+    await until('somebody to listen', () => listening() === 1);
+    stream.close();
+    await until('nobody to listen', () => listening() === 0);
+    show(movedTo(current.get('o')!.order, 'RIDER_ASSIGNED'));
+    assert.equal((await ask('/ui/orders/o')).status, 200);
+  });
+
+  it('drop a client that reads nothing, before much piles up', async () => {
+    const stream = await listen();
+    stream.response.pause();
+    const order = current.get('o')!.order;
+    const items = Array.from({ length: 2_000 }, (_, n) => ({ itemId: `item-${n}`, quantity: 1 }));
+    for (let n = 1; n <= 200 && listening() > 0; n++) {
+      show({ ...order, items }, { revision: [order.version + n, 0] });
+      await pause(1);
+    }
+    await until('nobody to listen', () => listening() === 0);
+  });
+
+  it('refuse a stream too many, and take one again when another has ended', async () => {
+    const [first] = await Promise.all(Array.from({ length: MOST }, () => listen()));
+    const refused = await ask('/ui/orders/o/stream');
+    assert.deepEqual([refused.status, refused.body.errors[0].code], [503, 'OVERLOADED']);
+    assert.ok(refused.headers['retry-after']);
+    first?.close();
+    await until('room for one more', () => listening() === MOST - 1);
+    assert.equal((await listen()).response.statusCode, 200);
+  });
+
+  it('end every stream when the process stops', async () => {
+    const both = await Promise.all([listen(), listen()]);
+    streams.endAll();
+    for (const stream of both) await until('its end', () => stream.ended());
+    await until('nobody to listen', () => listening() === 0);
+  });
+});

@@ -1,0 +1,179 @@
+/** Riders and deliveries on a real Postgres: what goes in comes out, the nearest come first, and places are taken once. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type { Delivery, Place } from '../../../internal/domain/delivery.ts';
+import type { OrderId } from '../../../internal/domain/order.ts';
+import { NOON } from '../../support/manual-clock.ts';
+import { PICKUP, type RiderTown, riderTown } from '../../support/riders.ts';
+
+describe('riders', () => {
+  let town: RiderTown;
+  before(async () => {
+    town = await riderTown();
+  });
+  after(() => town.close());
+  beforeEach(() => town.clear());
+  const find = async (id: string) => (await town.riders.find([id]))[0];
+  const free = async (pickups: (Place | undefined)[], limit: number) =>
+    (await town.transactions.run((tx) => town.riders.free(tx, pickups, limit))).map(({ id }) => id);
+  const take = (wanted: Record<string, number>, regardless = false) =>
+    town.transactions.run(async (tx) =>
+      Object.fromEntries(await town.riders.take(tx, new Map(Object.entries(wanted)), { regardless })),
+    );
+  const release = (...ids: string[]) => town.transactions.run((tx) => town.riders.release(tx, ids));
+
+  it('are changed without losing what they carry, or their place where none is given', async () => {
+    const stored = await town.rider('ravi');
+    assert.deepEqual(stored, {
+      id: 'ravi',
+      name: 'ravi',
+      isOnDuty: true,
+      place: [...PICKUP],
+      carrying: 0,
+      capacity: 2,
+    });
+    await take({ ravi: 2 });
+    const put = { id: 'ravi', name: 'Ravi', isOnDuty: false, capacity: 1 };
+    const changed = { ...put, place: [...PICKUP], carrying: 2 };
+    assert.deepEqual(await town.riders.put(put, NOON), changed);
+    assert.deepEqual(await find('ravi'), changed);
+    await release('ravi', 'ravi');
+    assert.equal((await find('ravi'))?.carrying, 0);
+  });
+
+  it('move forward in time only', async () => {
+    await town.rider('ravi');
+    assert.equal(await town.riders.move('ravi', [1, 2], NOON + 1_000), true);
+    assert.equal(await town.riders.move('ravi', [3, 4], NOON), true);
+    assert.deepEqual((await find('ravi'))?.place, [1, 2]);
+    assert.equal(await town.riders.move('nobody', [1, 2], NOON), false);
+  });
+
+  it('are found nearest first for each pickup, and those who are nowhere in particular beside them', async () => {
+    for (let n = 0; n < 5; n += 1) {
+      await town.rider(`south-${n}`, { place: [n / 100, 0] });
+      await town.rider(`north-${n}`, { place: [60 + n / 100, 0] });
+    }
+    await town.riders.put({ id: 'somewhere', name: 'x', isOnDuty: true, capacity: 1 }, NOON);
+    await town.rider('off-duty', { place: [0, 0], isOnDuty: false });
+    await town.rider('full', { place: [0, 0], capacity: 1 });
+    await take({ full: 1 });
+    assert.deepEqual(await free([[0, 0]], 2), ['somewhere', 'south-0', 'south-1']);
+    const both: Place[] = [
+      [60, 0],
+      [0, 0],
+    ];
+    assert.deepEqual(await free(both, 1), ['north-0', 'somewhere', 'south-0']);
+    assert.equal((await free([undefined], 4)).length, 4);
+    assert.equal((await free([undefined], 100)).length, 11);
+  });
+
+  it('are found through an index, however many there are', async () => {
+    await town.pool.query(
+      `INSERT INTO riders (rider_id, name, latitude, longitude)
+       SELECT 'r' || n, 'x', (n * 7919 % 10000) / 1000.0, (n * 104729 % 10000) / 1000.0 FROM generate_series(1, 5000) n`,
+    );
+    await town.pool.query('ANALYZE riders');
+    const { rows } = await town.pool.query(
+      `EXPLAIN SELECT r.* FROM unnest('{1,2}'::float8[], '{1,2}'::float8[]) AS p(latitude, longitude) CROSS JOIN LATERAL (
+         SELECT rider_id FROM riders WHERE is_on_duty AND carrying < capacity AND latitude IS NOT NULL
+         ORDER BY point(longitude, latitude) <-> point(p.longitude, p.latitude) LIMIT 5) r`,
+    );
+    assert.match(JSON.stringify(rows), /riders_free/);
+  });
+
+  it('give as many places as they have, and none off duty, unless it is regardless of that', async () => {
+    await town.rider('ravi', { capacity: 3 });
+    await town.rider('asha', { isOnDuty: false });
+    assert.deepEqual(await take({ ravi: 2, asha: 1, nobody: 1 }), { ravi: 2 });
+    assert.deepEqual(await take({ ravi: 2 }), { ravi: 1 });
+    assert.deepEqual(await take({ ravi: 2 }), {});
+    assert.deepEqual(await take({ ravi: 2, asha: 1, nobody: 1 }, true), { ravi: 2, asha: 1 });
+    assert.deepEqual(await town.carrying(), { asha: 1, ravi: 5 });
+    await assert.rejects(release('asha', 'asha'), { code: '23514' });
+  });
+
+  it('give the last place to one of two transactions, the other waits and gets none', async () => {
+    await town.rider('ravi', { capacity: 1 });
+    const taken: unknown[] = [];
+    let second: Promise<unknown> | undefined;
+    await town.transactions.run(async (tx) => {
+      taken.push(Object.fromEntries(await town.riders.take(tx, new Map([['ravi', 1]]))));
+      second = take({ ravi: 1 }).then((result) => taken.push(result));
+    });
+    await second;
+    assert.deepEqual([taken, await town.carrying()], [[{ ravi: 1 }, {}], { ravi: 1 }]);
+  });
+
+  it('give no more than their capacity to fifty at the same moment', async () => {
+    await town.rider('ravi', { capacity: 7 });
+    await town.rider('asha', { capacity: 5 });
+    const wanted = (n: number): Record<string, number> =>
+      n % 2 ? { ravi: 1, asha: 1 } : { asha: 1, ravi: 1 };
+    const results = await Promise.all(Array.from({ length: 50 }, (_, n) => take(wanted(n))));
+    const sum = (id: string) => results.reduce((total, result) => total + (result[id] ?? 0), 0);
+    assert.deepEqual([sum('ravi'), sum('asha'), await town.carrying()], [7, 5, { asha: 5, ravi: 7 }]);
+  });
+
+  describe('deliveries', () => {
+    const requested: Delivery = {
+      orderId: 'a' as OrderId,
+      state: 'REQUESTED',
+      attempts: 0,
+      requestedAt: NOON,
+    };
+    const full: Delivery = {
+      ...requested,
+      state: 'PICKED_UP',
+      riderId: 'ravi',
+      holdsPlace: true,
+      restaurantId: 'r1',
+      pickupAddress: '1 Tardeo Road \ud800',
+      pickup: [18.97, 72.81],
+      dropoff: [19, 73],
+      attempts: 3,
+      readyAt: NOON + 1,
+      assignedAt: NOON + 2,
+      pickedUpAt: NOON + 3,
+      deliveredAt: NOON + 4,
+      eta: { median: NOON + 5, p90: NOON + 6, computedAt: NOON + 7 },
+    };
+    const save = (...all: Delivery[]) => town.transactions.run((tx) => town.deliveries.save(tx, all));
+
+    it('come out as they went in, and as they were changed', async () => {
+      const b = { ...requested, orderId: 'b' as OrderId };
+      await save({ ...full, state: 'REQUESTED', holdsPlace: undefined } as never, b);
+      await save(full);
+      const found = await town.deliveries.find(['a', 'b', 'c'] as OrderId[]);
+      assert.deepEqual(found.get('a' as OrderId), { ...full, pickupAddress: '1 Tardeo Road \ufffd' });
+      assert.deepEqual([found.get('b' as OrderId), found.size], [b, 2]);
+    });
+
+    it('of a rider are those that are with them', async () => {
+      const states = ['REQUESTED', 'ASSIGNED', 'PICKED_UP', 'DELIVERED', 'RELEASED'] as const;
+      await save(
+        ...states.map((state, n): Delivery => {
+          return { ...requested, orderId: `${9 - n}` as OrderId, state, riderId: 'ravi' };
+        }),
+      );
+      assert.deepEqual(
+        (await town.deliveries.ofRider('ravi')).map(({ state }) => state),
+        ['PICKED_UP', 'ASSIGNED'],
+      );
+    });
+
+    const WRONG: readonly [what: string, delivery: Delivery][] = [
+      ['somebody carries it, and nobody does', { ...requested, state: 'ASSIGNED' }],
+      ['it holds a place after its end', { ...full, state: 'DELIVERED' }],
+      [
+        'it will be there sooner than expected',
+        { ...full, eta: { median: NOON, p90: NOON - 1, computedAt: NOON } },
+      ],
+    ];
+    for (const [what, delivery] of WRONG) {
+      it(`are refused where ${what}`, async () => {
+        await assert.rejects(save(delivery), { code: '23514' });
+      });
+    }
+  });
+});

@@ -1,0 +1,122 @@
+/** Messages to customers on a real Postgres: kept once for each order and template, and read back as they were. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type pg from 'pg';
+import type { Notification } from '../../../internal/domain/notification.ts';
+import type { OrderId } from '../../../internal/domain/order.ts';
+import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { postgresNotifications } from '../../../internal/repository/postgres/notifications/notifications.ts';
+import { postgresOrderStore } from '../../../internal/repository/postgres/orders/order-store.ts';
+import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
+import type { Notifications } from '../../../internal/service/notifications/ports.ts';
+import type { Transactions } from '../../../internal/service/ports.ts';
+import { createdEvent, placedOrder } from '../../support/builders.ts';
+import { NOON } from '../../support/manual-clock.ts';
+import { freshDatabase } from '../../support/servers.ts';
+
+describe('the messages of orders', () => {
+  let database: Awaited<ReturnType<typeof freshDatabase>>;
+  let pool: pg.Pool;
+  let notifications: Notifications;
+  let transactions: Transactions;
+
+  before(async () => {
+    database = await freshDatabase();
+    await migrateDatabase(database.url);
+    pool = openPool(database.url, { max: 4, onError: () => {} });
+    notifications = postgresNotifications(pool);
+    transactions = postgresTransactions(pool, () => {});
+  });
+  after(async () => {
+    await pool.end();
+    await database.drop();
+  });
+  beforeEach(() => pool.query('TRUNCATE orders, events, notifications'));
+
+  const A = 'a' as OrderId;
+  const B = 'b' as OrderId;
+  const message = (changes: Partial<Notification> = {}): Notification => ({
+    orderId: A,
+    to: '+1-555-0100',
+    template: 'ORDER_PLACED',
+    variables: { orderId: 'a', eta: '17:35' },
+    state: 'PENDING',
+    attempts: 0,
+    createdAt: NOON,
+    ...changes,
+  });
+  const save = (...messages: Notification[]) => transactions.run((tx) => notifications.save(tx, messages));
+
+  it('are read back as they were, oldest first', async () => {
+    const sent = message({ state: 'SENT', sentAt: NOON + 5, createdAt: NOON + 2 });
+    const failed = message({
+      template: 'ORDER_ACCEPTED',
+      attempts: 3,
+      error: 'a \u0000 b',
+      createdAt: NOON + 1,
+    });
+    const other = message({ orderId: B });
+    await save(sent, failed, other);
+    assert.deepEqual(await notifications.find([A]), [{ ...failed, error: 'a \ufffd b' }, sent]);
+    assert.deepEqual((await notifications.find([A, B])).length, 3);
+    assert.deepEqual(await notifications.find([]), []);
+  });
+
+  it('change until they are sent, and never after', async () => {
+    await save(message());
+    await save(message({ attempts: 1, error: '500' }));
+    assert.deepEqual(await notifications.find([A]), [message({ attempts: 1, error: '500' })]);
+    const sent = message({ state: 'SENT', sentAt: NOON + 1, attempts: 1 });
+    await save(sent);
+    await save(message({ attempts: 2, error: '503' }));
+    await save(message({ state: 'SENT', sentAt: NOON + 9 }));
+    assert.deepEqual(await notifications.find([A]), [sent]);
+  });
+
+  it('are seen by the transaction that stores them, and gone with it', async () => {
+    await assert.rejects(
+      transactions.run(async (tx) => {
+        await notifications.save(tx, [message()]);
+        assert.equal((await notifications.find([A], tx)).length, 1);
+        assert.equal((await notifications.find([A])).length, 0);
+        throw new Error('undone');
+      }),
+      /undone/,
+    );
+    assert.deepEqual(await notifications.find([A]), []);
+  });
+
+  it('stored by two transactions in opposite order do not lock each other out', async () => {
+    const templates = Array.from({ length: 50 }, (_, n) => message({ template: `T${n}` }));
+    await Promise.all(
+      Array.from({ length: 8 }, (_, n) => save(...(n % 2 ? templates : templates.toReversed()))),
+    );
+    assert.equal((await notifications.find([A])).length, 50);
+  });
+
+  it('have a time of sending exactly when they were sent', async () => {
+    await assert.rejects(save(message({ state: 'SENT' })), /check/);
+    await assert.rejects(save(message({ sentAt: NOON })), /check/);
+  });
+
+  it('go to those whom the orders name', async () => {
+    const contact = { name: 'Asha', phone: '+1-555-0100' };
+    const orders = [
+      placedOrder({ content: { id: 'a', customerId: 'c1' } }),
+      placedOrder({ content: { id: 'b', contact } }),
+      placedOrder({ content: { id: 'nobody' } }),
+    ];
+    await postgresOrderStore(pool, () => {}).place(
+      orders.map((order) => ({ order, event: createdEvent(order, randomUUID()), fingerprint: 'f' })),
+    );
+    const ids = ['a', 'b', 'nobody', 'unknown'] as OrderId[];
+    assert.deepEqual(
+      await notifications.customers(ids),
+      new Map([
+        [A, { customerId: 'c1' }],
+        [B, { contact }],
+      ]),
+    );
+  });
+});

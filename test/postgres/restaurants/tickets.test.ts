@@ -1,0 +1,77 @@
+/** Kitchen tickets as rows of a real Postgres: kept as they are, changed in place, listed in pages. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type { OrderId } from '../../../internal/domain/order.ts';
+import type { Ticket } from '../../../internal/service/restaurants/ports.ts';
+import { type Kitchen, kitchen } from '../../support/kitchen.ts';
+import { NOON } from '../../support/manual-clock.ts';
+
+describe('tickets', () => {
+  let town: Kitchen;
+  before(async () => {
+    town = await kitchen();
+  });
+  after(() => town.close());
+  beforeEach(() => town.clear());
+  const ticket = (id: string, changes: Partial<Ticket> = {}): Ticket => ({
+    ...{ orderId: id as OrderId, restaurantId: 'r1', state: 'OPEN', openedAt: NOON },
+    ...changes,
+  });
+  const save = (...tickets: Ticket[]) => town.transactions.run((tx) => town.tickets.save(tx, tickets));
+  const open = (limit = 50, after?: { openedAt: number; orderId: OrderId }) =>
+    town.tickets.listOpen('r1', { limit, ...(after ? { after } : {}) });
+
+  it('come back as they were saved, whatever they carry', async () => {
+    const answered = { answeredAt: NOON + 1, closedAt: NOON + 3 };
+    const all = [
+      ticket('open'),
+      ticket('accepted', { state: 'ACCEPTED', answeredAt: NOON + 1, estimatedReadyAt: NOON + 2 }),
+      ticket('rejected', { state: 'REJECTED', reason: 'no "dough" \\ left', ...answered }),
+      ticket('closed', { state: 'CLOSED', closedAt: NOON + 3 }),
+    ];
+    await save(...all);
+    for (const one of all) assert.deepEqual(await town.ticket(one.orderId), one);
+    assert.equal(await town.ticket('nowhere'), undefined);
+  });
+
+  it('are changed in place, and stay the restaurant’s and as old as they are', async () => {
+    await save(ticket('a'));
+    await save(ticket('a', { state: 'ACCEPTED', answeredAt: NOON + 5, restaurantId: 'r9', openedAt: 0 }));
+    assert.deepEqual(await town.ticket('a'), ticket('a', { state: 'ACCEPTED', answeredAt: NOON + 5 }));
+  });
+
+  it('are stored by the transaction or not at all', async () => {
+    const work = town.transactions.run(async (tx) => {
+      await town.tickets.save(tx, [ticket('a')]);
+      throw new Error('and then the process dies');
+    });
+    await assert.rejects(work, /dies/);
+    assert.equal(await town.ticket('a'), undefined);
+  });
+
+  it('of a restaurant are listed while they are open or accepted, oldest first, each once however large the pages', async () => {
+    const ids = Array.from({ length: 23 }, (_, n) => `t${n}`);
+    // Some were opened in the same millisecond.
+    const all = ids.map((id, n) => ticket(id, { openedAt: NOON + Math.floor(n / 4) }));
+    await save(
+      ...all.map((one, n) => (n % 3 === 0 ? { ...one, state: 'ACCEPTED' as const } : one)),
+      ticket('rejected', { state: 'REJECTED' }),
+      ticket('closed', { state: 'CLOSED' }),
+      ticket('next door', { restaurantId: 'auto' }),
+    );
+    for (const limit of [1, 4, 5, 23, 50]) {
+      const seen: Ticket[] = [];
+      for (;;) {
+        const page = await open(limit, seen.at(-1));
+        seen.push(...page);
+        if (page.length < limit) break;
+      }
+      assert.deepEqual(seen.map(({ orderId }) => orderId).sort(), [...ids].sort(), `pages of ${limit}`);
+      const times = seen.map(({ openedAt }) => openedAt);
+      assert.deepEqual(
+        times,
+        [...times].sort((a, b) => a - b),
+      );
+    }
+  });
+});

@@ -1,0 +1,164 @@
+/** Timers on a real Postgres: one of a kind for each order, set and cleared with what calls for them, read nearest first. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type pg from 'pg';
+import type { OrderId } from '../../../internal/domain/order.ts';
+import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { postgresTimers } from '../../../internal/repository/postgres/scheduling/timers.ts';
+import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
+import type { Transactions } from '../../../internal/service/ports.ts';
+import type { Timer, Timers } from '../../../internal/service/scheduling/ports.ts';
+import { setTimers } from '../../../internal/service/scheduling/set-timers.ts';
+import { memoryQueue } from '../../support/in-memory.ts';
+import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { freshDatabase } from '../../support/servers.ts';
+
+const timer = (orderId: string, kind: Timer['kind'], dueAt: number): Timer => ({
+  orderId: orderId as OrderId,
+  kind,
+  dueAt,
+});
+const FOREVER = { from: 0, to: Number.POSITIVE_INFINITY };
+
+describe('the timers', () => {
+  let database: Awaited<ReturnType<typeof freshDatabase>>;
+  let pool: pg.Pool;
+  let timers: Timers;
+  let transactions: Transactions;
+
+  before(async () => {
+    database = await freshDatabase();
+    await migrateDatabase(database.url);
+    pool = openPool(database.url, { max: 4, onError: () => {} });
+    timers = postgresTimers(pool);
+    transactions = postgresTransactions(pool, () => {});
+  });
+  after(async () => {
+    await pool.end();
+    await database.drop();
+  });
+  beforeEach(async () => {
+    await pool.query('TRUNCATE timers');
+  });
+
+  const set = (...some: Timer[]) => transactions.run((tx) => timers.set(tx, some));
+  const clear = (...some: Pick<Timer, 'orderId' | 'kind'>[]) =>
+    transactions.run((tx) => timers.clear(tx, some));
+  async function read(window: { from: number; to: number } = FOREVER): Promise<Timer[]> {
+    const all: Timer[] = [];
+    for await (const page of timers.waiting(window)) all.push(...page);
+    return all;
+  }
+
+  it('are read as they were set, nearest first, to the millisecond', async () => {
+    const [late, near, far] = [
+      timer('a', 'rider', NOON - 1),
+      timer('b', 'eta', NOON + 123),
+      timer('a', 'payment', NOON + 400 * 24 * 3_600_000 + 7),
+    ];
+    await set(far, late, near);
+    assert.deepEqual(await read(), [late, near, far]);
+  });
+
+  it('are one of a kind for each order: set again, one moves, and the others stay', async () => {
+    await set(timer('a', 'eta', NOON), timer('a', 'rider', NOON + 1), timer('b', 'eta', NOON + 2));
+    await set(timer('a', 'eta', NOON + 9));
+    assert.deepEqual(await read(), [
+      timer('a', 'rider', NOON + 1),
+      timer('b', 'eta', NOON + 2),
+      timer('a', 'eta', NOON + 9),
+    ]);
+  });
+
+  it('take the last word where one call names a timer twice', async () => {
+    await set(timer('a', 'eta', NOON + 5), timer('b', 'eta', NOON), timer('a', 'eta', NOON + 3));
+    assert.deepEqual(await read(), [timer('b', 'eta', NOON), timer('a', 'eta', NOON + 3)]);
+  });
+
+  it('are cleared by order and kind, and clearing what is not there does nothing', async () => {
+    await set(timer('a', 'eta', NOON), timer('a', 'rider', NOON + 1), timer('b', 'eta', NOON + 2));
+    await clear(
+      { orderId: 'a' as OrderId, kind: 'eta' },
+      { orderId: 'b' as OrderId, kind: 'rider' },
+      { orderId: 'nobody' as OrderId, kind: 'eta' },
+    );
+    assert.deepEqual(await read(), [timer('a', 'rider', NOON + 1), timer('b', 'eta', NOON + 2)]);
+    await clear({ orderId: 'a' as OrderId, kind: 'eta' });
+    await clear();
+    await set();
+    assert.equal((await read()).length, 2);
+  });
+
+  it('leave no trace of a transaction that fails', async () => {
+    await set(timer('a', 'eta', NOON));
+    await assert.rejects(
+      transactions.run(async (tx) => {
+        await timers.set(tx, [timer('a', 'eta', NOON + 1), timer('b', 'eta', NOON)]);
+        await timers.clear(tx, [{ orderId: 'a' as OrderId, kind: 'eta' }]);
+        throw new Error('on purpose');
+      }),
+      /on purpose/,
+    );
+    assert.deepEqual(await read(), [timer('a', 'eta', NOON)]);
+  });
+
+  it('of a window are those from its first moment up to its last, exclusive', async () => {
+    await set(...[0, 1, 2, 3].map((ms) => timer(`o${ms}`, 'eta', NOON + ms)));
+    const due = async (from: number, to: number) =>
+      (await read({ from: NOON + from, to: NOON + to })).map(({ dueAt }) => dueAt - NOON);
+    assert.deepEqual(await due(1, 3), [1, 2]);
+    assert.deepEqual(await due(1, 1), []);
+    assert.deepEqual(await due(-10, 1), [0]);
+    assert.deepEqual(await due(3, Number.POSITIVE_INFINITY), [3]);
+  });
+
+  it('come in pages, each timer once, though thousands are due in one millisecond', async () => {
+    const many = Array.from({ length: 25_003 }, (_, n) =>
+      timer(`order-${n >> 1}`, n % 2 ? 'eta' : 'rider', NOON + (n < 21_000 ? 0 : n)),
+    );
+    await set(...many);
+    const pages: number[] = [];
+    const names = new Set<string>();
+    let last = 0;
+    for await (const page of timers.waiting(FOREVER)) {
+      pages.push(page.length);
+      for (const { orderId, kind, dueAt } of page) {
+        names.add(`${kind}:${orderId}`);
+        assert.ok(dueAt >= last, 'nearest first');
+        last = dueAt;
+      }
+    }
+    assert.equal(names.size, many.length);
+    assert.equal(
+      pages.reduce((sum, size) => sum + size, 0),
+      many.length,
+    );
+    assert.ok(pages.length > 1, 'more than one page');
+  });
+
+  it('that are set by many at once in any order make no deadlock, and each is there once', async () => {
+    const names = Array.from({ length: 40 }, (_, n) => `order-${n}`);
+    await Promise.all(
+      Array.from({ length: 12 }, (_, round) =>
+        set(...(round % 2 ? names : names.toReversed()).map((name) => timer(name, 'eta', NOON + round))),
+      ),
+    );
+    assert.equal((await read()).length, names.length);
+  });
+
+  it('stand in the due queue once they are stored, and not before', async () => {
+    const queue = memoryQueue(manualClock());
+    const wanted = timer('a', 'rider', NOON + 5);
+    const afterwards: (() => Promise<void>)[] = [];
+    await transactions.run((tx) =>
+      setTimers({ timers, queue }, tx, [wanted], (work) => afterwards.push(work)),
+    );
+    assert.deepEqual(await read(), [wanted]);
+    assert.equal(queue.scoreOf(wanted.orderId, 'rider'), undefined, 'a crash here leaves it to reconciling');
+    for (const work of afterwards) await work();
+    assert.equal(queue.scoreOf(wanted.orderId, 'rider'), wanted.dueAt);
+    await transactions.run((tx) =>
+      setTimers({ timers, queue }, tx, [], () => assert.fail('there is nothing to schedule')),
+    );
+  });
+});

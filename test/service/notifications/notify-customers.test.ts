@@ -1,0 +1,406 @@
+/** Customers are told of each change once, whatever fails in between: on a real Postgres, with a provider on a port. */
+import assert from 'node:assert/strict';
+import { createHash, randomUUID } from 'node:crypto';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import type pg from 'pg';
+import { fact } from '../../../internal/domain/announce.ts';
+import type { Delivery } from '../../../internal/domain/delivery.ts';
+import type { Event, EventType, Payload } from '../../../internal/domain/events.ts';
+import type { Customer } from '../../../internal/domain/notification.ts';
+import type { OrderId, OrderStatus } from '../../../internal/domain/order.ts';
+import { toRfc3339 } from '../../../internal/domain/schedule.ts';
+import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { postgresNotifications } from '../../../internal/repository/postgres/notifications/notifications.ts';
+import { postgresOrderStore } from '../../../internal/repository/postgres/orders/order-store.ts';
+import { postgresDeadLetters } from '../../../internal/repository/postgres/stream/dead-letters.ts';
+import { clientOf, postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
+import { notifyConsumer, retryConsumer } from '../../../internal/service/notifications/notify-customers.ts';
+import type { Transaction, Transactions } from '../../../internal/service/ports.ts';
+import type { Timers } from '../../../internal/service/scheduling/ports.ts';
+import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
+import { replayLetters } from '../../../internal/service/stream/replay-letters.ts';
+import { httpNotifications } from '../../../internal/transport/outbound/http-notifications.ts';
+import { CONTENTS, createdEvent, placedOrder } from '../../support/builders.ts';
+import { deliveryOf, memoryQueue } from '../../support/in-memory.ts';
+import { type ManualClock, manualClock, NOON } from '../../support/manual-clock.ts';
+import { startProvider, type TestProvider } from '../../support/notification-provider.ts';
+import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
+import { freshDatabase } from '../../support/servers.ts';
+
+const JOURNEY = ['ACCEPTED', 'PREPARING', 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'] as const;
+const TOLD = ['PLACED', 'ACCEPTED', 'RIDER_ASSIGNED', 'PICKED_UP', 'DELIVERED'].map(
+  (word) => `ORDER_${word}`,
+);
+const HOUR = 3_600_000;
+
+let database: Awaited<ReturnType<typeof freshDatabase>>;
+let pool: pg.Pool;
+let provider: TestProvider;
+let clock: ManualClock;
+let etas: Map<string, number>;
+
+before(async () => {
+  database = await freshDatabase();
+  await migrateDatabase(database.url);
+  pool = openPool(database.url, { max: 8, onError: () => {} });
+});
+after(async () => {
+  await pool.end();
+  await database.drop();
+});
+beforeEach(async () => {
+  await pool.query('TRUNCATE orders, events, notifications, timers, processed_events, dead_letters');
+  clock = manualClock();
+  etas = new Map();
+  provider = await startProvider();
+});
+
+afterEach(() => provider.down());
+
+/** The timers table, without what else its adapter does. */
+const timers: Timers = {
+  async set(tx, wanted) {
+    for (const { orderId, kind, dueAt } of wanted)
+      await clientOf(tx).query(
+        `INSERT INTO timers VALUES ($1, $2, $3) ON CONFLICT (order_id, kind) DO UPDATE SET due_at = excluded.due_at`,
+        [orderId, kind, new Date(dueAt)],
+      );
+  },
+  async clear(tx, done) {
+    for (const { orderId, kind } of done)
+      await clientOf(tx).query('DELETE FROM timers WHERE order_id = $1 AND kind = $2', [orderId, kind]);
+  },
+  async *waiting() {},
+};
+
+/** A notification-service of its own, as one process has it. */
+function service({
+  transactions = postgresTransactions(pool, () => {}),
+}: {
+  transactions?: Transactions;
+} = {}) {
+  const log = recordingLog();
+  const http = httpNotifications(provider.url, 2_000);
+  let attempts = 0;
+  const deps = {
+    transactions,
+    deadLetters: postgresDeadLetters(pool),
+    notifications: postgresNotifications(pool),
+    deliveries: {
+      find: async (ids: readonly OrderId[]) =>
+        new Map(
+          ids.flatMap((id) => {
+            const median = etas.get(id);
+            const eta = median === undefined ? {} : { eta: { median, p90: median, computedAt: NOON } };
+            const delivery: Delivery = {
+              orderId: id,
+              state: 'REQUESTED',
+              attempts: 0,
+              requestedAt: NOON,
+              ...eta,
+            };
+            return [[id, delivery] as const];
+          }),
+        ),
+    },
+    provider: {
+      send: (...message: Parameters<typeof http.send>) => {
+        attempts += 1;
+        return http.send(...message);
+      },
+    },
+    clock,
+    log,
+    meter: recordingMeter(),
+    timers,
+    queue: memoryQueue(clock),
+    newEventId: randomUUID,
+    eventIdFor: (name: string) =>
+      createHash('md5')
+        .update(name)
+        .digest('hex')
+        .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
+    timeZone: 'UTC',
+  };
+  const consumer = subscriptionOf(deps, notifyConsumer(deps));
+  const deliver = (events: readonly Event[]) =>
+    consumer.handle({ deliveries: events.map((event) => deliveryOf(event)), settle: async () => {} });
+  return {
+    log,
+    meter: deps.meter,
+    attempts: () => attempts,
+    deliver,
+    replay: () => replayLetters(deps, retryConsumer(deps)),
+    /** Has the timers that are due run out, all in one batch; returns how many. */
+    async runOut(): Promise<number> {
+      const { rows } = await pool.query(
+        'SELECT order_id, due_at FROM timers WHERE due_at <= $1 ORDER BY due_at',
+        [new Date(clock.now())],
+      );
+      await deliver(
+        rows.map((row) => says(row.order_id, 'timer.notification', { dueAt: row.due_at.toISOString() })),
+      );
+      return rows.length;
+    },
+  };
+}
+
+/** Places an order; the event that says so. */
+async function placed(id: string, customer: Customer = { customerId: `customer of ${id}` }): Promise<Event> {
+  const order = placedOrder({ content: { ...CONTENTS.everything, id, ...customer }, at: clock.now() });
+  const event = createdEvent(order, randomUUID());
+  await postgresOrderStore(pool, () => {}).place([{ order, event, fingerprint: 'f' }]);
+  return event;
+}
+
+function says<T extends EventType>(orderId: string, type: T, payload: Payload<T>): Event {
+  return fact(type, orderId, payload, { eventId: randomUUID(), at: clock.now(), producer: 'test' }) as Event;
+}
+
+function reached(orderId: string, status: Exclude<OrderStatus, 'CREATED'>, reason?: string): Event {
+  clock.advance(1);
+  const type = `order.${status.toLowerCase()}` as 'order.accepted';
+  return says(orderId, type, { status, version: 2, ...(reason ? { reason } : {}) });
+}
+
+const templatesOf = (orderId: string) =>
+  provider.posts.filter(({ body }) => body.variables.orderId === orderId).map(({ body }) => body.template);
+const announced = async (): Promise<string[]> =>
+  (
+    await pool.query(
+      `SELECT order_id || ':' || (record->'payload'->>'template') AS name FROM events WHERE event_type = 'notification.sent' ORDER BY name`,
+    )
+  ).rows.map(({ name }) => name);
+const stateOf = async (orderId: string) =>
+  (await postgresNotifications(pool).find([orderId as OrderId])).map(
+    ({ template, state }) => `${template} ${state}`,
+  );
+const everything = (ids: readonly string[]) =>
+  ids.flatMap((id) => TOLD.map((word) => `${id}:${word}`)).sort();
+
+function shuffled<T>(list: readonly T[], seed: number): T[] {
+  let state = seed;
+  const next = () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state;
+  };
+  return list
+    .map((item) => ({ item, rank: next() }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ item }) => item);
+}
+
+test('a customer is told of each step in turn, and each message is announced', async () => {
+  const { deliver } = service();
+  await deliver([await placed('a')]);
+  for (const status of JOURNEY) await deliver([reached('a', status)]);
+  assert.deepEqual(templatesOf('a'), TOLD);
+  assert.deepEqual([...new Set(provider.posts.map(({ body }) => body.to))], ['customer of a']);
+  assert.deepEqual(await announced(), everything(['a']));
+  const { rows } = await pool.query(
+    `SELECT record FROM events WHERE event_type = 'notification.sent' LIMIT 1`,
+  );
+  assert.deepEqual(rows[0].record.payload, {
+    template: 'ORDER_PLACED',
+    to: 'customer of a',
+    sentAt: toRfc3339(NOON),
+  });
+  assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0, 'and nothing is left to do');
+});
+
+test('the message of an acceptance is the one in the document, to the letter', async () => {
+  const { deliver } = service();
+  const created = await placed('ORD-1001', {
+    customerId: 'CUST-123',
+    contact: { name: 'Asha', phone: '+1-555-0100' },
+  });
+  etas.set('ORD-1001', Date.UTC(2025, 6, 2, 17, 35));
+  await deliver([created, reached('ORD-1001', 'ACCEPTED')]);
+  assert.deepEqual(provider.posts[1]?.body, {
+    to: '+1-555-0100',
+    template: 'ORDER_ACCEPTED',
+    variables: { orderId: 'ORD-1001', eta: '17:35' },
+  });
+});
+
+test('an order that names nobody to tell causes no message and keeps nothing', async () => {
+  const { deliver } = service();
+  await deliver([await placed('a', {}), reached('a', 'FAILED', 'OUT_OF_STOCK')]);
+  assert.deepEqual(provider.posts, []);
+  assert.deepEqual(await stateOf('a'), []);
+});
+
+test('who is told of a failure is told why', async () => {
+  const { deliver } = service();
+  await deliver([await placed('a'), reached('a', 'FAILED', 'OUT_OF_STOCK')]);
+  assert.deepEqual(provider.posts[1]?.body.variables, { orderId: 'a', reason: 'OUT_OF_STOCK' });
+});
+
+test('delivered five times and in any order, each message is sent and announced once', async () => {
+  const { deliver } = service();
+  const ids = Array.from({ length: 12 }, (_, n) => `o${n}`);
+  const events: Event[] = [];
+  for (const id of ids) events.push(await placed(id), ...JOURNEY.map((status) => reached(id, status)));
+  const many = shuffled([...events, ...events, ...events, ...events, ...events], 7);
+  for (let at = 0; at < many.length; at += 31) await deliver(many.slice(at, at + 31));
+  assert.equal(provider.posts.length, ids.length * TOLD.length);
+  assert.deepEqual(await announced(), everything(ids));
+});
+
+test('a status that two events tell of is told once', async () => {
+  const { deliver } = service();
+  await deliver([await placed('a'), reached('a', 'ACCEPTED'), reached('a', 'ACCEPTED')]);
+  await deliver([reached('a', 'ACCEPTED')]);
+  assert.deepEqual(templatesOf('a'), ['ORDER_PLACED', 'ORDER_ACCEPTED']);
+});
+
+test('two processes at the same events announce each message once, and name it alike to the provider', async () => {
+  const ids = Array.from({ length: 20 }, (_, n) => `o${n}`);
+  const events: Event[] = [];
+  for (const id of ids) events.push(await placed(id), ...JOURNEY.map((status) => reached(id, status)));
+  const processes = [service(), service()];
+  await Promise.all(
+    processes.flatMap(({ deliver }, n) => [deliver(shuffled(events, n)), deliver(shuffled(events, n + 5))]),
+  );
+  assert.deepEqual(await announced(), everything(ids));
+  assert.deepEqual([...new Set(provider.posts.map(({ key }) => key))].sort(), everything(ids));
+});
+
+test('a provider that is away for an hour costs neither orders nor messages nor time', async () => {
+  const { deliver, runOut, attempts, log } = service();
+  await provider.down();
+  const ids = Array.from({ length: 60 }, (_, n) => `o${n}`);
+  const created: Event[] = [];
+  for (const id of ids) created.push(await placed(id));
+  await deliver(created);
+  assert.ok(attempts() <= 16, `the rest of the batch was not tried, but ${attempts()} were`);
+  for (const status of JOURNEY) await deliver(ids.map((id) => reached(id, status)));
+  assert.ok(attempts() <= 16, 'and what came behind a waiting message was not tried either');
+  const end = clock.now() + HOUR;
+  let timersRun = 0;
+  while (clock.now() < end) {
+    timersRun += await runOut();
+    clock.advance(5_000);
+  }
+  assert.ok(timersRun <= ids.length * 20, `orders are not looked at too often: ${timersRun} times`);
+  assert.deepEqual(await announced(), []);
+  assert.deepEqual(log.at('error'), []);
+  await provider.up();
+  for (let n = 0; n < 61; n++) {
+    await runOut();
+    clock.advance(5_000);
+  }
+  for (const id of ids) assert.deepEqual(templatesOf(id), TOLD, 'each once, and the oldest first');
+  assert.deepEqual(await announced(), everything(ids));
+  assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0);
+  assert.deepEqual(await postgresDeadLetters(pool).list({ limit: 1 }), []);
+});
+
+test('a message that was not taken is tried again, and newer ones of its order wait behind it', async () => {
+  const { deliver, runOut } = service();
+  provider.answer = ({ body }) => (body.template === 'ORDER_PLACED' ? 500 : 202);
+  await deliver([await placed('a'), await placed('b'), reached('b', 'ACCEPTED')]);
+  await deliver([reached('a', 'ACCEPTED')]);
+  assert.deepEqual([templatesOf('a'), templatesOf('b')], [['ORDER_PLACED'], ['ORDER_PLACED']]);
+  assert.deepEqual(await stateOf('a'), ['ORDER_PLACED PENDING', 'ORDER_ACCEPTED PENDING']);
+  clock.advance(5_000);
+  provider.answer = () => 202;
+  await runOut();
+  assert.deepEqual(templatesOf('a'), ['ORDER_PLACED', 'ORDER_PLACED', 'ORDER_ACCEPTED']);
+  assert.deepEqual(templatesOf('b'), ['ORDER_PLACED', 'ORDER_PLACED', 'ORDER_ACCEPTED']);
+});
+
+test('retries come at growing intervals', async () => {
+  const { deliver, runOut } = service();
+  provider.answer = () => 503;
+  await deliver([await placed('a')]);
+  const waits: number[] = [];
+  for (let n = 0; n < 8; n++) {
+    const { rows } = await pool.query('SELECT due_at FROM timers');
+    const wait = rows[0].due_at.getTime() - clock.now();
+    waits.push(wait / 1000);
+    clock.advance(wait);
+    await runOut();
+  }
+  assert.deepEqual(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
+});
+
+test('a refused message becomes a dead letter, the next ones are sent, and a replay tries it once more', async () => {
+  const { deliver, replay, runOut, meter } = service();
+  provider.answer = ({ body }) => (body.template === 'ORDER_PLACED' ? 422 : 202);
+  await deliver([await placed('a')]);
+  await deliver([reached('a', 'ACCEPTED')]);
+  assert.deepEqual(templatesOf('a'), ['ORDER_PLACED', 'ORDER_ACCEPTED']);
+  assert.deepEqual(await stateOf('a'), ['ORDER_PLACED GIVEN_UP', 'ORDER_ACCEPTED SENT']);
+  const [letter] = await postgresDeadLetters(pool).list({ limit: 5 });
+  assert.equal(letter?.error, 'ORDER_PLACED: the provider answered 422: an answer');
+  assert.deepEqual([letter?.consumer, letter?.orderId], ['notification-service.retry', 'a']);
+  assert.equal(meter.total('dead_letters'), 1);
+
+  await postgresDeadLetters(pool).requestReplay(letter?.id ?? '');
+  assert.equal(await replay(), 1);
+  await runOut();
+  assert.equal((await postgresDeadLetters(pool).list({ limit: 5 })).length, 1, 'refused again, buried again');
+
+  provider.answer = () => 202;
+  const [again] = await postgresDeadLetters(pool).list({ limit: 5 });
+  await postgresDeadLetters(pool).requestReplay(again?.id ?? '');
+  await replay();
+  await runOut();
+  assert.deepEqual(await stateOf('a'), ['ORDER_PLACED SENT', 'ORDER_ACCEPTED SENT']);
+  assert.deepEqual(await postgresDeadLetters(pool).list({ limit: 5 }), []);
+  assert.deepEqual(await announced(), ['a:ORDER_ACCEPTED', 'a:ORDER_PLACED']);
+});
+
+test('after a day a message is given up', async () => {
+  const { deliver, runOut } = service();
+  await provider.down();
+  await deliver([await placed('a')]);
+  clock.advance(24 * HOUR);
+  await runOut();
+  assert.deepEqual(await stateOf('a'), ['ORDER_PLACED GIVEN_UP']);
+  assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0);
+  assert.match(
+    (await postgresDeadLetters(pool).list({ limit: 1 }))[0]?.error ?? '',
+    /ORDER_PLACED: no answer/,
+  );
+});
+
+test('what happened more than a day before anybody could tell of it is not told', async () => {
+  const { deliver } = service();
+  const created = await placed('a');
+  clock.advance(24 * HOUR);
+  await deliver([created, reached('a', 'DELIVERED')]);
+  assert.deepEqual(templatesOf('a'), ['ORDER_DELIVERED']);
+});
+
+test('killed between sending and storing, it sends again under the same key and announces once', async () => {
+  const own = postgresTransactions(pool, () => {});
+  let kills = 1;
+  const transactions: Transactions = {
+    run: <T>(work: (tx: Transaction) => Promise<T>) =>
+      own.run(async (tx) => {
+        const result = await work(tx);
+        if (kills-- > 0) throw new Error('killed before the commit');
+        return result;
+      }),
+  };
+  await service({ transactions }).deliver([await placed('a')]);
+  assert.deepEqual(
+    provider.posts.map(({ key }) => key),
+    ['a:ORDER_PLACED', 'a:ORDER_PLACED'],
+  );
+  assert.deepEqual(await announced(), ['a:ORDER_PLACED']);
+});
+
+test('a timer that runs out twice, or with nothing left to send, does no harm', async () => {
+  const { deliver, runOut } = service();
+  provider.answer = () => 500;
+  await deliver([await placed('a')]);
+  clock.advance(5_000);
+  provider.answer = () => 202;
+  const timer = says('a', 'timer.notification', { dueAt: toRfc3339(clock.now()) });
+  await Promise.all([runOut(), runOut(), deliver([timer]), deliver([timer])]);
+  assert.deepEqual(await announced(), ['a:ORDER_PLACED']);
+  assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0);
+});

@@ -1,0 +1,194 @@
+/** Deadlines at their edges: what waited too long is ended, what moved on is left alone. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fact } from '../../../internal/domain/announce.ts';
+import { TiffinError } from '../../../internal/domain/errors.ts';
+import type { Order, OrderCommand, OrderId } from '../../../internal/domain/order.ts';
+import { scheduleName, toRfc3339 } from '../../../internal/domain/schedule.ts';
+import { decideOrders } from '../../../internal/service/decide-orders.ts';
+import { deadlineConsumer } from '../../../internal/service/orders/expire-deadlines.ts';
+import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
+import {
+  CONTENTS,
+  DEADLINES,
+  JOURNEYS,
+  type Kind,
+  movedAt,
+  movedTo,
+  nextId,
+  placedOrder,
+  type Step,
+} from '../../support/builders.ts';
+import { deliveryOf, memoryQueue, memoryStore } from '../../support/in-memory.ts';
+import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
+
+function setUp() {
+  const clock = manualClock();
+  const store = memoryStore();
+  const queue = memoryQueue(clock);
+  const deps = {
+    ...store,
+    clock,
+    queue,
+    log: recordingLog(),
+    meter: recordingMeter(),
+    newEventId: () => nextId('event'),
+    deadlines: DEADLINES,
+  };
+  const consumer = subscriptionOf(deps, deadlineConsumer(deps));
+  return {
+    clock,
+    store,
+    queue,
+    deps,
+    /** The deadline's timer runs out, by the scheduler's clock, and is announced as the scheduler does. */
+    runOut: (id: string, dueAt = clock.now(), times = 1) => {
+      const about = {
+        eventId: `deadline:${scheduleName(id, dueAt)}`,
+        at: dueAt,
+        producer: 'scheduler-worker',
+      };
+      const event = fact('timer.deadline', id, { dueAt: toRfc3339(dueAt) }, about);
+      const deliveries = Array.from({ length: times }, () => deliveryOf(event));
+      return consumer.handle({ deliveries, settle: async () => {} });
+    },
+    /** Somebody moves the order, in a transaction of its own. */
+    move: (id: string, command: OrderCommand) =>
+      store.transactions.run(async (tx) => {
+        const orders = await tx.lockOrders([id as OrderId]);
+        const asked = [{ id: id as OrderId, command }];
+        await tx.appendEvents((await decideOrders(deps, tx, 'test', orders, asked)).events);
+      }),
+    announced: () => store.bus.events.map(({ eventType }) => eventType),
+    order: (id: string) => store.tables.orders.get(id as OrderId)?.order as Order & { reason?: string },
+  };
+}
+
+const at = (kind: Kind, status: Step, id: string) =>
+  movedTo(
+    placedOrder({ content: { ...CONTENTS[kind], id } }),
+    ...(JOURNEYS[kind].slice(1, JOURNEYS[kind].indexOf(status) + 1) as Step[]),
+  );
+
+for (const [kind, status, after, becomes, reason] of [
+  ['items', 'PROCESSING', DEADLINES.processing, 'FAILED', 'TIMED_OUT'],
+  ['restaurant', 'CONFIRMED', DEADLINES.acceptance, 'REJECTED', 'NO_RESPONSE'],
+  ['delivery', 'CONFIRMED', DEADLINES.rider, 'FAILED', 'NO_RIDER'],
+  ['toCustomer', 'CONFIRMED', DEADLINES.rider, 'FAILED', 'NO_RIDER'],
+  ['everything', 'CONFIRMED', DEADLINES.acceptance, 'REJECTED', 'NO_RESPONSE'],
+  ['everything', 'ACCEPTED', DEADLINES.rider, 'FAILED', 'NO_RIDER'],
+  ['everything', 'PREPARING', DEADLINES.rider, 'FAILED', 'NO_RIDER'],
+  ['restaurant', 'PREPARING', DEADLINES.collection, 'FAILED', 'NOT_COLLECTED'],
+  ['restaurant', 'ACCEPTED', DEADLINES.collection, 'FAILED', 'NOT_COLLECTED'],
+  ['everything', 'RIDER_ASSIGNED', DEADLINES.pickUp, 'FAILED', 'NOT_PICKED_UP'],
+  ['everything', 'OUT_FOR_DELIVERY', DEADLINES.delivery, 'FAILED', 'NOT_DELIVERED'],
+] as const) {
+  test(`an order with ${kind} that is ${status} for too long is ${becomes}(${reason}), and not a millisecond sooner`, async () => {
+    const { clock, store, queue, runOut, order, announced } = setUp();
+    store.seed(at(kind, status, 'a'));
+    clock.advance(after - 1);
+    await runOut('a');
+    assert.equal(order('a').status, status);
+    assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), NOON + after, 'it is put back for its time');
+    clock.advance(1);
+    await runOut('a');
+    assert.deepEqual([order('a').status, order('a').reason], [becomes, reason]);
+    assert.deepEqual(announced(), [becomes === 'REJECTED' ? 'order.rejected' : 'order.failed']);
+  });
+}
+
+test('an order that moved on just before its deadline came is put back for that of where it stands', async () => {
+  const { clock, store, queue, runOut, order } = setUp();
+  const confirmed = at('everything', 'CONFIRMED', 'a');
+  const dueAt = NOON + DEADLINES.acceptance;
+  store.seed(movedAt(confirmed, dueAt - 1, 'ACCEPTED'));
+  clock.advance(DEADLINES.acceptance);
+  await runOut('a');
+  assert.equal(order('a').status, 'ACCEPTED');
+  assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), dueAt - 1 + DEADLINES.rider);
+});
+
+for (const first of ['the customer', 'the deadline']) {
+  test(`an order that is cancelled as its deadline comes has one end, when ${first} is first`, async () => {
+    const { clock, store, runOut, move, order, announced, queue } = setUp();
+    store.seed(at('everything', 'ACCEPTED', 'a'));
+    clock.advance(DEADLINES.rider);
+    const cancel = () => move('a', { type: 'cancel' });
+    const expire = () => runOut('a');
+    await Promise.all(first === 'the customer' ? [cancel(), expire()] : [expire(), cancel()]);
+    const [end, ...others] = announced();
+    assert.deepEqual(others, []);
+    assert.deepEqual(
+      [order('a').status, order('a').timeline.at(-1)],
+      [end === 'order.failed' ? 'FAILED' : 'CANCELLED', { status: order('a').status, at: clock.now() }],
+    );
+    assert.equal((await queue.size()).waiting, 0);
+  });
+}
+
+test('a rider who is found while the deadline is taken up keeps the order', async () => {
+  const { clock, store, deps, runOut, move, order, announced } = setUp();
+  store.seed(at('delivery', 'CONFIRMED', 'a'));
+  clock.advance(DEADLINES.rider);
+  // Between looking at the order and locking it.
+  const run = deps.transactions.run;
+  Object.assign(deps.transactions, {
+    async run(work: Parameters<typeof run>[0]) {
+      deps.transactions.run = run;
+      await move('a', { type: 'advance', to: 'RIDER_ASSIGNED', by: 'fact' });
+      return run(work);
+    },
+  });
+  await runOut('a');
+  assert.deepEqual([order('a').status, announced()], ['RIDER_ASSIGNED', ['order.rider_assigned']]);
+});
+
+test('a deadline that is announced five times, at once and again, is applied once', async () => {
+  const { clock, store, runOut, order, announced } = setUp();
+  store.seed(at('restaurant', 'CONFIRMED', 'a'));
+  clock.advance(DEADLINES.acceptance);
+  await runOut('a', clock.now(), 5);
+  for (let again = 0; again < 5; again += 1) await runOut('a');
+  // Claimed for the second time it comes under another time, and so another id.
+  await runOut('a', clock.now() + 1);
+  assert.deepEqual([order('a').version, announced()], [4, ['order.rejected']]);
+});
+
+test('a deadline whose time has come by the scheduler’s clock is applied by a process whose own clock is behind', async () => {
+  const { clock, store, runOut, order, queue } = setUp();
+  store.seed(at('items', 'PROCESSING', 'a'));
+  clock.advance(DEADLINES.processing - 3_000);
+  await runOut('a', NOON + DEADLINES.processing);
+  assert.equal(order('a').status, 'FAILED');
+  assert.equal((await queue.size()).waiting, 0);
+});
+
+test('while the queue is away a deadline that is to be put back is not taken for done', async () => {
+  const { clock, store, deps, queue, runOut, order } = setUp();
+  store.seed(at('delivery', 'CONFIRMED', 'a'));
+  clock.advance(DEADLINES.acceptance);
+  const schedule = queue.schedule;
+  Object.assign(deps.queue, {
+    schedule: async () => {
+      throw new TiffinError('UNAVAILABLE', 'Redis cannot be reached');
+    },
+  });
+  await assert.rejects(runOut('a'), { code: 'UNAVAILABLE' });
+  Object.assign(deps.queue, { schedule });
+  await runOut('a');
+  assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), NOON + DEADLINES.rider);
+  clock.advance(DEADLINES.rider - DEADLINES.acceptance);
+  await runOut('a');
+  assert.equal(order('a').status, 'FAILED');
+});
+
+test('an order that waits for nothing, has ended or is not there is left alone', async () => {
+  const { clock, store, runOut, order, queue } = setUp();
+  store.seed(movedTo(placedOrder({ content: { id: 'plain' } }), 'PROCESSING'));
+  store.seed(movedTo(placedOrder({ content: { id: 'done' } }), 'PROCESSING', 'COMPLETED'));
+  clock.advance(10 * DEADLINES.collection);
+  for (const id of ['plain', 'done', 'nobody']) await runOut(id);
+  assert.deepEqual([order('plain').status, order('done').status], ['PROCESSING', 'COMPLETED']);
+  assert.equal((await queue.size()).waiting, 0);
+});

@@ -1,0 +1,118 @@
+/** Orders from `validated_orders`: read field by field, placed once however often they are delivered. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { deriveId } from '../../../internal/service/derive-id.ts';
+import type { Catalogue } from '../../../internal/service/inventory/ports.ts';
+import {
+  readValidatedOrder,
+  validatedOrdersConsumer,
+} from '../../../internal/service/orders/place-validated.ts';
+import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
+import { nextId } from '../../support/builders.ts';
+import { memoryStore } from '../../support/in-memory.ts';
+import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
+
+const SAMPLE = {
+  user_id: 'user-001',
+  items: [
+    { item_id: 'sushi-set', quantity: 1, price: 25.5 },
+    { item_id: 'pho-bo', quantity: 2, price: 9.0 },
+  ],
+};
+const eventIdFor = (name: string) => deriveId(Buffer.alloc(16), name);
+
+function setUp(prices: Record<string, number> = {}) {
+  const store = memoryStore();
+  const menuItem = (id: string) => ({
+    id,
+    restaurantId: 'r1',
+    name: `the ${id}`,
+    priceMinor: prices[id] as number,
+    isActive: true,
+  });
+  const catalogue = {
+    look: async () => ({
+      restaurants: new Map(),
+      menuItems: new Map(Object.keys(prices).map((id) => [id, menuItem(id)])),
+      stocks: new Map(),
+    }),
+  } as unknown as Catalogue;
+  const deps = {
+    ...store,
+    clock: manualClock(),
+    log: recordingLog(),
+    meter: recordingMeter(),
+    newEventId: () => nextId('event'),
+    catalogue,
+    pricing: { discountAboveMinor: 5_000, discountPercent: 10, feeMinor: 500 },
+    currency: 'USD',
+    eventIdFor,
+  };
+  const consumer = subscriptionOf(deps, validatedOrdersConsumer(deps));
+  return {
+    store,
+    deliver: (...records: unknown[]) =>
+      consumer.handle({
+        deliveries: records.map((record, n) => ({
+          topic: 'validated_orders',
+          key: '',
+          position: `0-${n}`,
+          record,
+        })),
+        settle: async () => {},
+      }),
+    stored: () => [...store.tables.orders.values()].map(({ order }) => order),
+  };
+}
+
+test('the sample becomes an order of its user that costs 48.50', async () => {
+  const { deliver, stored } = setUp();
+  await deliver(SAMPLE);
+  const [order] = stored();
+  assert.deepEqual(
+    [order?.customerId, order?.total, order?.items.map(({ unitPriceMinor }) => unitPriceMinor)],
+    ['user-001', { minor: 4_850, currency: 'USD' }, [2_550, 900]],
+  );
+});
+
+test('the price of the catalogue wins over that of the message', async () => {
+  const { deliver, stored } = setUp({ 'pho-bo': 1_000 });
+  await deliver(SAMPLE);
+  assert.equal(stored()[0]?.total.minor, 2_550 + 2_000 + 500);
+});
+
+test('a message that is delivered again is the same order, and another message is another', async () => {
+  const { deliver, stored, store } = setUp();
+  await deliver(SAMPLE, SAMPLE);
+  await deliver(SAMPLE, SAMPLE);
+  assert.equal(stored().length, 2);
+  assert.equal(store.bus.events.length, 2);
+});
+
+test('malformed messages become dead letters, and their neighbours are placed', async () => {
+  const { deliver, stored, store } = setUp();
+  await deliver('{"user_id": ', SAMPLE, { user_id: 'u', items: [] }, SAMPLE);
+  assert.equal(stored().length, 2);
+  assert.deepEqual(
+    store.tables.letters.map(({ error }) => error),
+    ['the record is not a JSON object', 'items must be a list of 1 to 100'],
+  );
+});
+
+test('every fault of a message is named', () => {
+  const record = { items: [{ item_id: '', quantity: 0 }, { item_id: 'a', quantity: 1.5, price: -1 }, null] };
+  const read = readValidatedOrder({ topic: 't', position: '1', record }, eventIdFor, NOON);
+  assert.ok('fault' in read);
+  assert.deepEqual(read.fault.split('; '), [
+    'user_id must be a string of 1 to 128 characters',
+    'items[0].item_id must name an item',
+    'items[0].quantity must be a whole number from 1 to 10000',
+    'items[0].price is required',
+    'items[1].quantity must be a whole number from 1 to 10000',
+    'items[1].price must not be negative',
+    'items[2].item_id must name an item',
+    'items[2].quantity must be a whole number from 1 to 10000',
+    'items[2].price is required',
+  ]);
+});

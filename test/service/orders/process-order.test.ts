@@ -1,0 +1,293 @@
+/** Carrying orders on: from ready to PROCESSING to their end, once, and refusing what the scheduler no longer means. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TiffinError } from '../../../internal/domain/errors.ts';
+import type { Order, OrderId } from '../../../internal/domain/order.ts';
+import {
+  completeConsumer,
+  type OrderLogic,
+  startConsumer,
+} from '../../../internal/service/orders/process-order.ts';
+import { dispatcher } from '../../../internal/service/scheduling/dispatch-due.ts';
+import { scheduleConsumer } from '../../../internal/service/scheduling/schedule-orders.ts';
+import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
+import {
+  after,
+  CONTENTS,
+  createdEvent,
+  DEADLINES,
+  movedTo,
+  nextId,
+  placedOrder,
+  processingEvent,
+  readyEvent,
+} from '../../support/builders.ts';
+import { deliveryOf, memoryQueue, memoryStore } from '../../support/in-memory.ts';
+import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
+import { gate, turns } from '../../support/turns.ts';
+
+const LATER = NOON + 60_000;
+
+function setUp(logic?: OrderLogic) {
+  const clock = manualClock();
+  const store = memoryStore();
+  const queue = memoryQueue(clock);
+  const log = recordingLog();
+  const meter = recordingMeter();
+  const deps = { ...store, clock, log, meter, queue, newEventId: () => nextId('event') };
+  const start = subscriptionOf(deps, startConsumer(deps));
+  const complete = subscriptionOf(deps, completeConsumer(deps, logic));
+  const settle = async () => {};
+  return {
+    deps,
+    clock,
+    store,
+    queue,
+    log,
+    start,
+    complete,
+    ready: (...events: ReturnType<typeof readyEvent>[]) =>
+      start.handle({ deliveries: events.map((event) => deliveryOf(event)), settle }),
+    processing: (...events: ReturnType<typeof processingEvent>[]) =>
+      complete.handle({ deliveries: events.map((event) => deliveryOf(event)), settle }),
+    order: (id: string) => store.tables.orders.get(id as OrderId)?.order as Order,
+    announced: () => store.bus.events.map(({ eventType, orderId }) => `${orderId} ${eventType}`),
+  };
+}
+
+const created = (id: string, content = {}) =>
+  placedOrder({ content: { id, ...content }, scheduledAt: LATER });
+const underWay = (id: string, content = {}) => movedTo(created(id, content), 'PROCESSING');
+
+test('an order that is ready becomes PROCESSING, and this is announced with the trace of its request', async () => {
+  const { store, ready, order, announced } = setUp();
+  store.seed(created('a'));
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+  await ready({ ...readyEvent('a', LATER), traceparent });
+  assert.deepEqual([order('a').status, order('a').version], ['PROCESSING', 2]);
+  assert.deepEqual(announced(), ['a order.processing']);
+  assert.deepEqual(
+    [store.bus.events[0]?.producer, store.bus.events[0]?.traceparent],
+    ['processing-service', traceparent],
+  );
+});
+
+test('an order that is announced twice, by one event or by two, starts once', async () => {
+  const { store, ready, order, announced } = setUp();
+  store.seed(created('a'));
+  await ready(readyEvent('a', LATER), readyEvent('a', LATER, 'another id'));
+  await ready(readyEvent('a', LATER));
+  await ready(readyEvent('a', LATER, 'a third id'));
+  assert.deepEqual([order('a').version, announced()], [2, ['a order.processing']]);
+});
+
+test('a schedule that was replaced is refused, and the order put back for its new time', async () => {
+  const { store, ready, order, queue, announced, log } = setUp();
+  store.seed(
+    after(created('a'), { type: 'rescheduled', at: NOON, scheduledAt: LATER + 5, dueAt: LATER + 5 }),
+  );
+  await ready(readyEvent('a', LATER));
+  assert.deepEqual([order('a').status, announced()], ['CREATED', []]);
+  assert.equal(queue.scoreOf('a' as OrderId), LATER + 5);
+  assert.deepEqual(
+    log.at('info').map(({ fields }) => fields.refused),
+    ['STALE_SCHEDULE'],
+  );
+});
+
+test('an order that waits for its new time already is not moved by a stale schedule', async () => {
+  const { store, ready, queue } = setUp();
+  store.seed(
+    after(created('a'), { type: 'rescheduled', at: NOON, scheduledAt: LATER + 5, dueAt: LATER + 5 }),
+  );
+  await queue.schedule([{ orderId: 'a' as OrderId, dueAt: LATER + 77 }]);
+  await ready(readyEvent('a', LATER));
+  assert.equal(queue.scoreOf('a' as OrderId), LATER + 77);
+});
+
+test('a cancelled order is not started, and not put back either', async () => {
+  const { store, ready, order, queue, announced } = setUp();
+  store.seed(after(created('a'), { type: 'cancelled', at: NOON }));
+  await ready(readyEvent('a', LATER), readyEvent('a', LATER - 1));
+  assert.deepEqual([order('a').status, announced(), (await queue.size()).waiting], ['CANCELLED', [], 0]);
+});
+
+test('an order that is not known is passed over, and its neighbours start', async () => {
+  const { store, ready, announced, log } = setUp();
+  store.seed(created('a'));
+  await ready(readyEvent('ghost', LATER), readyEvent('a', LATER));
+  assert.deepEqual(announced(), ['a order.processing']);
+  assert.equal(log.at('warn').length, 1);
+});
+
+test('an order that needs nothing is COMPLETED', async () => {
+  const { store, processing, order, announced } = setUp();
+  store.seed(underWay('a'));
+  await processing(processingEvent('a'));
+  assert.equal(order('a').status, 'COMPLETED');
+  assert.deepEqual(announced(), ['a order.completed']);
+});
+
+test('an order that carries items is left to those who fulfil it', async () => {
+  const { store, processing, order, announced } = setUp();
+  store.seed(underWay('a', CONTENTS.items));
+  await processing(processingEvent('a'));
+  assert.deepEqual([order('a').status, announced()], ['PROCESSING', []]);
+});
+
+test('a redelivered event does not move a completed order back', async () => {
+  const { store, ready, processing, order } = setUp();
+  store.seed(created('a'));
+  await ready(readyEvent('a', LATER));
+  await processing(processingEvent('a'), processingEvent('a'));
+  await ready(readyEvent('a', LATER, 'redelivered'));
+  await processing(processingEvent('a'));
+  assert.deepEqual([order('a').status, order('a').version], ['COMPLETED', 3]);
+});
+
+test('the logic of an order runs while it is PROCESSING, before it is COMPLETED', async () => {
+  const seen: string[] = [];
+  const { store, processing, order } = setUp(async (order) => void seen.push(`${order.id} ${order.status}`));
+  store.seed(underWay('a'), underWay('b'));
+  await processing(processingEvent('a'), processingEvent('b'));
+  assert.deepEqual(seen.sort(), ['a PROCESSING', 'b PROCESSING']);
+  assert.equal(order('a').status, 'COMPLETED');
+});
+
+test('an order whose logic throws is FAILED with that reason, and its neighbours are not', async () => {
+  const { store, processing, order, announced } = setUp(async ({ id }) => {
+    if (id === 'bad') throw new Error('card declined');
+  });
+  store.seed(underWay('bad'), underWay('good'));
+  await processing(processingEvent('bad'), processingEvent('good'));
+  const bad = order('bad');
+  assert.ok(bad.status === 'FAILED' && bad.reason === 'card declined');
+  assert.equal(order('good').status, 'COMPLETED');
+  assert.deepEqual(announced().sort(), ['bad order.failed', 'good order.completed']);
+});
+
+test('logic that throws something that is no error fails the order all the same', async () => {
+  const { store, processing, order } = setUp(async () => {
+    throw 'just text';
+  });
+  store.seed(underWay('a'));
+  await processing(processingEvent('a'));
+  const failed = order('a');
+  assert.ok(failed.status === 'FAILED' && failed.reason === 'just text');
+});
+
+test('the logic of an order that was cancelled meanwhile does not run', async () => {
+  const seen: string[] = [];
+  const { store, processing, order } = setUp(async ({ id }) => void seen.push(id));
+  store.seed(after(underWay('a'), { type: 'cancelled', at: NOON }), underWay('b'));
+  await processing(processingEvent('a'), processingEvent('b'));
+  assert.deepEqual(seen, ['b']);
+  assert.deepEqual([order('a').status, order('b').status], ['CANCELLED', 'COMPLETED']);
+});
+
+test('an order that is cancelled while its logic runs stays CANCELLED', async () => {
+  const { store, processing, order } = setUp(async () => {
+    store.seed(after(underWay('a'), { type: 'cancelled', at: NOON }));
+  });
+  store.seed(underWay('a'));
+  await processing(processingEvent('a'));
+  assert.equal(order('a').status, 'CANCELLED');
+});
+
+test('logic that finds its dependency away is tried again with the batch, and no order fails', async () => {
+  let isAway = true;
+  const { store, processing, order, announced } = setUp(async () => {
+    if (isAway) throw new TiffinError('UNAVAILABLE', 'the bank is closed');
+  });
+  store.seed(underWay('a'));
+  await assert.rejects(processing(processingEvent('a', 'e1')), { code: 'UNAVAILABLE' });
+  assert.deepEqual([order('a').status, announced()], ['PROCESSING', []]);
+  isAway = false;
+  await processing(processingEvent('a', 'e1'));
+  assert.equal(order('a').status, 'COMPLETED');
+});
+
+test('when one finds its dependency away no other begins, and the batch is given back when all have ended', async () => {
+  const held = gate();
+  const begun: string[] = [];
+  const { store, processing } = setUp(async ({ id }) => {
+    begun.push(id);
+    if (id === 'o0') throw new TiffinError('UNAVAILABLE', 'away');
+    await held.promise;
+  });
+  const ids = Array.from({ length: 100 }, (_, index) => `o${index}`);
+  store.seed(...ids.map((id) => underWay(id)));
+  let isBack = false;
+  const batch = processing(...ids.map((id) => processingEvent(id))).catch(() => {
+    isBack = true;
+  });
+  await turns(10);
+  assert.equal(isBack, false);
+  held.open();
+  await batch;
+  assert.equal(isBack, true);
+  assert.ok(begun.length <= 32, `${begun.length} were begun`);
+});
+
+test('no more than 32 run at a time, and all run', async () => {
+  let running = 0;
+  let most = 0;
+  let all = 0;
+  const { store, processing } = setUp(async () => {
+    running += 1;
+    all += 1;
+    most = Math.max(most, running);
+    await turns(1);
+    running -= 1;
+  });
+  const ids = Array.from({ length: 100 }, (_, index) => `o${index}`);
+  store.seed(...ids.map((id) => underWay(id)));
+  await processing(...ids.map((id) => processingEvent(id)));
+  assert.deepEqual([most, all], [32, 100]);
+});
+
+test('an order goes from its creation to its end through every service, at its time', async () => {
+  const { deps, store, queue, clock, order, start, complete, log } = setUp();
+  const dispatch = dispatcher(
+    {
+      ...deps,
+      bus: store.bus,
+      orderSchedule: store.orderSchedule,
+      eventIdFor: (name) => name,
+      onLost: () => {},
+      wake: () => {},
+    },
+    { intervalMs: 1_000 },
+  );
+  const schedule = subscriptionOf(
+    deps,
+    scheduleConsumer({ queue, deadlines: DEADLINES, onScheduled: () => {} }),
+  );
+  for (const subscription of [schedule, start, complete]) await store.bus.subscribe(subscription);
+  const [now, later] = [placedOrder({ content: { id: 'now' } }), created('later')];
+  store.seed(now, later);
+  await store.bus.publish([createdEvent(now), createdEvent(later)]);
+  const round = async () => {
+    await store.bus.deliver();
+    await dispatch.runOnce();
+    await dispatch.drain();
+    await store.bus.deliver();
+  };
+  await round();
+  assert.deepEqual([order('now').status, order('later').status], ['COMPLETED', 'CREATED']);
+  clock.advance(60_000);
+  await round();
+  await round();
+  assert.deepEqual(
+    ['now', 'later'].map((id) =>
+      order(id).timeline.map((entry) => ('status' in entry ? entry.status : entry.fact)),
+    ),
+    [
+      ['CREATED', 'PROCESSING', 'COMPLETED'],
+      ['CREATED', 'PROCESSING', 'COMPLETED'],
+    ],
+  );
+  assert.deepEqual((await queue.size()).waiting, 0);
+  assert.deepEqual(log.at('warn', 'error'), []);
+});

@@ -1,0 +1,190 @@
+/** What stays true of an order's money whatever happens to the order, the provider and the process, in whatever order. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { fact } from '../../../internal/domain/announce.ts';
+import { isTransient } from '../../../internal/domain/errors.ts';
+import type { EventType } from '../../../internal/domain/events.ts';
+import {
+  decide,
+  evolve,
+  type Milestone,
+  nextMilestones,
+  type Order,
+  type OrderCommand,
+  type OrderId,
+} from '../../../internal/domain/order.ts';
+import { acceptPaymentNotice } from '../../../internal/service/payments/accept-webhook.ts';
+import { settleConsumer } from '../../../internal/service/payments/settle-payments.ts';
+import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
+import { CONTENTS, movedTo, nextId, placedOrder } from '../../support/builders.ts';
+import { deliveryOf, memoryQueue, memoryStore } from '../../support/in-memory.ts';
+import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { bank, type Manner, memoryPayments, memoryTimers } from '../../support/payments.ts';
+import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
+
+const ID = 'o1' as OrderId;
+const TOTAL = 1250;
+
+const happenings = fc.array(
+  fc.constantFrom(
+    ...(['reserved', 'reserved', 'timer', 'dies', 'approval'] as const),
+    ...(['onwards', 'onwards', 'onwards', 'cancel', 'fail', 'reject'] as const),
+  ),
+  { maxLength: 12 },
+);
+type Happening = (typeof happenings extends fc.Arbitrary<infer T> ? T : never)[number];
+const manners = fc.array(fc.constantFrom<Manner>('answered', 'answered', 'lost', 'away', 'pending'), {
+  maxLength: 8,
+});
+
+function setUp(content: object, mannerOf: () => Manner, refuses: boolean, pass: () => Promise<void>) {
+  const clock = manualClock();
+  const store = memoryStore();
+  const payments = memoryPayments();
+  const timers = memoryTimers();
+  const log = recordingLog();
+  const queue = memoryQueue(clock);
+  const provider = bank({ mannerOf, refuses: () => refuses, pass });
+  const deps = {
+    ...{ ...store, clock, log, meter: recordingMeter(), payments, timers, queue, provider },
+    newEventId: () => nextId('event'),
+  };
+  const consumer = settleConsumer(deps);
+  const settle = subscriptionOf(deps, consumer);
+  store.seed(movedTo(placedOrder({ content: { ...content, id: ID } }), 'PROCESSING'));
+  const order = () => store.tables.orders.get(ID)?.order as Order;
+  /** What is to be delivered once more, because the stream knows nothing of its having been handled. */
+  const undelivered: ReturnType<typeof happened>[] = [];
+
+  function happened<T extends EventType>(type: T, payload: object, eventId = nextId('event')) {
+    return fact(type, ID, payload as never, { eventId, at: NOON, producer: 'test' }) as never;
+  }
+  const reserved = happened('inventory.reserved', { items: [], amountDue: '12.50' }, 'reserved');
+
+  async function deliver(event: never): Promise<void> {
+    await settle
+      .handle({ deliveries: [deliveryOf(event)], settle: async () => {} })
+      .catch((error: unknown) => {
+        if (!isTransient(error)) throw error;
+        undelivered.push(event);
+      });
+  }
+
+  async function command(wanted: OrderCommand): Promise<void> {
+    const changed = await store.transactions.run(async (tx) => {
+      const before = (await tx.lockOrders([ID])).get(ID) as Order;
+      const decision = decide(wanted, before, NOON);
+      const after = 'events' in decision ? decision.events.reduce<Order>(evolve, before) : before;
+      await tx.saveOrders([after]);
+      return after.version > before.version ? after : undefined;
+    });
+    if (changed) await ended(changed);
+  }
+
+  async function ended({ status, version }: Order): Promise<void> {
+    const type = `order.${status.toLowerCase()}` as EventType;
+    if (!(consumer.types as readonly EventType[]).includes(type)) return;
+    const event = happened(type, { status, version, reason: 'R', items: [] });
+    undelivered.push(event);
+    await deliver(event);
+  }
+
+  async function happen(what: Happening): Promise<void> {
+    switch (what) {
+      case 'reserved':
+        return deliver(reserved);
+      case 'timer':
+        return deliver(happened('timer.payment', { dueAt: new Date(NOON).toISOString() }));
+      case 'dies':
+        // Whatever the provider was asked, nobody wrote it down.
+        return void (await consumer.perform?.([reserved]));
+      case 'approval': {
+        const { held } = provider.account(ID);
+        if (held === 0) return;
+        const answer = { outcome: 'done', authorizationId: `auth-${ID}` } as const;
+        const notice = { orderId: ID, answer, origin: { producer: 'test' } };
+        return acceptPaymentNotice(deps, notice).catch((error) => {
+          if (error.code !== 'PAYMENT_NOT_FOUND') throw error;
+        });
+      }
+      case 'onwards': {
+        const next = nextMilestones(order())[0] as Milestone | undefined;
+        return next && command({ type: 'advance', to: next, by: 'request' });
+      }
+      case 'cancel':
+        return command({ type: 'cancel' });
+      case 'fail':
+      case 'reject':
+        return command({ type: what, reason: 'R' });
+    }
+  }
+
+  /** The provider is well again, and the stream delivers what it has to, until nothing is left to do. */
+  async function comeToRest(): Promise<void> {
+    undelivered.push(reserved);
+    for (let rounds = 0; undelivered.length > 0 || timers.due.size > 0; rounds += 1) {
+      assert.ok(rounds < 20, 'it comes to rest');
+      for (const event of undelivered.splice(0)) await deliver(event);
+      if (timers.due.size > 0) await happen('timer');
+    }
+  }
+
+  const announced = () => store.bus.events.map(({ eventType }) => eventType);
+  return { store, payments, provider, order, happen, comeToRest, announced, log };
+}
+
+test('an order that has dropped out has cost nothing, one that was delivered its total, and none is charged twice', async () => {
+  const ends = new Set<string>();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(CONTENTS.items, CONTENTS.everything),
+      happenings,
+      manners,
+      fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+      fc.scheduler(),
+      async (content, what, manner, refuses, scheduler) => {
+        let isCalm = false;
+        const pass = () => (isCalm ? Promise.resolve() : scheduler.schedule(Promise.resolve()));
+        const manners = manner.values();
+        const mannerOf = (): Manner => (isCalm ? 'answered' : (manners.next().value ?? 'answered'));
+        const all = setUp(content, mannerOf, refuses, pass);
+        const { provider, payments, order, announced } = all;
+        const running = what.map(async (happening) => {
+          await pass();
+          await all.happen(happening);
+        });
+        await scheduler.waitFor(Promise.all(running));
+        isCalm = true;
+        await all.comeToRest();
+
+        const account = provider.account(ID);
+        const state = payments.rows.get(ID)?.state;
+        const { status } = order();
+        ends.add(`${status} ${state}`);
+        assert.deepEqual(provider.faults, []);
+        assert.deepEqual([...all.store.tables.letters], []);
+        assert.deepEqual(all.log.at('error'), []);
+        assert.ok(account.charges <= 1, 'charged once at most');
+        const kept = account.captured - account.refunded;
+        if (status === 'FAILED' || status === 'REJECTED' || status === 'CANCELLED') {
+          assert.deepEqual([account.held, kept], [0, 0], `${status} ${state}`);
+          assert.ok(state === 'VOIDED' || state === 'FAILED' || state === 'REFUNDED', `${status} ${state}`);
+        } else if (refuses) {
+          assert.deepEqual([account.charges, state], [0, 'FAILED']);
+        } else if (status === 'COMPLETED' || status === 'DELIVERED') {
+          assert.deepEqual([account.held, kept, state], [0, TOTAL, 'CAPTURED']);
+        } else {
+          assert.deepEqual([account.held, kept, state], [TOTAL, 0, 'AUTHORIZED']);
+        }
+        assert.equal(new Set(announced()).size, announced().length, `announced once: ${announced()}`);
+        assert.equal(announced().includes('payment.captured'), state === 'CAPTURED');
+        assert.equal(announced().includes('payment.voided'), state === 'VOIDED');
+      },
+    ),
+    { numRuns: 10_000 },
+  );
+  const wanted = ['CANCELLED VOIDED', 'CANCELLED FAILED', 'FAILED VOIDED', 'REJECTED VOIDED'];
+  for (const end of [...wanted, 'COMPLETED CAPTURED', 'DELIVERED CAPTURED', 'PROCESSING AUTHORIZED'])
+    assert.ok(ends.has(end), `${end} was reached`);
+});

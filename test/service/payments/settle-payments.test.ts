@@ -1,0 +1,372 @@
+/** Settling payments on a real Postgres: charged once whatever the provider, the process and the customer do meanwhile. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type pg from 'pg';
+import { fact } from '../../../internal/domain/announce.ts';
+import type { Event, EventType } from '../../../internal/domain/events.ts';
+import type { Order, OrderId } from '../../../internal/domain/order.ts';
+import { afterStep, newPayment } from '../../../internal/domain/payment.ts';
+import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { postgresOrderStore } from '../../../internal/repository/postgres/orders/order-store.ts';
+import { postgresPayments } from '../../../internal/repository/postgres/payments/payments.ts';
+import { postgresDeadLetters } from '../../../internal/repository/postgres/stream/dead-letters.ts';
+import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
+import { changeOrder } from '../../../internal/service/orders/change-order.ts';
+import { acceptPaymentNotice } from '../../../internal/service/payments/accept-webhook.ts';
+import type { PaymentProvider, PaymentRequest } from '../../../internal/service/payments/ports.ts';
+import { settleConsumer } from '../../../internal/service/payments/settle-payments.ts';
+import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
+import { simulatedPayments } from '../../../internal/transport/outbound/simulated-payments.ts';
+import { CONTENTS, createdEvent, movedTo, placedOrder } from '../../support/builders.ts';
+import { deliveryOf, memoryQueue } from '../../support/in-memory.ts';
+import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { bank, type Manner, memoryTimers } from '../../support/payments.ts';
+import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
+import { freshDatabase } from '../../support/servers.ts';
+import { gate } from '../../support/turns.ts';
+import { until } from '../../support/until.ts';
+
+describe('settling payments', () => {
+  let database: Awaited<ReturnType<typeof freshDatabase>>;
+  let pool: pg.Pool;
+
+  before(async () => {
+    database = await freshDatabase();
+    await migrateDatabase(database.url);
+    pool = openPool(database.url, { max: 6, onError: () => {} });
+  });
+  after(async () => {
+    await pool.end();
+    await database.drop();
+  });
+  beforeEach(async () => {
+    await pool.query('TRUNCATE orders, events, payments, processed_events, dead_letters');
+  });
+
+  function setUp(provider: PaymentProvider) {
+    const clock = manualClock();
+    const timers = memoryTimers();
+    const log = recordingLog();
+    const deps = {
+      orders: postgresOrderStore(pool, () => {}),
+      transactions: postgresTransactions(pool, () => {}),
+      deadLetters: postgresDeadLetters(pool),
+      payments: postgresPayments(pool),
+      newEventId: () => randomUUID(),
+      meter: recordingMeter(),
+      queue: memoryQueue(clock),
+      ...{ clock, timers, log, provider },
+    };
+    const consumer = settleConsumer(deps);
+    const subscription = subscriptionOf(deps, consumer);
+    const deliver = (...events: Event[]) =>
+      subscription.handle({
+        deliveries: events.map((event) => deliveryOf(event)),
+        settle: async () => {},
+      });
+    return {
+      ...deps,
+      consumer,
+      deliver,
+      /** Stores orders as they stand; the row is inserted as CREATED and then changed. */
+      async seed(...orders: Order[]) {
+        await deps.orders.place(
+          orders.map((order) => ({
+            order: placedOrder({ content: order }),
+            event: createdEvent(order, randomUUID()),
+            fingerprint: 'f',
+          })),
+        );
+        await deps.transactions.run((tx) => tx.saveOrders(orders));
+      },
+      cancel: (id: string) =>
+        changeOrder(deps, { id: id as OrderId, command: { type: 'cancel' }, origin: { producer: 'test' } }),
+      /** Lets the time pass that the order's timer waits for, and delivers it. */
+      async timerRunsOut(id: string) {
+        const dueAt = timers.due.get(id as OrderId);
+        assert.ok(dueAt !== undefined, 'there is a timer');
+        clock.advance(Math.max(0, dueAt - clock.now()));
+        await deliver(timerOf(id));
+      },
+      async state(id: string) {
+        const payment = (await deps.payments.find([id as OrderId])).get(id as OrderId);
+        return payment?.reason ? `${payment.state} ${payment.reason}` : payment?.state;
+      },
+      async announced() {
+        const { rows } = await pool.query(
+          `SELECT order_id, event_type FROM events WHERE event_type LIKE 'payment.%' ORDER BY position`,
+        );
+        return rows.map((row) => `${row.order_id} ${row.event_type}`);
+      },
+    };
+  }
+
+  function happened(type: EventType, id: string, payload: object): Event {
+    return fact(type, id, payload as never, { eventId: randomUUID(), at: NOON, producer: 'test' }) as Event;
+  }
+  const reserved = (id: string) => happened('inventory.reserved', id, { items: [], amountDue: '12.50' });
+  const timerOf = (id: string) => happened('timer.payment', id, { dueAt: new Date(NOON).toISOString() });
+  const cancelled = (id: string) => happened('order.cancelled', id, { status: 'CANCELLED', version: 3 });
+  const completed = (id: string) =>
+    happened('order.completed', id, { status: 'COMPLETED', version: 4, items: [] });
+  const underWay = (id: string) => movedTo(placedOrder({ content: { ...CONTENTS.items, id } }), 'PROCESSING');
+  const finished = (id: string) => movedTo(underWay(id), 'CONFIRMED', 'COMPLETED');
+  /** A provider that is asked and does not answer until the gate is opened. */
+  function heldUp() {
+    const held = gate();
+    let count = 0;
+    const pass = () => {
+      count += 1;
+      return held.promise;
+    };
+    const asked = (times: number) => until('the provider is asked', async () => count >= times || undefined);
+    return { pass, asked, held };
+  }
+  const inTurn = (...manners: Manner[]) => {
+    const turn = manners.values();
+    return { mannerOf: () => turn.next().value ?? 'answered' };
+  };
+
+  it('authorizes what is reserved and captures what is completed, with the trace of the request', async () => {
+    const provider = bank();
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    await all.deliver({ ...reserved('a'), traceparent });
+    assert.equal(await all.state('a'), 'AUTHORIZED');
+    await all.transactions.run((tx) => tx.saveOrders([finished('a')]));
+    await all.deliver(completed('a'));
+    assert.equal(await all.state('a'), 'CAPTURED');
+    assert.deepEqual(await all.announced(), ['a payment.authorized', 'a payment.captured']);
+    assert.deepEqual(provider.account('a'), { charges: 1, held: 0, captured: 1250, refunded: 0 });
+    const { rows } = await pool.query(`SELECT record FROM events WHERE event_type = 'payment.authorized'`);
+    assert.equal(rows[0].record.traceparent, traceparent);
+    assert.deepEqual(rows[0].record.payload, {
+      amount: '12.50',
+      currency: 'USD',
+      authorizationId: 'auth-a',
+    });
+  });
+
+  it('charges once where the provider charges and its answer is lost', async () => {
+    const provider = bank(inTurn('lost'));
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    await all.deliver(reserved('a'));
+    assert.deepEqual([await all.state('a'), all.timers.due.get('a' as OrderId)], ['PENDING', NOON + 2_000]);
+    await all.timerRunsOut('a');
+    assert.equal(await all.state('a'), 'AUTHORIZED');
+    assert.deepEqual([provider.account('a').charges, all.timers.due.size], [1, 0]);
+  });
+
+  it('asks a provider that fails three times again after 2, 4 and 8 seconds', async () => {
+    const all = setUp(bank(inTurn('away', 'away', 'away')));
+    await all.seed(underWay('a'));
+    await all.deliver(reserved('a'));
+    const waits: number[] = [];
+    while (all.timers.due.size > 0) {
+      waits.push((all.timers.due.get('a' as OrderId) ?? 0) - all.clock.now());
+      await all.timerRunsOut('a');
+    }
+    assert.deepEqual([waits, await all.state('a')], [[2_000, 4_000, 8_000], 'AUTHORIZED']);
+    assert.deepEqual(await all.announced(), ['a payment.authorized']);
+  });
+
+  it('says why a card was declined, and asks no more', async () => {
+    const provider = bank({ refuses: () => true });
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    await all.deliver(reserved('a'), timerOf('a'));
+    await all.deliver(reserved('a'), timerOf('a'));
+    assert.equal(await all.state('a'), 'FAILED CARD_DECLINED');
+    assert.deepEqual(await all.announced(), ['a payment.failed']);
+    assert.equal(provider.requests.length, 1);
+  });
+
+  it('passes on the card', async () => {
+    const all = setUp(simulatedPayments());
+    await all.seed(underWay('a'));
+    const orders = {
+      ...all.orders,
+      find: async (ids: readonly OrderId[]) =>
+        (await all.orders.find(ids)).map((order) => ({ ...order, paymentToken: 'tok_decline' })),
+    };
+    const { perform } = settleConsumer({ ...all, orders });
+    const [asked] = (await perform?.([reserved('a') as never]))?.values() ?? [];
+    assert.equal(asked?.taken?.answer.outcome, 'declined');
+  });
+
+  it('does nothing for an order that was cancelled before its items were reserved and paid', async () => {
+    const provider = bank();
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    await all.cancel('a');
+    await all.deliver(cancelled('a'), timerOf('a'));
+    assert.deepEqual([await all.state('a'), provider.requests], [undefined, []]);
+  });
+
+  it('leaves nothing held where the order is cancelled before the authorization is asked for', async () => {
+    const provider = bank();
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    await all.cancel('a');
+    await all.deliver(reserved('a'), cancelled('a'));
+    assert.deepEqual([await all.state('a'), provider.account('a').charges], ['FAILED ABANDONED', 0]);
+    assert.deepEqual(await all.announced(), []);
+  });
+
+  it('voids at once what was authorized while the order was cancelled', async () => {
+    const { pass, asked, held } = heldUp();
+    const provider = bank({ pass });
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    const asking = all.deliver(reserved('a'));
+    await asked(1);
+    await all.cancel('a');
+    await all.deliver(cancelled('a'));
+    held.open();
+    await asking;
+    assert.deepEqual([await all.state('a'), all.timers.due.get('a' as OrderId)], ['AUTHORIZED', NOON]);
+    await all.timerRunsOut('a');
+    assert.deepEqual([await all.state('a'), provider.account('a').held], ['VOIDED', 0]);
+    assert.deepEqual(await all.announced(), ['a payment.authorized', 'a payment.voided']);
+  });
+
+  it('voids what was authorized when the order is cancelled afterwards', async () => {
+    const provider = bank();
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    await all.deliver(reserved('a'));
+    await all.cancel('a');
+    await all.deliver(cancelled('a'));
+    assert.deepEqual([await all.state('a'), provider.account('a').held], ['VOIDED', 0]);
+  });
+
+  it('abandons an authorization whose answer was lost when its order is cancelled', async () => {
+    const provider = bank(inTurn('lost'));
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    await all.deliver(reserved('a'));
+    await all.cancel('a');
+    await all.deliver(cancelled('a'));
+    assert.deepEqual([await all.state('a'), provider.account('a').held], ['FAILED ABANDONED', 0]);
+  });
+
+  it('charges once where the process is killed between the provider and the ledger', async () => {
+    const provider = bank();
+    const all = setUp(provider);
+    await all.seed(underWay('a'), underWay('b'));
+    await all.consumer.perform?.([reserved('a'), reserved('b')] as never);
+    await all.cancel('b');
+    await all.deliver(cancelled('b'), reserved('b'), reserved('a'));
+    assert.deepEqual([await all.state('a'), provider.account('a').charges], ['AUTHORIZED', 1]);
+    assert.deepEqual([await all.state('b'), provider.account('b').held], ['FAILED ABANDONED', 0]);
+  });
+
+  it('takes every event five times, in any order, and moves money once', async () => {
+    const provider = bank();
+    const all = setUp(provider);
+    const ids = Array.from({ length: 20 }, (_, n) => `o${n}`);
+    await all.seed(...ids.map((id, n) => (n % 2 === 0 ? finished(id) : underWay(id))));
+    await Promise.all(ids.filter((_, n) => n % 2 === 1).map((id) => all.cancel(id)));
+    const once = ids.flatMap((id, n) => [reserved(id), timerOf(id), n % 2 ? cancelled(id) : completed(id)]);
+    const often = Array.from({ length: 5 }, (_, round) =>
+      once.map((_, n) => once[(n * 7 + round * 13) % once.length] as Event),
+    ).flat();
+    for (let from = 0; from < often.length; from += 50) await all.deliver(...often.slice(from, from + 50));
+    while (all.timers.due.size > 0) await all.deliver(...[...all.timers.due.keys()].map(timerOf));
+    for (const [n, id] of ids.entries()) {
+      assert.equal(await all.state(id), n % 2 ? 'FAILED ABANDONED' : 'CAPTURED', id);
+      const { charges, held, captured } = provider.account(id);
+      assert.deepEqual([charges, held, captured], n % 2 ? [0, 0, 0] : [1, 0, 1250]);
+    }
+    assert.deepEqual(provider.faults, []);
+    assert.equal((await all.announced()).length, 20);
+  });
+
+  it('gives the batch back where a payment was changed while the provider was asked', async () => {
+    const { pass, asked, held } = heldUp();
+    const provider = bank({ pass });
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    const first = all.deliver(reserved('a'));
+    const again = reserved('a');
+    const second = all.deliver(again);
+    await asked(2);
+    held.open();
+    const settled = await Promise.allSettled([first, second]);
+    assert.deepEqual(settled.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+    const refused = settled.find((result) => result.status === 'rejected');
+    assert.equal(refused?.reason.code, 'UNAVAILABLE');
+    await all.deliver(again);
+    assert.deepEqual([await all.state('a'), await all.announced()], ['AUTHORIZED', ['a payment.authorized']]);
+  });
+
+  it('takes down one of two that say the same: the notice, or the answer it came before', async () => {
+    const { pass, asked, held } = heldUp();
+    const provider = bank({ pass });
+    const all = setUp(provider);
+    await all.seed(underWay('a'));
+    const order = (await all.orders.find(['a' as OrderId]))[0] as Order;
+    const silent = afterStep(newPayment(order, NOON), 'authorize', { outcome: 'pending' }, NOON);
+    await all.transactions.run((tx) => all.payments.save(tx, [silent]));
+    const timer = timerOf('a');
+    const asking = assert.rejects(all.deliver(timer), { code: 'UNAVAILABLE' });
+    await asked(1);
+    const answer = { outcome: 'done', authorizationId: 'auth-a' } as const;
+    await acceptPaymentNotice(all, { orderId: 'a' as OrderId, answer, origin: { producer: 'test' } });
+    held.open();
+    await asking;
+    await all.deliver(timer);
+    assert.deepEqual([await all.state('a'), await all.announced()], ['AUTHORIZED', ['a payment.authorized']]);
+  });
+
+  it('lets no order suffer from another that the provider does not answer or refuses', async () => {
+    const good = bank();
+    const provider: PaymentProvider = {
+      async carryOut(request: PaymentRequest) {
+        if (request.orderId === 'silent') return bank(inTurn('away')).carryOut(request);
+        if (request.orderId === 'wrong') throw new Error('no such currency');
+        return good.carryOut(request);
+      },
+    };
+    const all = setUp(provider);
+    await all.seed(underWay('a'), underWay('silent'), underWay('wrong'), underWay('b'));
+    await all.deliver(reserved('a'), reserved('silent'), reserved('wrong'), reserved('b'));
+    const states = await Promise.all(['a', 'silent', 'wrong', 'b'].map(all.state));
+    assert.deepEqual(states, ['AUTHORIZED', 'PENDING', undefined, 'AUTHORIZED']);
+    const [letter] = await all.deadLetters.list({ limit: 10 });
+    assert.match(letter?.error ?? '', /no such currency/);
+  });
+
+  it('asks a provider that is away no more than 32 times for a batch of hundreds', async () => {
+    const provider = bank({ mannerOf: () => 'away' });
+    const all = setUp(provider);
+    const ids = Array.from({ length: 300 }, (_, n) => `o${n}`);
+    await all.seed(...ids.map(underWay));
+    await all.deliver(...ids.map(reserved));
+    assert.ok(provider.requests.length <= 64, `${provider.requests.length} were asked`);
+    assert.equal(all.timers.due.size, 300);
+    assert.deepEqual(
+      all.log.at('warn').map(({ fields }) => fields.payments),
+      [300],
+    );
+  });
+
+  it('asks nobody and locks nothing for orders without items', async () => {
+    const provider = bank();
+    const all = setUp(provider);
+    await all.seed(movedTo(placedOrder({ content: { id: 'plain' } }), 'PROCESSING', 'COMPLETED'));
+    const lock = await pool.connect();
+    try {
+      await lock.query('BEGIN');
+      await lock.query('SELECT FROM orders FOR UPDATE');
+      await all.deliver(happened('order.completed', 'plain', { status: 'COMPLETED', version: 3 }));
+    } finally {
+      await lock.query('ROLLBACK');
+      lock.release();
+    }
+    assert.deepEqual([provider.requests, await all.state('plain')], [[], undefined]);
+  });
+});

@@ -1,0 +1,505 @@
+/** Dispatching: each order leaves at its time, once within a lease, and is forgotten only when the stream has it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TiffinError } from '../../../internal/domain/errors.ts';
+import { parseEvent } from '../../../internal/domain/events.ts';
+import type { Order, OrderId } from '../../../internal/domain/order.ts';
+import type { TimerKind } from '../../../internal/domain/schedule.ts';
+import { type DispatchDeps, dispatcher } from '../../../internal/service/scheduling/dispatch-due.ts';
+import { percentiles } from '../../../internal/service/scheduling/dispatch-report.ts';
+import { after, movedTo, placedOrder } from '../../support/builders.ts';
+import { memoryQueue, memoryStore } from '../../support/in-memory.ts';
+import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
+import { gate, turns } from '../../support/turns.ts';
+
+const LEASE_MS = 5_000;
+const INTERVAL_MS = 1_000;
+
+function setUp({ shards = 1, changes = {} as Partial<DispatchDeps> } = {}) {
+  const clock = manualClock();
+  const store = memoryStore();
+  const queue = memoryQueue(clock, { shards, leaseMs: LEASE_MS });
+  const log = recordingLog();
+  const meter = recordingMeter();
+  let lost = 0;
+  let wakes = 0;
+  const deps: DispatchDeps = {
+    queue,
+    bus: store.bus,
+    orderSchedule: store.orderSchedule,
+    log,
+    meter,
+    eventIdFor: (name) => `event of ${name}`,
+    onLost: () => {
+      lost += 1;
+    },
+    wake: () => {
+      wakes += 1;
+    },
+    ...changes,
+  };
+  const it = dispatcher(deps, { intervalMs: INTERVAL_MS });
+  return {
+    ...it,
+    deps,
+    clock,
+    store,
+    queue,
+    log,
+    meter,
+    lost: () => lost,
+    wakes: () => wakes,
+    /** Puts orders into database and queue. */
+    async wait(...orders: Order[]) {
+      store.seed(...orders);
+      await queue.schedule(orders.map(({ id, dueAt }) => ({ orderId: id, dueAt })));
+    },
+    /** A pass, and all that follows from it. */
+    async pass() {
+      const sleep = await it.runOnce();
+      await it.drain();
+      return sleep;
+    },
+    waiting: async () => (await queue.size()).waiting,
+    sent: () => store.bus.events.map(({ eventId }) => eventId),
+  };
+}
+
+const due = (id: string, dueAt = NOON) =>
+  placedOrder({ content: { id }, scheduledAt: dueAt, at: NOON - 9_000 });
+
+/** A bus whose publishing waits for the test. */
+function heldBus(store = memoryStore()) {
+  const calls: { ids: string[]; end: () => void; fail: (error: unknown) => void }[] = [];
+  return {
+    calls,
+    bus: {
+      ...store.bus,
+      async publish(events: Parameters<typeof store.bus.publish>[0]) {
+        const held = gate();
+        calls.push({ ids: events.map(({ orderId }) => orderId), end: () => held.open(), fail: held.fail });
+        await held.promise;
+      },
+    },
+  };
+}
+
+test('an order that is due is announced as ready, and leaves the queue', async () => {
+  const { wait, pass, store, waiting, clock } = setUp();
+  await wait(due('a', NOON - 3));
+  clock.advance(4);
+  await pass();
+  const [event, ...others] = store.bus.events;
+  assert.deepEqual(others, []);
+  assert.deepEqual(event, {
+    eventId: `event of a@${NOON - 3}`,
+    eventType: 'order.ready',
+    schemaVersion: 1,
+    occurredAt: '2030-01-01T12:00:00.004Z',
+    producedAt: '2030-01-01T12:00:00.004Z',
+    orderId: 'a',
+    correlationId: 'a',
+    producer: 'scheduler-worker',
+    payload: { dueAt: '2030-01-01T11:59:59.997Z', readyAt: '2030-01-01T12:00:00.004Z' },
+  });
+  assert.equal(await waiting(), 0);
+});
+
+test('an order leaves at its millisecond and not before', async () => {
+  const { wait, pass, sent, clock } = setUp();
+  await wait(due('a', NOON + 100));
+  assert.equal(await pass(), 100);
+  clock.advance(99);
+  assert.equal(await pass(), 2, 'the shortest sleep');
+  assert.deepEqual(sent(), []);
+  clock.advance(1);
+  await pass();
+  assert.deepEqual(sent(), [`event of a@${NOON + 100}`]);
+});
+
+test('an order is removed only after the stream has confirmed it', async () => {
+  const { bus, calls } = heldBus();
+  const { wait, runOnce, drain, waiting } = setUp({ changes: { bus } });
+  await wait(due('a'));
+  await runOnce();
+  await turns();
+  assert.deepEqual([calls.length, await waiting()], [1, 1]);
+  calls[0]?.end();
+  await drain();
+  assert.equal(await waiting(), 0);
+});
+
+test('what could not be published stays, is not tried within its lease, and later goes out under the same id', async () => {
+  const { wait, pass, sent, waiting, clock, log, deps, store, report } = setUp();
+  await wait(due('a'));
+  const publish = deps.bus.publish;
+  deps.bus.publish = async () => {
+    throw new TiffinError('UNAVAILABLE', 'the stream is away');
+  };
+  await pass();
+  deps.bus.publish = publish;
+  assert.deepEqual([sent(), await waiting()], [[], 1]);
+  assert.equal(log.at('error').length, 0, 'a dependency that is away is no error');
+  assert.equal(log.at('warn').length, 1);
+  assert.equal(await pass(), 50, 'it rests first');
+  clock.advance(LEASE_MS);
+  await pass();
+  assert.deepEqual(sent(), [], 'the lease is not over yet');
+  clock.advance(1);
+  await pass();
+  assert.deepEqual(sent(), [`event of a@${NOON}`]);
+  assert.equal(await waiting(), 0);
+  assert.deepEqual(report.totals, { claimed: 2, published: 1, again: 1, failed: 1 });
+  assert.equal(store.bus.events[0]?.payload && 'dueAt' in store.bus.events[0].payload, true);
+});
+
+test('a fault that does not pass by itself is logged as an error, each time', async () => {
+  const { wait, pass, log, clock, deps } = setUp();
+  deps.bus.publish = async () => {
+    throw new RangeError('a mistake of ours');
+  };
+  await wait(due('a'));
+  await pass();
+  clock.advance(LEASE_MS + 1);
+  await pass();
+  await pass();
+  assert.equal(log.at('error').length, 2);
+});
+
+test('what is claimed for the second time is looked up: done is only removed, moved is put back', async () => {
+  const { wait, runOnce, drain, sent, queue, clock, store, deps } = setUp();
+  const [done, moved, still] = [due('done'), due('moved'), due('still')];
+  await wait(done, moved, still);
+  const publish = deps.bus.publish;
+  deps.bus.publish = async () => {
+    throw new TiffinError('UNAVAILABLE', 'away');
+  };
+  await runOnce();
+  await drain();
+  deps.bus.publish = publish;
+  const later = NOON + 3_600_000;
+  store.seed(
+    movedTo(done, 'PROCESSING'),
+    after(moved, { type: 'rescheduled', at: NOON, scheduledAt: later, dueAt: later }),
+  );
+  clock.advance(LEASE_MS + 1);
+  await runOnce();
+  await runOnce();
+  await drain();
+  assert.deepEqual(sent(), [`event of still@${NOON}`]);
+  assert.deepEqual(
+    [done, moved, still].map(({ id }) => queue.scoreOf(id)),
+    [undefined, later, undefined],
+  );
+});
+
+test('an order that the database does not know is forgotten when it is claimed for the second time', async () => {
+  const { queue, runOnce, drain, sent, clock, waiting } = setUp();
+  await queue.schedule([{ orderId: 'ghost' as OrderId, dueAt: NOON }]);
+  await queue.claim(0, 10);
+  clock.advance(LEASE_MS + 1);
+  await runOnce();
+  await drain();
+  assert.deepEqual([sent(), await waiting()], [[], 0]);
+});
+
+test('while the database is away, what was claimed before waits for another lease', async () => {
+  const { queue, wait, pass, sent, waiting, clock, deps, store } = setUp();
+  await wait(due('a'));
+  await queue.claim(0, 10);
+  clock.advance(LEASE_MS + 1);
+  const { orderSchedule } = store;
+  Object.assign(deps, {
+    orderSchedule: {
+      ...orderSchedule,
+      stillWaiting: async () => {
+        throw new TiffinError('UNAVAILABLE', 'the database is away');
+      },
+    },
+  });
+  await pass();
+  assert.deepEqual([sent(), await waiting()], [[], 1]);
+});
+
+test('an order that is rescheduled while it is published stays for its new time', async () => {
+  const { bus, calls } = heldBus();
+  const { wait, runOnce, drain, queue } = setUp({ changes: { bus } });
+  await wait(due('a'));
+  await runOnce();
+  await turns();
+  await queue.schedule([{ orderId: 'a' as OrderId, dueAt: NOON + 777 }]);
+  calls[0]?.end();
+  await drain();
+  assert.equal(queue.scoreOf('a' as OrderId), NOON + 777);
+});
+
+test('when the stream stalls, claiming stops after four passes and the backlog stays in the queue', async () => {
+  const { bus, calls } = heldBus();
+  const { wait, runOnce, drain, queue, wakes } = setUp({ changes: { bus } });
+  for (const id of ['a', 'b', 'c', 'd']) {
+    await wait(due(id));
+    await runOnce();
+  }
+  await wait(due('e'));
+  assert.equal(await runOnce(), INTERVAL_MS);
+  await turns(20);
+  assert.deepEqual(
+    calls.map(({ ids }) => ids),
+    [['a'], ['b'], ['c'], ['d']],
+  );
+  assert.equal(queue.scoreOf('e' as OrderId), NOON, 'it is not even claimed');
+  assert.equal(wakes(), 0);
+  calls[2]?.end();
+  await turns();
+  assert.equal(wakes(), 1, 'it is woken as soon as there is room');
+  await runOnce();
+  await turns();
+  assert.deepEqual(calls[4]?.ids, ['e']);
+  for (const { end } of calls) end();
+  await drain();
+  assert.equal((await queue.size()).waiting, 0);
+});
+
+test('it sleeps until the next order is due, and no longer than the interval', async () => {
+  const { wait, pass, clock } = setUp();
+  assert.equal(await pass(), INTERVAL_MS, 'nothing waits');
+  await wait(due('far', NOON + 3_600_000));
+  assert.equal(await pass(), INTERVAL_MS);
+  await wait(due('near', NOON + 300));
+  assert.equal(await pass(), 300);
+  await wait(due('next', NOON + 1));
+  assert.equal(await pass(), 2);
+  clock.advance(2);
+  assert.equal(await pass(), 298);
+});
+
+test('a pass that came back full is followed by another at once', async () => {
+  const { wait, pass, sent, waiting } = setUp();
+  await wait(...Array.from({ length: 1_500 }, (_, index) => due(`o${index}`)));
+  assert.equal(await pass(), 0);
+  assert.equal(sent().length, 1_000);
+  assert.equal(await pass(), INTERVAL_MS);
+  assert.equal(new Set(sent()).size, 1_500);
+  assert.equal(await waiting(), 0);
+});
+
+test('it is woken by an order that it would sleep past, and by no other', async () => {
+  const { pass, scheduled, wakes } = setUp();
+  await pass();
+  scheduled(NOON + INTERVAL_MS);
+  assert.equal(wakes(), 0);
+  scheduled(NOON + INTERVAL_MS - 1);
+  assert.equal(wakes(), 1);
+});
+
+test('an order that is scheduled between the claim and the sleep is not slept past', async () => {
+  const { runOnce, scheduled, queue, deps } = setUp();
+  await runOnce();
+  const claim = queue.claim;
+  Object.assign(deps.queue, {
+    async claim(shard: number, limit: number) {
+      const claimed = await claim(shard, limit);
+      // The queue has answered; before the answer is read an order arrives.
+      await queue.schedule([{ orderId: 'a' as OrderId, dueAt: NOON + 40 }]);
+      scheduled(NOON + 40);
+      return claimed;
+    },
+  });
+  assert.equal(await runOnce(), 40);
+});
+
+test('two dispatchers on one queue publish nothing twice within a lease', async () => {
+  const first = setUp({ shards: 2 });
+  const second = dispatcher(first.deps, { intervalMs: INTERVAL_MS });
+  const published: string[] = [];
+  first.deps.bus.publish = async (events) => {
+    await turns(1);
+    published.push(...events.map(({ orderId }) => orderId));
+  };
+  await first.wait(...Array.from({ length: 3_000 }, (_, index) => due(`o${index}`)));
+  for (let round = 0; round < 3; round += 1) {
+    await Promise.all([first.runOnce(), second.runOnce(), first.runOnce()]);
+    await Promise.all([first.drain(), second.drain()]);
+  }
+  assert.equal(published.length, 3_000);
+  assert.equal(new Set(published).size, 3_000);
+  assert.equal(await first.waiting(), 0);
+  assert.ok(second.report.totals.published > 0, 'both had their part');
+});
+
+test('every shard is looked at, and the nearest of all decides the sleep', async () => {
+  const { wait, pass, sent } = setUp({ shards: 4 });
+  await wait(...['a', 'b', 'c', 'd'].map((id) => due(id)), due('e', NOON + 50), due('f', NOON + 70));
+  assert.equal(await pass(), 50);
+  assert.equal(sent().length, 4);
+});
+
+test('a queue that was lost is reported and nothing is dispatched', async () => {
+  const { wait, pass, queue, lost, sent, report } = setUp();
+  queue.flush();
+  await wait(due('a'));
+  assert.equal(await pass(), INTERVAL_MS);
+  assert.deepEqual([lost(), sent(), report.state], [1, [], 'lost']);
+});
+
+test('a paused queue is no loss, and nothing is dispatched until it runs again', async () => {
+  const { wait, pass, queue, lost, sent, report } = setUp();
+  await queue.setState('paused');
+  await wait(due('a'));
+  await pass();
+  assert.deepEqual([lost(), sent(), report.state], [0, [], 'paused']);
+  await queue.setState('running');
+  await pass();
+  assert.deepEqual([sent().length, report.state], [1, 'running']);
+});
+
+test('what was dispatched is one line with its numbers, and nothing is logged when nothing was done', async () => {
+  const { wait, pass, log, meter, report } = setUp();
+  await pass();
+  assert.deepEqual(log.lines, []);
+  await wait(due('a'), due('b', NOON - 10), due('c', NOON + 500));
+  await pass();
+  const [line, ...others] = log.at('info', 'warn', 'error');
+  assert.deepEqual(others, []);
+  assert.ok(line?.message === 'dispatched 2 orders');
+  const { lateMs, ...numbers } = line.fields as { lateMs: { max: number } };
+  assert.deepEqual(numbers, { claimed: 2, published: 2, again: 0, failed: 0, waiting: 1 });
+  assert.ok(lateMs.max >= 10);
+  assert.equal(meter.total('orders_dispatched'), 2);
+  assert.deepEqual(report.last?.line, line.fields);
+});
+
+const timer = (orderId: string, kind: TimerKind, dueAt = NOON) => ({
+  orderId: orderId as OrderId,
+  kind,
+  dueAt,
+});
+
+test('timers that have run out are announced with the orders, in one publication, and leave the queue', async () => {
+  const { bus, calls } = heldBus();
+  const { wait, queue, runOnce, drain, waiting } = setUp({ changes: { bus } });
+  await wait(due('a'));
+  await queue.schedule([timer('b', 'eta'), timer('c', 'rider', NOON + 50)]);
+  assert.equal(await runOnce(), 50, 'it wakes for the next timer');
+  await turns();
+  assert.deepEqual(
+    calls.map(({ ids }) => ids),
+    [['a', 'b']],
+  );
+  assert.equal(await waiting(), 3, 'nothing is removed before the stream has it');
+  calls[0]?.end();
+  await drain();
+  assert.equal(await waiting(), 1);
+});
+
+test('every kind of timer is an event of that name, whose id follows from the kind, the order and the time', async () => {
+  const { queue, pass, store, clock } = setUp();
+  const kinds = ['deadline', 'checks', 'rider', 'eta', 'notification', 'payment'] as const;
+  await queue.schedule(kinds.map((kind, index) => timer('a', kind, NOON - 10 + index)));
+  clock.advance(4);
+  await pass();
+  assert.deepEqual(
+    store.bus.events.map(({ eventType, eventId }) => [eventType, eventId]),
+    kinds.map((kind, index) => [`timer.${kind}`, `event of ${kind}:a@${NOON - 10 + index}`]),
+  );
+  assert.deepEqual(store.bus.events[0], {
+    eventId: `event of deadline:a@${NOON - 10}`,
+    eventType: 'timer.deadline',
+    schemaVersion: 1,
+    occurredAt: '2030-01-01T12:00:00.004Z',
+    producedAt: '2030-01-01T12:00:00.004Z',
+    orderId: 'a',
+    correlationId: 'a',
+    producer: 'scheduler-worker',
+    payload: { dueAt: '2030-01-01T11:59:59.990Z' },
+  });
+  for (const event of store.bus.events) assert.ok('event' in parseEvent(event), event.eventType);
+});
+
+test('a timer that is set again for the same time is the same event, for another time another one', async () => {
+  const { queue, pass, sent, deps } = setUp();
+  const published: string[] = [];
+  const { publish } = deps.bus;
+  deps.bus.publish = async (events) => {
+    published.push(...events.map(({ eventId }) => eventId));
+    return publish(events);
+  };
+  for (const dueAt of [NOON, NOON, NOON - 1]) {
+    await queue.schedule([timer('a', 'eta', dueAt)]);
+    await pass();
+  }
+  const [one, other] = [`event of eta:a@${NOON}`, `event of eta:a@${NOON - 1}`];
+  assert.deepEqual(published, [one, one, other]);
+  assert.deepEqual(sent(), [one, other], 'the log has each once');
+});
+
+test('timers are counted apart from orders, and alone make no line', async () => {
+  const { wait, queue, pass, meter, report, log } = setUp();
+  await queue.schedule([timer('a', 'eta'), timer('b', 'rider')]);
+  await pass();
+  assert.deepEqual(report.totals, { claimed: 0, published: 0, again: 0, failed: 0 });
+  assert.equal(meter.total('timers_dispatched'), 2);
+  assert.deepEqual(log.lines, []);
+  await wait(due('c'));
+  await queue.schedule([timer('a', 'eta')]);
+  await pass();
+  assert.deepEqual(report.totals, { claimed: 1, published: 1, again: 0, failed: 0 });
+  assert.deepEqual([meter.total('timers_dispatched'), meter.total('orders_dispatched')], [3, 1]);
+});
+
+test('a timer that could not be published comes again after its lease, as due then, and no order is looked up for it', async () => {
+  const { queue, pass, sent, waiting, clock, deps, meter, store } = setUp();
+  await queue.schedule([timer('a', 'eta')]);
+  const { publish } = deps.bus;
+  deps.bus.publish = async () => {
+    throw new TiffinError('UNAVAILABLE', 'the stream is away');
+  };
+  await pass();
+  deps.bus.publish = publish;
+  assert.deepEqual([await waiting(), meter.total('timers_dispatched')], [1, 0]);
+  Object.assign(deps, {
+    orderSchedule: {
+      ...store.orderSchedule,
+      stillWaiting: async () => assert.fail('a timer is no order'),
+    },
+  });
+  clock.advance(LEASE_MS + 1);
+  await pass();
+  await pass();
+  assert.deepEqual(sent(), [`event of eta:a@${NOON + LEASE_MS + 1}`]);
+  assert.equal(await waiting(), 0);
+});
+
+test('a timer that is moved while it is published stays for its new time', async () => {
+  const { bus, calls } = heldBus();
+  const { queue, runOnce, drain } = setUp({ changes: { bus } });
+  await queue.schedule([timer('a', 'eta')]);
+  await runOnce();
+  await turns();
+  await queue.schedule([timer('a', 'eta', NOON + 777)]);
+  calls[0]?.end();
+  await drain();
+  assert.equal(queue.scoreOf('a' as OrderId, 'eta'), NOON + 777);
+});
+
+test('while the queue cannot be reached a pass fails, for the loop to try again', async () => {
+  const { runOnce, deps } = setUp();
+  Object.assign(deps.queue, {
+    claim: async () => {
+      throw new TiffinError('UNAVAILABLE', 'Redis cannot be reached');
+    },
+  });
+  await assert.rejects(runOnce(), { code: 'UNAVAILABLE' });
+});
+
+test('percentiles are the nearest rank', () => {
+  assert.equal(percentiles([]), undefined);
+  assert.deepEqual(percentiles([7]), { p50: 7, p99: 7, max: 7 });
+  assert.deepEqual(percentiles(Array.from({ length: 100 }, (_, index) => 100 - index)), {
+    p50: 50,
+    p99: 99,
+    max: 100,
+  });
+  assert.deepEqual(percentiles([1.26, 0.04]), { p50: 0, p99: 1.3, max: 1.3 });
+});

@@ -1,0 +1,237 @@
+/** The views of orders, projected from a real Postgres into a real Redis: always what is true, however the events come. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { Redis } from 'ioredis';
+import type pg from 'pg';
+import type { Event } from '../../../internal/domain/events.ts';
+import type { Order, OrderId } from '../../../internal/domain/order.ts';
+import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { postgresDeliveries } from '../../../internal/repository/postgres/delivery/deliveries.ts';
+import { postgresOrderStore } from '../../../internal/repository/postgres/orders/order-store.ts';
+import { postgresDeadLetters } from '../../../internal/repository/postgres/stream/dead-letters.ts';
+import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
+import { postgresViewSource } from '../../../internal/repository/postgres/views/view-source.ts';
+import { openRedis } from '../../../internal/repository/redis/connection.ts';
+import { redisOrderViews } from '../../../internal/repository/redis/order-views.ts';
+import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
+import type { OrderViews, ViewSource } from '../../../internal/service/views/ports.ts';
+import { isNewer, viewOrder, viewsConsumer } from '../../../internal/service/views/project-views.ts';
+import { createdEvent, movedTo, orderAt, placedOrder, processingEvent } from '../../support/builders.ts';
+import { deliveryOf } from '../../support/in-memory.ts';
+import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { proxyTo, type ServerProxy } from '../../support/proxy.ts';
+import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
+import { freshDatabase, freshRedis } from '../../support/servers.ts';
+import { until } from '../../support/until.ts';
+
+describe('the projector of views', () => {
+  let dropServers: () => Promise<unknown>;
+  let pool: pg.Pool;
+  let redis: Redis;
+  let proxy: ServerProxy;
+  let viewSource: ViewSource;
+  let views: OrderViews;
+  let readings: number[] = [];
+
+  before(async () => {
+    const [database, cache] = await Promise.all([freshDatabase(), freshRedis()]);
+    dropServers = () => Promise.all([database.drop(), cache.drop()]);
+    await migrateDatabase(database.url);
+    pool = openPool(database.url, { max: 6, onError: () => {} });
+    proxy = await proxyTo(cache.url);
+    redis = openRedis(proxy.url, recordingLog());
+    const options = { statusTtlS: 60, channel: `test-${randomUUID()}` };
+    views = redisOrderViews(redis, manualClock(), recordingLog(), options);
+    const source = postgresViewSource(pool);
+    viewSource = {
+      read(ids) {
+        readings.push(ids.length);
+        return source.read(ids);
+      },
+    };
+  });
+  after(async () => {
+    redis.disconnect();
+    await Promise.all([proxy.close(), pool.end()]);
+    await dropServers();
+  });
+  beforeEach(async () => {
+    await Promise.all([
+      pool.query(
+        'TRUNCATE orders, events, deliveries, payments, reservations, dead_letters, processed_events',
+      ),
+      redis.flushdb(),
+    ]);
+    readings = [];
+  });
+
+  const deps = () => ({
+    viewSource,
+    views,
+    log: recordingLog(),
+    meter: recordingMeter(),
+    transactions: postgresTransactions(pool, () => {}),
+    deadLetters: postgresDeadLetters(pool),
+  });
+  const deliver = (...events: Event[]) =>
+    subscriptionOf(deps(), viewsConsumer(deps())).handle({
+      deliveries: events.map((event) => deliveryOf(event, 'raw.order-events')),
+      settle: async () => {},
+    });
+  const cached = (id: string) => views.get(id as OrderId);
+  const named = (order: Order, id: string): Order => ({ ...order, id: id as OrderId });
+  const write = (order: Order) => deps().transactions.run((tx) => tx.saveOrders([order]));
+
+  async function placed(...ids: string[]): Promise<Order[]> {
+    const orders = ids.map((id) => placedOrder({ content: { id, customerId: 'asha' } }));
+    await postgresOrderStore(pool, () => {}).place(
+      orders.map((order) => ({ order, event: createdEvent(order, randomUUID()), fingerprint: 'f' })),
+    );
+    return orders;
+  }
+  const pay = (id: string, state: string, version: number) =>
+    pool.query(
+      `INSERT INTO payments (order_id, currency, state, version, requested, requested_at, reason)
+       VALUES ($1, 'USD', $2::text, $3, 1, now(), CASE WHEN $2::text = 'FAILED' THEN 'DECLINED' END)
+       ON CONFLICT (order_id) DO UPDATE SET state = excluded.state, version = excluded.version, reason = excluded.reason`,
+      [id, state, version],
+    );
+  const carry = (id: string, state: 'REQUESTED' | 'ASSIGNED' | 'RELEASED', etaAt?: number) =>
+    deps().transactions.run((tx) =>
+      postgresDeliveries(pool).save(tx, [
+        {
+          orderId: id as OrderId,
+          state,
+          attempts: 0,
+          requestedAt: NOON,
+          ...(state === 'REQUESTED' ? {} : { riderId: 'ravi', assignedAt: NOON }),
+          ...(etaAt === undefined ? {} : { eta: { median: NOON + 1, p90: NOON + 2, computedAt: etaAt } }),
+        },
+      ]),
+    );
+
+  it('reads a batch at once, each order once, and stores what is true of each', async () => {
+    const [first] = await placed('a', 'b', 'c');
+    await write(movedTo(first as Order, 'PROCESSING'));
+    await deliver(...['a', 'a', 'b', 'nobody', 'a', 'c'].map((id) => processingEvent(id)));
+    assert.deepEqual(readings, [4]);
+    assert.deepEqual(
+      await Promise.all(['a', 'b', 'c', 'nobody'].map(async (id) => (await cached(id))?.order.status)),
+      ['PROCESSING', 'CREATED', 'CREATED', undefined],
+    );
+  });
+
+  it('comes to the truth when every event is delivered five times, shuffled, while the order moves on', async () => {
+    const steps = ['PROCESSING', 'CONFIRMED', 'ACCEPTED', 'PREPARING', 'RIDER_ASSIGNED'] as const;
+    const shuffled = fc.shuffledSubarray([0, 1, 2, 3, 4, 0, 1, 2, 3, 4], { minLength: 10 });
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(shuffled, async (turns) => {
+        runs += 1;
+        const id = `moving-${runs}`;
+        let [order] = (await placed(id)) as [Order];
+        const deliveries: Promise<void>[] = [];
+        for (const turn of turns) {
+          const next = steps[order.version - 1];
+          if (next && turn > 1) {
+            order = movedTo(order, next);
+            await write(order);
+          }
+          for (let times = 0; times < 5; times++) deliveries.push(deliver(processingEvent(id)));
+        }
+        await Promise.all(deliveries);
+        assert.deepEqual((await cached(id))?.order, order);
+        assert.equal(
+          (await redis.lrange('customer:asha:last_orders', 0, -1)).filter((one) => one === id).length,
+          1,
+        );
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  it('shows how money, stock and rider stand, and raises the revision with each change of them', async () => {
+    await placed('a');
+    const revisions: (readonly [number, number])[] = [];
+    const seen = async (change: () => Promise<unknown>) => {
+      await change();
+      await deliver(processingEvent('a'));
+      const view = await cached('a');
+      revisions.push(view!.revision);
+      const { reservation, payment, delivery } = view!;
+      return [reservation, payment, delivery?.state, delivery?.riderId, delivery?.eta?.computedAt];
+    };
+    const reserve = (state: string) =>
+      pool.query(
+        `INSERT INTO reservations (order_id, lines, state, released_at) VALUES ('a', '[]', $1::text, CASE WHEN $1::text = 'released' THEN now() END)
+         ON CONFLICT (order_id) DO UPDATE SET state = excluded.state, released_at = excluded.released_at`,
+        [state],
+      );
+    const none = undefined;
+    assert.deepEqual(await seen(async () => {}), [none, none, none, none, none]);
+    assert.deepEqual(await seen(() => reserve('reserved')), ['reserved', none, none, none, none]);
+    assert.deepEqual(await seen(() => pay('a', 'PENDING', 1)), ['reserved', 'PENDING', none, none, none]);
+    await seen(() => carry('a', 'REQUESTED'));
+    await seen(() => carry('a', 'ASSIGNED', NOON));
+    assert.deepEqual(await seen(() => carry('a', 'ASSIGNED', NOON + 5)), [
+      ...['reserved', 'PENDING', 'ASSIGNED', 'ravi'],
+      NOON + 5,
+    ]);
+    await seen(() => carry('a', 'RELEASED', NOON + 5));
+    await seen(() => reserve('released'));
+    assert.deepEqual(await seen(() => pay('a', 'FAILED', 2)), [
+      ...['released', 'FAILED', 'RELEASED', 'ravi'],
+      NOON + 5,
+    ]);
+    for (const [index, revision] of revisions.slice(1).entries())
+      assert.ok(isNewer(revision, revisions[index]!), `${revisions[index]} → ${revision}`);
+  });
+
+  it('shows a change of status after an ETA by a clock that was ahead', async () => {
+    await placed('a');
+    await write(named(orderAt('OUT_FOR_DELIVERY'), 'a'));
+    await carry('a', 'ASSIGNED', NOON + 3_600_000);
+    await deliver(processingEvent('a'));
+    await write(named(orderAt('DELIVERED'), 'a'));
+    await carry('a', 'ASSIGNED', NOON);
+    await deliver(processingEvent('a'));
+    assert.equal((await cached('a'))?.order.status, 'DELIVERED');
+  });
+
+  it('fails as UNAVAILABLE while the cache is away, without dead letters, and goes on when it is back', async () => {
+    await placed('a');
+    await proxy.cut();
+    try {
+      await assert.rejects(deliver(processingEvent('a')), { code: 'UNAVAILABLE' });
+      assert.deepEqual(await deps().deadLetters.list({ limit: 1 }), []);
+    } finally {
+      await proxy.restore();
+    }
+    await until('the cache', () => redis.ping().catch(() => false));
+    await deliver(processingEvent('a'));
+    assert.equal((await cached('a'))?.order.id, 'a');
+  });
+
+  it('is behind every reader: a view that is gone is made again and kept, one that is there costs no query', async () => {
+    await placed('a');
+    assert.equal((await viewOrder(deps(), 'a' as OrderId))?.order.id, 'a');
+    assert.deepEqual(readings, [1]);
+    assert.deepEqual(await viewOrder(deps(), 'a' as OrderId), await cached('a'));
+    assert.deepEqual(readings, [1]);
+    assert.equal(await viewOrder(deps(), 'nobody' as OrderId), undefined);
+  });
+
+  it('lets readers see orders while the cache is away', async () => {
+    await placed('a');
+    await proxy.cut();
+    try {
+      for (let times = 0; times < 3; times++)
+        assert.equal((await viewOrder(deps(), 'a' as OrderId))?.order.status, 'CREATED');
+    } finally {
+      await proxy.restore();
+      await until('the cache', () => redis.ping().catch(() => false));
+    }
+  });
+});
