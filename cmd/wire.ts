@@ -1,6 +1,6 @@
 /** The composition root: what every service is made of, from the configuration, in one straight line. */
 import { randomFillSync } from 'node:crypto';
-import { v7 } from 'uuid';
+import { v5, v7 } from 'uuid';
 import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
 import { postgresDeliveries } from '../internal/repository/postgres/delivery/deliveries.ts';
 import { postgresRiders } from '../internal/repository/postgres/delivery/riders.ts';
@@ -8,7 +8,7 @@ import { postgresCatalogue } from '../internal/repository/postgres/inventory/cat
 import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.ts';
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
 import { postgresNotifications } from '../internal/repository/postgres/notifications/notifications.ts';
-import { knownOrders } from '../internal/repository/postgres/orders/order-cache.ts';
+import { orderCache } from '../internal/repository/postgres/orders/order-cache.ts';
 import { postgresOrderStore } from '../internal/repository/postgres/orders/order-store.ts';
 import { postgresPayments } from '../internal/repository/postgres/payments/payments.ts';
 import { postgresTickets } from '../internal/repository/postgres/restaurants/tickets.ts';
@@ -24,7 +24,6 @@ import { postgresViewSource } from '../internal/repository/postgres/views/view-s
 import { openRedis } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
 import { redisOrderViews, redisViewListener } from '../internal/repository/redis/order-views.ts';
-import { deriveId } from '../internal/service/derive-id.ts';
 import type { Loop } from '../internal/service/loop.ts';
 import type { Log } from '../internal/service/ports.ts';
 import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
@@ -39,8 +38,8 @@ import { simulatedPayments } from '../internal/transport/outbound/simulated-paym
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 
-/** The namespace of this program's derived event ids (RFC 9562, version 5). */
-const EVENT_NAMESPACE = Buffer.from('5f0c2c3e8a514d0a9c397d3f1a2b9e10', 'hex');
+/** The namespace of derived event ids: names for UUIDs of version 5 (RFC 9562). */
+const EVENT_NAMESPACE = '5f0c2c3e-8a51-4d0a-9c39-7d3f1a2b9e10';
 
 /** What a service is: its routes, what it reacts to, its background loops. */
 export interface Service {
@@ -73,7 +72,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   const channel = `${config.REDIS_PREFIX}:order-views`;
   const viewListener = redisViewListener(cache, channel);
   const eventLog = postgresEventLog(pool, config.DATABASE_URL, log);
-  const known = knownOrders();
+  const known = orderCache();
   const transactions = postgresTransactions(pool, () => eventLog.signal(), known);
   const kafka = config.KAFKA_BROKERS
     ? kafkaBus({
@@ -129,7 +128,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     }),
     consumerDelays: () => consumerDelays(pool),
     newId: newIds(),
-    eventIdFor: (name: string) => deriveId(EVENT_NAMESPACE, name),
+    eventIdFor: (name: string) => v5(name, EVENT_NAMESPACE),
     faults: {
       postgres: () => pool.query('SELECT 1').then(() => undefined),
       redis: () => redis.ping().then(() => undefined),

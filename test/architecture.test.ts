@@ -164,7 +164,7 @@ const GOOD: readonly [file: string, source: string][] = [
     'internal/transport/http/app.ts',
     "import Koa from 'koa';\nimport type { Log } from '../../service/ports.ts';",
   ],
-  ['internal/repository/redis/due-queue.ts', "import { reach } from './connection.ts';"],
+  ['internal/repository/redis/due-queue.ts', "import { asUnavailable } from './connection.ts';"],
   [
     'cmd/services/x.ts',
     "import { wire } from '../wire.ts';\nimport { f } from '../../internal/domain/order.ts';",

@@ -1,5 +1,4 @@
 /** query-service shows orders as they are and as they were, and what could not be handled. */
-import { statusOf } from '../../internal/repository/redis/order-views.ts';
 import { startLoop } from '../../internal/service/loop.ts';
 import { historyConsumer, viewsConsumer } from '../../internal/service/views/project-views.ts';
 import { foodOrderView } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
@@ -16,8 +15,6 @@ const MAINTAIN_EVERY_MS = 3_600_000;
 export function queryService(wiring: Wiring): Service {
   const { history, clock, config, log, viewListener } = wiring;
   const streams = liveStreams(MOST_STREAMS);
-  const managedStatus = ({ order }: Parameters<Parameters<typeof uiRoutes>[0]['managedStatus']>[0]) =>
-    statusOf(order);
   return {
     name: 'query-service',
     needs: ['postgres', 'redis', 'stream'],
@@ -25,7 +22,7 @@ export function queryService(wiring: Wiring): Service {
       ...pageRoutes(),
       ...deadLetterRoutes(wiring),
       foodOrderView(wiring),
-      ...uiRoutes({ ...wiring, streams, onView: (id, told) => viewListener.listen(id, told), managedStatus }),
+      ...uiRoutes({ ...wiring, streams, onView: (id, told) => viewListener.listen(id, told) }),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
     loops() {

@@ -1,5 +1,5 @@
 /** restaurant-service keeps the tickets of kitchens, and takes their answers. */
-import { foreignAnswersConsumer } from '../../internal/service/restaurants/answer-ticket.ts';
+import { externalAnswersConsumer } from '../../internal/service/restaurants/answer-ticket.ts';
 import { followConsumer, openConsumer } from '../../internal/service/restaurants/keep-tickets.ts';
 import { restaurantRoutes } from '../../internal/transport/http/routes/restaurants/restaurant-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
@@ -10,6 +10,6 @@ export function restaurantService(wiring: Wiring): Service {
     name: 'restaurant-service',
     needs: ['postgres', 'stream'],
     routes: restaurantRoutes(deps),
-    consumers: [openConsumer(deps), followConsumer(deps), foreignAnswersConsumer(deps)],
+    consumers: [openConsumer(deps), followConsumer(deps), externalAnswersConsumer(deps)],
   };
 }

@@ -1,4 +1,5 @@
 /** The words that each of the five dialects has for an order's status. */
+import { toDecimal } from './money.ts';
 import type { Order, OrderStatus } from './order.ts';
 import { toRfc3339 } from './schedule.ts';
 
@@ -96,3 +97,22 @@ export const DELIVERY_ETA = {
   REJECTED: 'FAILED',
   CANCELLED: 'CANCELLED',
 } as const satisfies Words;
+
+/** An order's status as `order_status:<id>` and `/orders/{id}/status` show it, with its price. */
+export function orderManagerStatus(order: Order) {
+  return {
+    status: ORDER_MANAGER[order.status],
+    details: {
+      status: order.status,
+      ...('reason' in order && order.reason ? { reason: order.reason } : {}),
+      final_total: toDecimal(order.total.minor),
+      ...(order.price
+        ? {
+            base_total: toDecimal(order.price.baseMinor),
+            discount_applied: toDecimal(order.price.discountMinor),
+            fees_applied: toDecimal(order.price.feesMinor),
+          }
+        : {}),
+    },
+  };
+}

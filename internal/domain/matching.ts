@@ -1,6 +1,7 @@
 /** Which rider takes which delivery, and when to look again where nobody was free. */
 import { type Delivery, distanceM, type Rider } from './delivery.ts';
 import type { OrderId } from './order.ts';
+import { type Backoff, backoffMs } from './retry.ts';
 
 export interface MatchingRules {
   /** How far apart two places are taken to be where one of them is not known, metres. */
@@ -40,10 +41,9 @@ export function chooseRiders(
   return chosen;
 }
 
-const FIRST_WAIT_MS = 5_000;
-const LONGEST_WAIT_MS = 30_000;
+const SEARCH: Backoff = { firstMs: 5_000, longestMs: 30_000 };
 
 /** 5, 10 and 20 seconds, then 30 again and again; the order's deadline ends it. `attempts` is how often it was tried in vain before this time. */
 export function searchDelayMs(attempts: number): number {
-  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts, 10));
+  return backoffMs(attempts + 1, SEARCH);
 }

@@ -7,19 +7,19 @@ import { FOOD_ORDERING } from './dialects.ts';
 import type { EventType, Payload } from './events.ts';
 import {
   afterAttempt,
+  NOTIFIABLE_EVENTS,
+  type NotifiableEvent,
   type Notification,
   notificationOf,
   recipientOf,
   retryDelayMs,
-  TELLING,
-  type TellingEvent,
   templateOf,
   timeOfDay,
 } from './notification.ts';
 import { ORDER_STATUSES } from './order.ts';
 
-function said<T extends EventType>(type: T, payload: Payload<T>): TellingEvent {
-  return fact(type, 'o-1', payload, { eventId: 'e', at: NOON, producer: 'test' }) as TellingEvent;
+function said<T extends EventType>(type: T, payload: Payload<T>): NotifiableEvent {
+  return fact(type, 'o-1', payload, { eventId: 'e', at: NOON, producer: 'test' }) as NotifiableEvent;
 }
 const CREATED = said('order.created', {
   version: 1,
@@ -33,7 +33,7 @@ const ACCEPTED = said('order.accepted', { status: 'ACCEPTED', version: 4 });
 const waiting: Notification = notificationOf(ACCEPTED, '+1-555-0100', '17:35');
 
 test('every word that food-ordering has for a status is told once, and COMPLETED by its own name', () => {
-  const templates = TELLING.map((type) => {
+  const templates = NOTIFIABLE_EVENTS.map((type) => {
     if (type === 'order.created') return templateOf(CREATED);
     const status = type.slice('order.'.length).toUpperCase() as (typeof ORDER_STATUSES)[number];
     assert.ok(ORDER_STATUSES.includes(status));
@@ -43,7 +43,7 @@ test('every word that food-ordering has for a status is told once, and COMPLETED
     templates.filter((template) => template !== 'ORDER_COMPLETED').sort(),
     [...new Set(Object.values(FOOD_ORDERING))].map((word) => `ORDER_${word}`).sort(),
   );
-  assert.equal(new Set(templates).size, TELLING.length);
+  assert.equal(new Set(templates).size, NOTIFIABLE_EVENTS.length);
 });
 
 test('a message goes to the phone of the contact, else to the customer, else to nobody', () => {

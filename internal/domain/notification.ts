@@ -3,6 +3,7 @@ import { FOOD_ORDERING } from './dialects.ts';
 import { unreachable } from './errors.ts';
 import type { EventOf, EventType } from './events.ts';
 import type { OrderContent, OrderId } from './order.ts';
+import { type Backoff, backoffMs } from './retry.ts';
 
 /** What the provider is handed. */
 export interface Message {
@@ -39,7 +40,7 @@ export type Customer = Pick<OrderContent, 'customerId' | 'contact'>;
  * The changes that a customer is told of. What food-ordering has no new word for (PROCESSING, CONFIRMED, PREPARING) is not
  * among them.
  */
-export const TELLING = [
+export const NOTIFIABLE_EVENTS = [
   'order.created',
   'order.accepted',
   'order.rider_assigned',
@@ -50,7 +51,7 @@ export const TELLING = [
   'order.rejected',
   'order.cancelled',
 ] as const satisfies readonly EventType[];
-export type TellingEvent = EventOf<(typeof TELLING)[number]>;
+export type NotifiableEvent = EventOf<(typeof NOTIFIABLE_EVENTS)[number]>;
 
 const UNTIL_DELIVERED: ReadonlySet<EventType> = new Set([
   'order.accepted',
@@ -58,13 +59,12 @@ const UNTIL_DELIVERED: ReadonlySet<EventType> = new Set([
   'order.out_for_delivery',
 ]);
 
-const FIRST_RETRY_MS = 5_000;
-const LONGEST_RETRY_MS = 300_000;
+const RETRY: Backoff = { firstMs: 5_000, longestMs: 300_000 };
 /** News of yesterday is no news. */
 const GIVE_UP_MS = 24 * 3_600_000;
 
 /** The food-ordering word of the status, but that an order without delivery was never DELIVERED: it is COMPLETED. */
-export function templateOf(event: TellingEvent): string {
+export function templateOf(event: NotifiableEvent): string {
   const status = 'status' in event.payload ? event.payload.status : 'CREATED';
   return `ORDER_${status === 'COMPLETED' ? status : FOOD_ORDERING[status]}`;
 }
@@ -74,7 +74,7 @@ export function recipientOf({ contact, customerId }: Customer): string | undefin
   return contact?.phone || customerId;
 }
 
-export function hasEta(event: TellingEvent): boolean {
+export function hasEta(event: NotifiableEvent): boolean {
   return UNTIL_DELIVERED.has(event.eventType);
 }
 
@@ -90,7 +90,7 @@ export function timeOfDay(timeZone: string): (epochMs: number) => string {
 }
 
 /** The message that a change causes, before it was ever tried; `eta` is a time of day. */
-export function notificationOf(event: TellingEvent, to: string, eta: string | undefined): Notification {
+export function notificationOf(event: NotifiableEvent, to: string, eta: string | undefined): Notification {
   const reason = 'reason' in event.payload ? event.payload.reason : undefined;
   return {
     orderId: event.orderId as OrderId,
@@ -133,7 +133,7 @@ export function isOutdated(createdAt: number, now: number): boolean {
 
 /** How long an order's messages wait after the oldest of them failed so often. */
 export function retryDelayMs(attempts: number): number {
-  return Math.min(FIRST_RETRY_MS * 2 ** Math.max(0, Math.min(attempts, 20) - 1), LONGEST_RETRY_MS);
+  return backoffMs(attempts, RETRY);
 }
 
 /** What names a message, here and to the provider. */

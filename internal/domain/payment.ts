@@ -4,6 +4,7 @@ import { unreachable } from './errors.ts';
 import type { Event } from './events.ts';
 import { toDecimalText } from './money.ts';
 import type { Order, OrderId } from './order.ts';
+import { type Backoff, backoffMs } from './retry.ts';
 
 export type PaymentState = 'PENDING' | 'AUTHORIZED' | 'FAILED' | 'CAPTURED' | 'VOIDED' | 'REFUNDED';
 /** To abandon is to see to it that an authorization whose answer is not known comes to nothing. */
@@ -11,8 +12,7 @@ export type PaymentStep = 'authorize' | 'abandon' | 'capture' | 'void' | 'refund
 
 /** Why a payment is FAILED that its order did not wait for; no money moved. */
 const ABANDONED = 'ABANDONED';
-const FIRST_RETRY_MS = 2_000;
-const LONGEST_RETRY_MS = 60_000;
+const RETRY: Backoff = { firstMs: 2_000, longestMs: 60_000 };
 
 /** Amounts are minor units, times epoch ms. */
 export interface Payment {
@@ -169,7 +169,7 @@ export function afterNotice(
 
 /** When to try again what was not settled, from now on; at once what was not tried yet. */
 export function retryDelayMs(attempts: number): number {
-  return attempts === 0 ? 0 : Math.min(FIRST_RETRY_MS * 2 ** Math.min(attempts - 1, 20), LONGEST_RETRY_MS);
+  return attempts === 0 ? 0 : backoffMs(attempts, RETRY);
 }
 
 /** The event that announces what the payment has become; undefined where no money moved and none was refused. */

@@ -1,12 +1,16 @@
 /** How long to wait before trying again: exponential, capped. Delays are milliseconds. */
 
-const FIRST_MS = 50;
-const LONGEST_MS = 5_000;
-
-/** After the first, second, third … failure: 50, 100, 200 … up to 5,000 ms. */
-export function backoffMs(failures: number): number {
-  return Math.min(FIRST_MS * 2 ** Math.max(0, Math.min(failures, 20) - 1), LONGEST_MS);
+export interface Backoff {
+  readonly firstMs: number;
+  readonly longestMs: number;
 }
 
-/** How often a delivery is tried by itself before it becomes a dead letter. */
+const SHORT: Backoff = { firstMs: 50, longestMs: 5_000 };
+
+/** After the first, second, third … failure: the first delay, twice, four times that …, up to the longest; by default 50 ms to 5 s. */
+export function backoffMs(failures: number, { firstMs, longestMs }: Backoff = SHORT): number {
+  return Math.min(firstMs * 2 ** Math.max(0, Math.min(failures, 20) - 1), longestMs);
+}
+
+/** Attempts at handling a delivery by itself before it becomes a dead letter. */
 export const MAX_ATTEMPTS = 3;

@@ -39,7 +39,7 @@ export type Counter =
   | 'events_consumed'
   | 'dead_letters'
   | 'orders_dispatched'
-  | 'orders_dispatched_again'
+  | 'orders_redelivered'
   | 'timers_dispatched'
   | 'orders_rebuilt'
   | 'events_relayed';
@@ -60,16 +60,16 @@ export interface Transaction {
   claimEvents(consumer: string, eventIds: readonly string[]): Promise<Set<string>>;
   /** Moves a consumer's place in the event log; throws UNAVAILABLE where another reader has moved it meanwhile. */
   moveCursor(consumer: string, from: LogPosition, to: LogPosition): Promise<void>;
-  readonly letters: {
-    /** Stores dead letters and parked deliveries, and announces the dead ones on their dead-letter topic. */
-    bury(letters: readonly BuriedLetter[]): Promise<void>;
+  readonly deadLetters: {
+    /** Stores dead letters and the deliveries parked behind them, and announces the dead letters on their topic. */
+    add(letters: readonly NewDeadLetter[]): Promise<void>;
     /** Takes out a letter that is being handled; false where another process has taken it. */
     remove(id: string): Promise<boolean>;
   };
-  readonly answers: {
-    recall(key: IdempotencyKey): Promise<StoredAnswer | undefined>;
-    /** Throws IDEMPOTENCY_KEY_REUSED where another request has stored an answer meanwhile. */
-    remember(key: IdempotencyKey, answer: StoredAnswer): Promise<void>;
+  readonly idempotency: {
+    find(key: IdempotencyKey): Promise<StoredResponse | undefined>;
+    /** Throws IDEMPOTENCY_KEY_REUSED where another request has stored a response meanwhile. */
+    save(key: IdempotencyKey, response: StoredResponse): Promise<void>;
   };
 }
 
@@ -81,8 +81,8 @@ export interface IdempotencyKey {
   readonly fingerprint: string;
 }
 
-/** What was answered, to be repeated word for word. */
-export interface StoredAnswer {
+/** The response to a request, repeated word for word when the request comes again. */
+export interface StoredResponse {
   readonly fingerprint: string;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -97,7 +97,7 @@ export interface LogPosition {
 
 export const BEGINNING: LogPosition = { transactionId: '0', position: '0' };
 
-export interface BuriedLetter {
+export interface NewDeadLetter {
   readonly consumer: string;
   readonly eventId: string;
   readonly orderId: string;
@@ -108,7 +108,7 @@ export interface BuriedLetter {
   readonly retryCount: number;
 }
 
-export interface DeadLetter extends BuriedLetter {
+export interface DeadLetter extends NewDeadLetter {
   readonly id: string;
   readonly createdAt: number;
 }

@@ -53,16 +53,16 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         { orderId: id('second'), dueAt: at - 20 },
       ]);
       assert.equal(added, 3);
-      const { due, again, state, full } = await queue.claim(0, LIMIT);
+      const { due, redelivered, state, full } = await queue.claim(0, LIMIT);
       assert.deepEqual(
-        { due, again, state, full },
+        { due, redelivered, state, full },
         {
           due: [
             { orderId: 'first', dueAt: at - 30 },
             { orderId: 'second', dueAt: at - 20 },
             { orderId: 'third', dueAt: at - 1 },
           ],
-          again: [],
+          redelivered: [],
           state: 'running',
           full: false,
         },
@@ -91,10 +91,10 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
     );
 
     scenario('an empty queue has no next time', async ({ queue }) => {
-      const { due, again, nextDueAt, state, full } = await queue.claim(0, LIMIT);
+      const { due, redelivered, nextDueAt, state, full } = await queue.claim(0, LIMIT);
       assert.deepEqual(
-        { due, again, nextDueAt, state, full },
-        { due: [], again: [], nextDueAt: undefined, state: 'running', full: false },
+        { due, redelivered, nextDueAt, state, full },
+        { due: [], redelivered: [], nextDueAt: undefined, state: 'running', full: false },
       );
     });
 
@@ -105,7 +105,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         const first = await queue.claim(0, LIMIT);
         assert.ok(Number(first.lease) > first.now, 'the lease ends later than now');
         const second = await queue.claim(0, LIMIT);
-        assert.deepEqual([second.due, second.again], [[], []]);
+        assert.deepEqual([second.due, second.redelivered], [[], []]);
         assert.deepEqual(await queue.size(), { waiting: 1, due: 0 });
         assert.ok(
           first.nextDueAt !== undefined && first.nextDueAt > first.now,
@@ -141,11 +141,11 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       async ({ queue, at, until }) => {
         await queue.schedule([{ orderId: id('one'), dueAt: at }]);
         const first = await queue.claim(0, LIMIT);
-        assert.deepEqual([first.due.length, first.again], [1, []]);
+        assert.deepEqual([first.due.length, first.redelivered], [1, []]);
         for (let round = 0, lease = first.lease; round < 2; round += 1) {
           await until(Math.ceil(Number(lease)));
           const next = await queue.claim(0, LIMIT);
-          assert.deepEqual([next.due, next.again], [[], ['one']]);
+          assert.deepEqual([next.due, next.redelivered], [[], ['one']]);
           assert.ok(Number(next.lease) > Number(lease));
           lease = next.lease;
         }
@@ -160,7 +160,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         const first = await queue.claim(0, LIMIT);
         await until(Math.ceil(Number(first.lease)));
         const second = await queue.claim(0, LIMIT);
-        assert.deepEqual(second.again, ['one']);
+        assert.deepEqual(second.redelivered, ['one']);
         await queue.acknowledge(0, first.lease);
         assert.equal((await queue.size()).waiting, 1);
         await queue.acknowledge(0, second.lease);
@@ -179,8 +179,8 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         const { lease } = await queue.claim(0, LIMIT);
         await queue.schedule([{ orderId: id('moved'), dueAt: at + HOUR_MS }]);
         await queue.acknowledge(0, lease);
-        const { due, again, nextDueAt } = await queue.claim(0, LIMIT);
-        assert.deepEqual({ due, again, nextDueAt }, { due: [], again: [], nextDueAt: at + HOUR_MS });
+        const { due, redelivered, nextDueAt } = await queue.claim(0, LIMIT);
+        assert.deepEqual({ due, redelivered, nextDueAt }, { due: [], redelivered: [], nextDueAt: at + HOUR_MS });
       },
     );
 
@@ -250,7 +250,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         await lose();
         await queue.schedule([{ orderId: id('one'), dueAt: at }]);
         const lost = await queue.claim(0, LIMIT);
-        assert.deepEqual([lost.state, lost.due, lost.again], ['lost', [], []]);
+        assert.deepEqual([lost.state, lost.due, lost.redelivered], ['lost', [], []]);
         assert.ok(lost.now >= at, 'the time is told all the same');
         await queue.setState('running');
         const { state, due } = await queue.claim(0, LIMIT);
@@ -368,12 +368,12 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
           { orderId: id('two'), kind: 'eta', dueAt: at - 6 },
         ]);
         assert.equal(added, 5);
-        const { due, again, timers, lease } = await queue.claim(0, LIMIT);
+        const { due, redelivered, timers, lease } = await queue.claim(0, LIMIT);
         assert.deepEqual(
-          { due, again, timers },
+          { due, redelivered, timers },
           {
             due: [{ orderId: 'one', dueAt: at - 9 }],
-            again: [],
+            redelivered: [],
             timers: [
               { orderId: 'one', kind: 'rider', dueAt: at - 8 },
               { orderId: 'one', kind: 'eta', dueAt: at - 7 },
@@ -418,8 +418,8 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       const { lease } = await queue.claim(0, LIMIT);
       await queue.schedule([{ orderId: id('moved'), kind: 'eta', dueAt: at + HOUR_MS }]);
       await queue.acknowledge(0, lease);
-      const { due, again, timers, nextDueAt } = await queue.claim(0, LIMIT);
-      assert.deepEqual([due, again, timers, nextDueAt], [[], [], [], at + HOUR_MS]);
+      const { due, redelivered, timers, nextDueAt } = await queue.claim(0, LIMIT);
+      assert.deepEqual([due, redelivered, timers, nextDueAt], [[], [], [], at + HOUR_MS]);
       assert.equal((await queue.size()).waiting, 1);
     });
 
@@ -445,7 +445,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         await until(Math.ceil(Number(first.lease)));
         const second = await queue.claim(0, LIMIT);
         assert.deepEqual(second.timers, [{ orderId: 'one', kind: 'eta', dueAt: second.now }]);
-        assert.deepEqual([second.due, second.again], [[], []], 'it is never taken for an order');
+        assert.deepEqual([second.due, second.redelivered], [[], []], 'it is never taken for an order');
         await queue.acknowledge(0, first.lease);
         assert.equal((await queue.size()).waiting, 1, 'the lease was taken over');
         await queue.acknowledge(0, second.lease);

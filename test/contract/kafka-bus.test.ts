@@ -257,7 +257,7 @@ describe('the Kafka bus', { skip }, () => {
         retryCount: 0,
       });
       await deps.transactions.run(async (tx) => {
-        await tx.letters.bury([letter('large', 'x'.repeat(1_200_000)), letter('small', 'y')]);
+        await tx.deadLetters.add([letter('large', 'x'.repeat(1_200_000)), letter('small', 'y')]);
         await tx.appendEvents([processing('after', 1)]);
       });
       const heard: Delivery[] = [];

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import type pg from 'pg';
-import { lineRows } from '../../internal/repository/postgres/bulk-parameters.ts';
+import { bulkParameters } from '../../internal/repository/postgres/bulk-parameters.ts';
 import { openPool } from '../../internal/repository/postgres/database.ts';
 import { freshDatabase } from '../support/servers.ts';
 
-const ROWS = lineRows({ n: 'int', name: 'text', note: 'words', data: 'jsonb', at: 'timestamptz' });
+const ROWS = bulkParameters({ n: 'int', name: 'text', note: 'words', data: 'jsonb', at: 'timestamptz' });
 
 describe('rows as lines', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;

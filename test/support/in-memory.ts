@@ -6,11 +6,11 @@ import type { TimerKind } from '../../internal/domain/schedule.ts';
 import { TOPICS } from '../../internal/domain/topics.ts';
 import type { OrderStore, Placement, PlacementOutcome } from '../../internal/service/orders/ports.ts';
 import type {
-  BuriedLetter,
   Clock,
   DeadLetter,
   IdempotencyKey,
-  StoredAnswer,
+  NewDeadLetter,
+  StoredResponse,
   Transaction,
   Transactions,
 } from '../../internal/service/ports.ts';
@@ -40,7 +40,7 @@ interface Tables {
   orders: Map<OrderId, Row>;
   events: Event[];
   processed: Set<string>;
-  answers: Map<string, StoredAnswer>;
+  answers: Map<string, StoredResponse>;
   letters: Letter[];
 }
 
@@ -114,9 +114,9 @@ export function memoryStore(): MemoryStore {
       return claimed;
     },
     async moveCursor() {},
-    letters: {
-      async bury(letters) {
-        for (const letter of letters) bury(letter);
+    deadLetters: {
+      async add(letters) {
+        for (const letter of letters) addDeadLetters(letter);
       },
       async remove(id) {
         const found = tables.letters.some((letter) => letter.id === id);
@@ -124,9 +124,9 @@ export function memoryStore(): MemoryStore {
         return found;
       },
     },
-    answers: {
-      recall: async (key) => tables.answers.get(answerName(key)),
-      async remember(key, answer) {
+    idempotency: {
+      find: async (key) => tables.answers.get(answerName(key)),
+      async save(key, answer) {
         if (tables.answers.has(answerName(key)))
           throw new TiffinError('IDEMPOTENCY_KEY_REUSED', 'the key was used at the same moment');
         tables.answers.set(answerName(key), answer);
@@ -134,7 +134,7 @@ export function memoryStore(): MemoryStore {
     },
   };
 
-  function bury(letter: BuriedLetter): void {
+  function addDeadLetters(letter: NewDeadLetter): void {
     if (tables.letters.some((known) => isSame(known, letter))) return;
     lastLetter += 1;
     tables.letters.push({ ...letter, id: String(lastLetter), createdAt: 0, replayRequested: false });
@@ -153,7 +153,7 @@ export function memoryStore(): MemoryStore {
 
   const orders: OrderStore = {
     place: (placements) => exclusively(async () => placements.map(placeOne)),
-    async keepAnswer(key, answer) {
+    async saveResponse(key, answer) {
       if (!tables.answers.has(answerName(key))) tables.answers.set(answerName(key), answer);
     },
     find: async (ids) => ids.flatMap((id) => tables.orders.get(id)?.order ?? []),
@@ -242,7 +242,7 @@ export function memoryStore(): MemoryStore {
     },
   };
 
-  function askFor({ consumer, orderId }: BuriedLetter, replayRequested: boolean): void {
+  function askFor({ consumer, orderId }: NewDeadLetter, replayRequested: boolean): void {
     tables.letters = tables.letters.map((letter) =>
       letter.consumer === consumer && letter.orderId === orderId ? { ...letter, replayRequested } : letter,
     );
@@ -337,7 +337,7 @@ function answerName({ principal, operation, key }: IdempotencyKey): string {
   return JSON.stringify([principal, operation, key]);
 }
 
-function isSame(a: BuriedLetter, b: BuriedLetter): boolean {
+function isSame(a: NewDeadLetter, b: NewDeadLetter): boolean {
   return a.consumer === b.consumer && a.eventId === b.eventId;
 }
 
@@ -393,7 +393,7 @@ export function memoryQueue(
         now,
         lease: '0',
         due: [],
-        again: [],
+        redelivered: [],
         timers: [],
         nextDueAt: undefined,
         full: false,
@@ -412,7 +412,7 @@ export function memoryQueue(
         due: claimed
           .filter(([member, score]) => isOrder(member) && Number.isInteger(score))
           .map(([member, dueAt]) => ({ orderId: orderOf(member), dueAt })),
-        again: claimed
+        redelivered: claimed
           .filter(([member, score]) => isOrder(member) && !Number.isInteger(score))
           .map(([member]) => orderOf(member)),
         timers: claimed

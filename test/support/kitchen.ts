@@ -14,7 +14,7 @@ import { changeOrder } from '../../internal/service/orders/change-order.ts';
 import {
   type AnswerDeps,
   answerTicket,
-  foreignAnswersConsumer,
+  externalAnswersConsumer,
   type TicketAnswer,
 } from '../../internal/service/restaurants/answer-ticket.ts';
 import { followConsumer, openConsumer } from '../../internal/service/restaurants/keep-tickets.ts';
@@ -115,7 +115,7 @@ export async function kitchen() {
       const deliveries = records.map(
         (record, n): Delivery => ({ topic: 'order_accepted', key: '', position: at[n] as string, record }),
       );
-      return subscriptionOf(deps, foreignAnswersConsumer({ ...deps, ...changes })).handle({
+      return subscriptionOf(deps, externalAnswersConsumer({ ...deps, ...changes })).handle({
         deliveries,
         settle,
       });

@@ -13,7 +13,7 @@ type ColumnType =
   | 'json'
   | 'jsonb';
 
-export interface LineRows<Name extends string> {
+export interface BulkParameters<Name extends string> {
   /** What stands after FROM or JOIN, with a name behind it: the rows, as the statement's first parameters. */
   readonly from: string;
   readonly names: string;
@@ -25,7 +25,9 @@ export interface LineRows<Name extends string> {
  * Each column is a text whose lines are its values, an empty line for NULL; JSON has no line break of its own. (Decision
  * 21 says why it is neither json_to_recordset nor arrays.)
  */
-export function lineRows<Name extends string>(columns: Readonly<Record<Name, ColumnType>>): LineRows<Name> {
+export function bulkParameters<Name extends string>(
+  columns: Readonly<Record<Name, ColumnType>>,
+): BulkParameters<Name> {
   const all = Object.entries(columns) as [Name, ColumnType][];
   const names = all.map(([name]) => name).join(', ');
   const lines = all.map(([, type], n) => `string_to_array($${n + 1}, E'\\n', '')::${sqlType(type)}[]`);

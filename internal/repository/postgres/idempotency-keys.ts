@@ -1,5 +1,5 @@
 /** The stored answers to idempotency keys. */
-import type { IdempotencyKey, StoredAnswer } from '../../service/ports.ts';
+import type { IdempotencyKey, StoredResponse } from '../../service/ports.ts';
 import { type Queryable, query, toJson } from './database.ts';
 
 const RECALL = {
@@ -13,31 +13,31 @@ const REMEMBER = {
 };
 
 /** The constraint that a second answer to one key violates. */
-export const ONE_ANSWER = 'idempotency_keys_pkey';
+export const ONE_RESPONSE = 'idempotency_keys_pkey';
 
 interface AnswerRow {
   fingerprint: string;
-  answer: Omit<StoredAnswer, 'fingerprint'>;
+  answer: Omit<StoredResponse, 'fingerprint'>;
 }
 
-export async function recallAnswer(
+export async function findResponse(
   db: Queryable,
   { principal, operation, key }: IdempotencyKey,
-): Promise<StoredAnswer | undefined> {
+): Promise<StoredResponse | undefined> {
   const { rows } = await query<AnswerRow>(db, RECALL, [principal, operation, key]);
   return rows[0] && { ...rows[0].answer, fingerprint: rows[0].fingerprint };
 }
 
-/** Fails with a violation of ONE_ANSWER where there is an answer already. */
-export async function rememberAnswer(
+/** Fails with a violation of ONE_RESPONSE where there is an answer already. */
+export async function saveResponse(
   db: Queryable,
   { principal, operation, key, fingerprint }: IdempotencyKey,
-  answer: StoredAnswer,
+  answer: StoredResponse,
 ): Promise<void> {
-  await query(db, REMEMBER, [principal, operation, key, fingerprint, toJson(answerColumn(answer))]);
+  await query(db, REMEMBER, [principal, operation, key, fingerprint, toJson(responseColumn(answer))]);
 }
 
 /** The answer column: the fingerprint has one of its own. */
-export function answerColumn({ status, headers, body }: StoredAnswer): AnswerRow['answer'] {
+export function responseColumn({ status, headers, body }: StoredResponse): AnswerRow['answer'] {
   return { status, headers, body };
 }

@@ -4,23 +4,23 @@ import { TiffinError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import type {
-  BuriedLetter,
   IdempotencyKey,
   LogPosition,
-  StoredAnswer,
+  NewDeadLetter,
+  StoredResponse,
   Transaction,
   Transactions,
 } from '../../service/ports.ts';
-import { lineRows } from './bulk-parameters.ts';
+import { bulkParameters } from './bulk-parameters.ts';
 import { asTransient, isUniqueViolation, query } from './database.ts';
-import { ONE_ANSWER, recallAnswer, rememberAnswer } from './idempotency-keys.ts';
-import { type KnownOrders, knownOrders } from './orders/order-cache.ts';
+import { findResponse, ONE_RESPONSE, saveResponse } from './idempotency-keys.ts';
+import { type OrderCache, orderCache } from './orders/order-cache.ts';
 import { CHANGED_COLUMNS, toChangedColumns } from './orders/order-rows.ts';
-import { bury, removeLetter } from './stream/dead-letters.ts';
+import { addDeadLetters, removeLetter } from './stream/dead-letters.ts';
 import { asUuid } from './stream/event-ids.ts';
 import { appendEvents, MOVE_CURSOR } from './stream/event-log.ts';
 
-const CHANGED_ROWS = lineRows(CHANGED_COLUMNS);
+const CHANGED_ROWS = bulkParameters(CHANGED_COLUMNS);
 
 // Input: the changed columns of each order.
 const SAVE_ORDERS = {
@@ -54,7 +54,7 @@ export function clientOf(tx: Transaction): pg.PoolClient {
 export function postgresTransactions(
   pool: pg.Pool,
   onAppend: () => void,
-  known = knownOrders(0),
+  known = orderCache(0),
 ): Transactions {
   return {
     async run(work) {
@@ -97,7 +97,7 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
 /** `seen` takes every order as the transaction leaves it. */
 function transaction(
   client: pg.PoolClient,
-  known: KnownOrders,
+  known: OrderCache,
   seen: Map<OrderId, Order>,
   appended: () => void,
 ): Transaction {
@@ -134,20 +134,20 @@ function transaction(
       if (rowCount !== 1)
         throw new TiffinError('UNAVAILABLE', `another reader has moved the cursor of ${consumer}`);
     },
-    letters: {
-      async bury(letters: readonly BuriedLetter[]) {
-        await bury(client, letters);
+    deadLetters: {
+      async add(letters: readonly NewDeadLetter[]) {
+        await addDeadLetters(client, letters);
         if (letters.some((letter) => letter.error !== undefined)) appended();
       },
       remove: (id: string) => removeLetter(client, id),
     },
-    answers: {
-      recall: (key: IdempotencyKey) => recallAnswer(client, key),
-      async remember(key: IdempotencyKey, answer: StoredAnswer) {
+    idempotency: {
+      find: (key: IdempotencyKey) => findResponse(client, key),
+      async save(key: IdempotencyKey, answer: StoredResponse) {
         try {
-          await rememberAnswer(client, key, answer);
+          await saveResponse(client, key, answer);
         } catch (error) {
-          if (!isUniqueViolation(error, ONE_ANSWER)) throw error;
+          if (!isUniqueViolation(error, ONE_RESPONSE)) throw error;
           throw new TiffinError(
             'IDEMPOTENCY_KEY_REUSED',
             'this idempotency key was used for another request at the same moment',

@@ -40,7 +40,7 @@ async function warnOfEviction(redis: Redis, log: Log): Promise<void> {
 }
 
 /** Runs a command; a server that is away, loading or read-only is UNAVAILABLE. */
-export async function reach<T>(command: Promise<T>): Promise<T> {
+export async function asUnavailable<T>(command: Promise<T>): Promise<T> {
   try {
     return await command;
   } catch (error) {

@@ -1,11 +1,11 @@
 /** The orders that wait for their time: sorted sets in Redis, one per shard, scored by due time in epoch milliseconds. */
 import { randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
+import { readFileSync } from 'node:fs';
+import type { Redis, Result } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
 import type { TimerKind } from '../../domain/schedule.ts';
 import type { Claim, DueQueue, ScheduleState, Waiting } from '../../service/scheduling/ports.ts';
-import { reach } from './connection.ts';
-import { run, script } from './scripts.ts';
+import { asUnavailable } from './connection.ts';
 
 /** Members of one ZADD or ZREM: a call of this size takes about a millisecond or two. */
 const COMMAND_BATCH = 1_000;
@@ -18,7 +18,17 @@ function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
   return kind === undefined ? ORDER + orderId : `${kind}:${orderId}`;
 }
 
-const CLAIM = script('./claim.lua');
+const CLAIM = {
+  lua: readFileSync(new URL('./claim.lua', import.meta.url), 'utf8'),
+  numberOfKeys: 2,
+};
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    /** claim.lua. */
+    claimDue(dueKey: string, stateKey: string, limit: number, leaseMs: number): Result<string[], Context>;
+  }
+}
 
 /**
  * `prefix` sets the keys of one installation apart; `leaseMs` is how long a claim lasts, in milliseconds. The keys of
@@ -29,6 +39,7 @@ export function redisDueQueue(
   options: { prefix: string; shards: number; leaseMs: number },
 ): DueQueue {
   const { shards, leaseMs } = options;
+  redis.defineCommand('claimDue', CLAIM);
   const tags = Array.from(
     { length: shards },
     (_, shard) => `${options.prefix}:{s${String(shard).padStart(2, '0')}}`,
@@ -55,8 +66,8 @@ export function redisDueQueue(
 
   /** Runs commands in one round trip; each of them has an integer for an answer, or fails them all. */
   async function runAll(commands: [name: string, ...args: (string | number)[]][]): Promise<number[]> {
-    const results = (await reach(redis.pipeline(commands).exec())) ?? [];
-    for (const [error] of results) if (error) await reach(Promise.reject(error));
+    const results = (await asUnavailable(redis.pipeline(commands).exec())) ?? [];
+    for (const [error] of results) if (error) await asUnavailable(Promise.reject(error));
     return results.map(([, answer]) => Number(answer));
   }
 
@@ -75,13 +86,11 @@ export function redisDueQueue(
       );
     },
     async claim(shard, limit) {
-      return toClaim(
-        (await reach(run(redis, CLAIM, [dueKey(shard), stateKey(shard)], [limit, leaseMs]))) as string[],
-        limit,
-      );
+      const claimed = await asUnavailable(redis.claimDue(dueKey(shard), stateKey(shard), limit, leaseMs));
+      return toClaim(claimed, limit);
     },
     async acknowledge(shard, lease) {
-      await reach(redis.zremrangebyscore(dueKey(shard), lease, lease));
+      await asUnavailable(redis.zremrangebyscore(dueKey(shard), lease, lease));
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
       const condition = ifComplete ? ['XX'] : [];
@@ -93,7 +102,7 @@ export function redisDueQueue(
       return async () => (await runAll(keys.map((key) => ['del', key]))).every((deleted) => deleted === 1);
     },
     async size() {
-      const [seconds, micros] = await reach(redis.time());
+      const [seconds, micros] = await asUnavailable(redis.time());
       const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
       const counts = await runAll([
         ...tags.map((_, shard) => ['zcard', dueKey(shard)] as [string, string]),
@@ -107,7 +116,7 @@ export function redisDueQueue(
 
 function toClaim([state, now, lease, next, ...scored]: string[], limit: number): Claim {
   const due: Waiting[] = [];
-  const again: OrderId[] = [];
+  const redelivered: OrderId[] = [];
   const timers: Claim['timers'][number][] = [];
   for (let i = 0; i < scored.length; i += 2) {
     const member = scored[i] as string;
@@ -116,14 +125,14 @@ function toClaim([state, now, lease, next, ...scored]: string[], limit: number):
     const isFirst = Number.isInteger(score);
     if (!member.startsWith(ORDER)) timers.push(toTimer(member, isFirst ? score : Number(now)));
     else if (isFirst) due.push({ orderId: member.slice(ORDER.length) as OrderId, dueAt: score });
-    else again.push(member.slice(ORDER.length) as OrderId);
+    else redelivered.push(member.slice(ORDER.length) as OrderId);
   }
   return {
     state: state as ScheduleState,
     now: Number(now),
     lease: lease ?? '0',
     due,
-    again,
+    redelivered,
     timers,
     nextDueAt: next ? Number(next) : undefined,
     full: scored.length / 2 === limit,

@@ -1,15 +1,22 @@
 /** The views of orders in Redis, under the keys that outside readers know. */
+import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
-import { FOOD_ORDERING, foodTimeline, ORDER_MANAGER } from '../../domain/dialects.ts';
-import { toDecimal } from '../../domain/money.ts';
-import type { Order, OrderId } from '../../domain/order.ts';
+import { FOOD_ORDERING, foodTimeline, orderManagerStatus } from '../../domain/dialects.ts';
+import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Clock, Log } from '../../service/ports.ts';
 import type { OrderView, OrderViews } from '../../service/views/ports.ts';
-import { reach } from './connection.ts';
-import { runAll, script } from './scripts.ts';
+import { asUnavailable } from './connection.ts';
 
-const PUT = script('./put-view.lua');
+const PUT = { lua: readFileSync(new URL('./put-view.lua', import.meta.url), 'utf8'), numberOfKeys: 3 };
+
+declare module 'ioredis' {
+  interface ChainableCommander {
+    /** put-view.lua. */
+    putView(...keysAndArguments: (string | number)[]): ChainableCommander;
+  }
+}
+
 const LAST_ORDERS = 20;
 const LAST_ORDERS_TTL_S = 86_400;
 
@@ -21,30 +28,35 @@ export interface ViewOptions {
 }
 
 export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: ViewOptions): OrderViews {
+  redis.defineCommand('putView', PUT);
   let isAway = false;
 
-  function argumentsOf({ order, ...rest }: OrderView): { keys: string[]; args: (string | number)[] } {
+  function argumentsOf({ order, ...rest }: OrderView): (string | number)[] {
     const isRecent = order.createdAt > clock.now() - LAST_ORDERS_TTL_S * 1_000;
     const list = order.customerId !== undefined && isRecent;
     const key = `order:${order.id}`;
-    return {
-      keys: [key, `order_status:${order.id}`, list ? `customer:${order.customerId}:last_orders` : key],
-      args: [
-        ...rest.revision,
-        JSON.stringify(snapshotOf({ order, ...rest })),
-        JSON.stringify(statusOf(order)),
-        options.statusTtlS,
-        order.id,
-        list ? LAST_ORDERS : 0,
-        LAST_ORDERS_TTL_S,
-        options.channel,
-      ],
-    };
+    return [
+      key,
+      `order_status:${order.id}`,
+      list ? `customer:${order.customerId}:last_orders` : key,
+      ...rest.revision,
+      JSON.stringify(snapshotOf({ order, ...rest })),
+      JSON.stringify(orderManagerStatus(order)),
+      options.statusTtlS,
+      order.id,
+      list ? LAST_ORDERS : 0,
+      LAST_ORDERS_TTL_S,
+      options.channel,
+    ];
   }
 
   return {
     async put(views) {
-      if (views.length > 0) await reach(runAll(redis, PUT, views.map(argumentsOf)));
+      if (views.length === 0) return;
+      const pipeline = redis.pipeline();
+      for (const view of views) pipeline.putView(...argumentsOf(view));
+      for (const [error] of (await asUnavailable(pipeline.exec())) ?? [])
+        if (error) await asUnavailable(Promise.reject(error));
     },
     async get(orderId) {
       try {
@@ -84,25 +96,6 @@ function viewOf(text: string): OrderView | undefined {
     // Somebody else's; it is not to be trusted, and the next change replaces it.
     return undefined;
   }
-}
-
-/** The order manager's status, with its price. */
-export function statusOf(order: Order) {
-  return {
-    status: ORDER_MANAGER[order.status],
-    details: {
-      status: order.status,
-      ...('reason' in order && order.reason ? { reason: order.reason } : {}),
-      final_total: toDecimal(order.total.minor),
-      ...(order.price
-        ? {
-            base_total: toDecimal(order.price.baseMinor),
-            discount_applied: toDecimal(order.price.discountMinor),
-            fees_applied: toDecimal(order.price.feesMinor),
-          }
-        : {}),
-    },
-  };
 }
 
 /** Tells who listens to an order that its view has changed. One connection listens for all of them. */

@@ -4,7 +4,7 @@ import type { EventOf } from '../../domain/events.ts';
 import { ORDER_ID, type Order, type OrderId } from '../../domain/order.ts';
 import type { Restaurant } from '../inventory/ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
-import { foreignReader } from '../stream/external-records.ts';
+import { externalReader } from '../stream/external-records.ts';
 import {
   type AssignDeps,
   type Assignment,
@@ -33,7 +33,7 @@ export function assignmentsConsumer(
     topics: ['rider_assigned'],
     // None of our own.
     types: [],
-    read: foreignReader(deps, assignmentIn),
+    read: externalReader(deps, assignmentIn),
     perform: (events) => restaurantsOf(deps, events),
     async apply(tx, events, restaurants, afterCommit) {
       const orders = await tx.lockOrders([...new Set(events.map(({ orderId }) => orderId as OrderId))]);

@@ -1,32 +1,33 @@
 /** Tells customers what becomes of their orders: each message once, oldest first, for as long as it is news. */
+import pMap from 'p-map';
 import { fact } from '../../domain/announce.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import {
   afterAttempt,
   hasEta,
   isOutdated,
+  NOTIFIABLE_EVENTS,
+  type NotifiableEvent,
   type Notification,
   notificationKey,
   notificationOf,
   recipientOf,
   retryDelayMs,
   type SendOutcome,
-  TELLING,
-  type TellingEvent,
   timeOfDay,
 } from '../../domain/notification.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import { lockOrdersOf } from '../decide-orders.ts';
 import type { Deliveries } from '../delivery/ports.ts';
-import type { BuriedLetter, Clock, Log, Meter, Transaction } from '../ports.ts';
+import type { Clock, Log, Meter, NewDeadLetter, Transaction } from '../ports.ts';
 import type { Timer } from '../scheduling/ports.ts';
 import { setTimers, type TimerDeps } from '../scheduling/set-timers.ts';
 import type { Consumer } from '../stream/consumer.ts';
 import type { NotificationProvider, Notifications } from './ports.ts';
 
 const PRODUCER = 'notification-service';
-const TRIGGERS = [...TELLING, 'timer.notification'] as const;
+const TRIGGERS = [...NOTIFIABLE_EVENTS, 'timer.notification'] as const;
 type Trigger = EventOf<(typeof TRIGGERS)[number]>;
 
 /** Orders whose messages are sent at a time. */
@@ -103,7 +104,7 @@ export function retryConsumer(deps: NotifyDeps): Consumer<'timer.notification', 
   };
 }
 
-function isTelling(event: Trigger): event is TellingEvent {
+function isTelling(event: Trigger): event is NotifiableEvent {
   return event.eventType !== 'timer.notification';
 }
 
@@ -117,7 +118,7 @@ function timerFor(orderId: OrderId, dueAt: number): Timer {
 
 async function etasOf(
   { deliveries }: NotifyDeps,
-  events: readonly TellingEvent[],
+  events: readonly NotifiableEvent[],
   toTimeOfDay: (epochMs: number) => string,
 ): Promise<Map<OrderId, string>> {
   const ids = idsOf(events.filter(hasEta));
@@ -165,18 +166,15 @@ async function sendAll(
     if (result.outcome === 'away') away = result;
     return afterAttempt(message, result, clock.now());
   };
-  const waiting = queues.values();
-  const worker = async () => {
-    for (const queue of waiting) {
-      let isHeld = false;
-      for (const message of queue) {
-        const next: Notification = isHeld ? message : await attempt(message);
-        isHeld ||= next.state === 'PENDING';
-        results.push(next);
-      }
+  const sendQueue = async (queue: readonly Notification[]) => {
+    let isHeld = false;
+    for (const message of queue) {
+      const next: Notification = isHeld ? message : await attempt(message);
+      isHeld ||= next.state === 'PENDING';
+      results.push(next);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, queues.length) }, worker));
+  await pMap(queues, sendQueue, { concurrency: CONCURRENCY });
   if (away) {
     const left = results.filter(({ state }) => state === 'PENDING').length;
     log.warn({ messages: left, fault: away.error }, 'messages to customers wait for their provider');
@@ -255,7 +253,7 @@ async function buryGivenUp(
   const now = clock.now();
   const letters = changed
     .filter(({ state }) => state === 'GIVEN_UP')
-    .map((message): BuriedLetter => {
+    .map((message): NewDeadLetter => {
       const { orderId, template, attempts, error } = message;
       const eventId = eventIdFor(`notification ${notificationKey(message)}`);
       const about = { eventId, at: now, producer: PRODUCER };
@@ -272,7 +270,7 @@ async function buryGivenUp(
       };
     });
   if (letters.length === 0) return;
-  await tx.letters.bury(letters);
+  await tx.deadLetters.add(letters);
   afterCommit(async () => {
     meter.count('dead_letters', letters.length, { consumer: RETRY });
     for (const { orderId, error } of letters)

@@ -10,8 +10,8 @@ import {
   type OrderCommand,
   type OrderId,
 } from '../../domain/order.ts';
-import type { Clock, IdempotencyKey, StoredAnswer, Transactions } from '../ports.ts';
-import { keyReused } from './place-order.ts';
+import { type Answered, answerOnce, type Idempotency } from '../idempotency.ts';
+import type { Clock, Transactions } from '../ports.ts';
 
 export interface ChangeDeps {
   readonly transactions: Transactions;
@@ -27,48 +27,35 @@ export interface ChangeOrder {
   readonly origin: Origin;
   /** The versions the client has seen, where it insists on one. */
   readonly ifVersion?: readonly number[] | undefined;
-  readonly idempotency?:
-    | { readonly key: IdempotencyKey; readonly answer: (order: Order) => Omit<StoredAnswer, 'fingerprint'> }
-    | undefined;
+  readonly idempotency?: Idempotency<Order> | undefined;
 }
-
-export type ChangeResult = { readonly order: Order } | { readonly answer: StoredAnswer };
 
 /** Throws ORDER_NOT_FOUND, VERSION_MISMATCH, ALREADY_DISPATCHED, ILLEGAL_TRANSITION or IDEMPOTENCY_KEY_REUSED; nothing is changed then. */
 export async function changeOrder(
   deps: ChangeDeps,
   { id, command, commands = () => (command ? [command] : []), origin, ifVersion, idempotency }: ChangeOrder,
-): Promise<ChangeResult> {
+): Promise<Answered<Order>> {
   return deps.transactions.run(async (tx) => {
     const order = (await tx.lockOrders([id])).get(id);
-    if (idempotency) {
-      const answer = await tx.answers.recall(idempotency.key);
-      if (answer && answer.fingerprint !== idempotency.key.fingerprint) throw keyReused();
-      if (answer) return { answer };
-    }
-    if (!order) throw new TiffinError('ORDER_NOT_FOUND', `there is no order '${id}'`);
-    if (ifVersion && !ifVersion.includes(order.version)) {
-      throw new TiffinError('VERSION_MISMATCH', `order '${id}' is at version ${order.version} now`);
-    }
-    const now = deps.clock.now();
-    let changed = order;
-    const events = commands(order).flatMap((next) => {
-      const decision = decide(next, changed, now);
-      if ('refused' in decision) throw refusal(decision.refused, changed);
-      return decision.events.map((event) => {
-        changed = evolve(changed, event);
-        return announce(event, changed, deps.newEventId(), origin);
+    return answerOnce(tx, idempotency, async () => {
+      if (!order) throw new TiffinError('ORDER_NOT_FOUND', `there is no order '${id}'`);
+      if (ifVersion && !ifVersion.includes(order.version)) {
+        throw new TiffinError('VERSION_MISMATCH', `order '${id}' is at version ${order.version} now`);
+      }
+      const now = deps.clock.now();
+      let changed = order;
+      const events = commands(order).flatMap((next) => {
+        const decision = decide(next, changed, now);
+        if ('refused' in decision) throw refusal(decision.refused, changed);
+        return decision.events.map((event) => {
+          changed = evolve(changed, event);
+          return announce(event, changed, deps.newEventId(), origin);
+        });
       });
+      if (events.length > 0) await tx.saveOrders([changed]);
+      await tx.appendEvents(events);
+      return changed;
     });
-    if (events.length > 0) await tx.saveOrders([changed]);
-    await tx.appendEvents(events);
-    if (idempotency) {
-      await tx.answers.remember(idempotency.key, {
-        ...idempotency.answer(changed),
-        fingerprint: idempotency.key.fingerprint,
-      });
-    }
-    return { order: changed };
   });
 }
 

@@ -4,7 +4,8 @@ import { announce, type Origin } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import { evolve, type Order, type OrderContent, place } from '../../domain/order.ts';
 import { type GroupCommitOptions, groupCommit } from '../group-commit.ts';
-import type { Clock, IdempotencyKey, Meter, StoredAnswer } from '../ports.ts';
+import { type Idempotency, keyReused, responseTo } from '../idempotency.ts';
+import type { Clock, Meter, StoredResponse } from '../ports.ts';
 import type { OrderStore, Placement, PlacementOutcome } from './ports.ts';
 
 export interface PlaceDeps {
@@ -21,9 +22,7 @@ export interface PlaceOrder {
   /** SHA-256 of what was asked for. */
   readonly fingerprint: string;
   readonly origin: Origin;
-  readonly idempotency?:
-    | { readonly key: IdempotencyKey; readonly answer: (order: Order) => Omit<StoredAnswer, 'fingerprint'> }
-    | undefined;
+  readonly idempotency?: Idempotency<Order> | undefined;
 }
 
 export type PlaceResult =
@@ -31,7 +30,7 @@ export type PlaceResult =
   /** The same order was placed before, under the id that the client chose; as it was when it was placed. */
   | { readonly outcome: 'repeated'; readonly order: Order }
   /** The idempotency key was answered before. */
-  | { readonly outcome: 'answered'; readonly answer: StoredAnswer }
+  | { readonly outcome: 'answered'; readonly answer: StoredResponse }
   | { readonly outcome: 'refused'; readonly error: TiffinError };
 
 export async function placeOrders(deps: PlaceDeps, commands: readonly PlaceOrder[]): Promise<PlaceResult[]> {
@@ -53,8 +52,12 @@ function toPlacement(deps: PlaceDeps, command: PlaceOrder, now: number): Placeme
   const event = announce(created, order, deps.newEventId(), command.origin);
   const { fingerprint, idempotency } = command;
   if (!idempotency) return { order, event, fingerprint };
-  const answer = { ...idempotency.answer(order), fingerprint: idempotency.key.fingerprint };
-  return { order, event, fingerprint, idempotency: { key: idempotency.key, answer } };
+  return {
+    order,
+    event,
+    fingerprint,
+    idempotency: { key: idempotency.key, answer: responseTo(idempotency, order) },
+  };
 }
 
 async function toResult(
@@ -90,18 +93,8 @@ async function repeat(
   createdAt: number,
 ): Promise<Order> {
   const order = evolve(undefined, place(content, scheduledAt, createdAt));
-  if (idempotency) {
-    const { key, answer } = idempotency;
-    await orders.keepAnswer(key, { ...answer(order), fingerprint: key.fingerprint });
-  }
+  if (idempotency) await orders.saveResponse(idempotency.key, responseTo(idempotency, order));
   return order;
-}
-
-export function keyReused(): TiffinError {
-  return new TiffinError(
-    'IDEMPOTENCY_KEY_REUSED',
-    'this idempotency key was used before, for a request with other content',
-  );
 }
 
 /** Places one order at a time for each caller, and many in one transaction behind them. */

@@ -1,9 +1,9 @@
 /** Places the orders that another system has validated and put on `validated_orders`. */
+import { fact } from '../../domain/announce.ts';
 import type { EventOf } from '../../domain/events.ts';
 import { parseDecimal } from '../../domain/money.ts';
 import { ORDER_ID, type OrderContent, type OrderId } from '../../domain/order.ts';
 import { type PricingRules, priceOf } from '../../domain/pricing.ts';
-import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Catalogue } from '../inventory/ports.ts';
 import type { Log } from '../ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
@@ -66,20 +66,14 @@ export function readValidatedOrder(
     : [];
   if (faults.length > 0) return { fault: faults.join('; ') };
   const name = `${topic}/${position}`;
-  const at = toRfc3339(now);
   const orderId = idFor(name);
+  const payload = { userId: userId as string, items: lines };
   return {
-    event: {
+    event: fact('order.validated', orderId, payload, {
       eventId: idFor(`${name}#event`),
-      eventType: 'order.validated',
-      schemaVersion: 1,
-      occurredAt: at,
-      producedAt: at,
-      orderId,
-      correlationId: orderId,
+      at: now,
       producer: 'validated_orders',
-      payload: { userId: userId as string, items: lines },
-    },
+    }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Carries orders on once they are ready: to PROCESSING, through what they need, to their end. */
 
+import pMap from 'p-map';
 import { TiffinError } from '../../domain/errors.ts';
 import type { EventOf } from '../../domain/events.ts';
 import { journey, type Order, type OrderId } from '../../domain/order.ts';
@@ -84,20 +85,18 @@ async function runLogic(
   const failures = new Map<string, string>();
   const found = await orders.find(events.map((event) => event.orderId as OrderId));
   // What was cancelled meanwhile is not to be worked on.
-  const pending = found.filter((order) => order.status === 'PROCESSING' && needsNothing(order)).values();
+  const pending = found.filter((order) => order.status === 'PROCESSING' && needsNothing(order));
   let away: unknown;
-  const worker = async () => {
-    for (const order of pending) {
-      if (away) return;
-      try {
-        await logic(order);
-      } catch (error) {
-        if ((error as { code?: unknown } | null)?.code === 'UNAVAILABLE') away = error;
-        else failures.set(order.id, asReason(error));
-      }
+  const run = async (order: Order) => {
+    if (away) return;
+    try {
+      await logic(order);
+    } catch (error) {
+      if ((error as { code?: unknown } | null)?.code === 'UNAVAILABLE') away = error;
+      else failures.set(order.id, asReason(error));
     }
   };
-  await Promise.all(Array.from({ length: LOGIC_CONCURRENCY }, worker));
+  await pMap(pending, run, { concurrency: LOGIC_CONCURRENCY });
   // Not before all runs have ended: the batch is delivered again, and no order's logic may run twice at a time.
   if (away)
     throw new TiffinError('UNAVAILABLE', 'the logic of an order waits for a dependency', { cause: away });

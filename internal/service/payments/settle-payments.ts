@@ -1,4 +1,5 @@
 /** Brings the money of orders to where the orders stand: authorizes, captures, voids and refunds at the provider. */
+import pMap from 'p-map';
 import { isTransient, TiffinError } from '../../domain/errors.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
@@ -166,33 +167,30 @@ async function carryOutAll(
   requests: readonly PaymentRequest[],
 ): Promise<Map<PaymentRequest, PaymentAnswer | NoAnswer>> {
   const answers = new Map<PaymentRequest, PaymentAnswer | NoAnswer>();
-  const waiting = requests.values();
   let fault: { error: unknown } | undefined;
   let silences = 0;
   let lastSilence: unknown;
-  const worker = async () => {
-    for (const request of waiting) {
-      if (fault) return;
-      // A provider that is away would hold the batch up for as many timeouts as it has orders.
-      if (silences >= CONCURRENCY) {
-        answers.set(request, { outcome: 'none' });
-        continue;
+  const carryOut = async (request: PaymentRequest) => {
+    if (fault) return;
+    // A provider that is away would hold the batch up for as many timeouts as it has orders.
+    if (silences >= CONCURRENCY) {
+      answers.set(request, { outcome: 'none' });
+      return;
+    }
+    try {
+      answers.set(request, await provider.carryOut(request));
+      silences = 0;
+    } catch (error) {
+      if (!isTransient(error)) {
+        fault = { error };
+        return;
       }
-      try {
-        answers.set(request, await provider.carryOut(request));
-        silences = 0;
-      } catch (error) {
-        if (!isTransient(error)) {
-          fault = { error };
-          return;
-        }
-        answers.set(request, { outcome: 'none' });
-        silences += 1;
-        lastSilence = error;
-      }
+      answers.set(request, { outcome: 'none' });
+      silences += 1;
+      lastSilence = error;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, requests.length) }, worker));
+  await pMap(requests, carryOut, { concurrency: CONCURRENCY });
   // Not before all have ended: the events are delivered again, and no step is to be under way twice at a time.
   if (fault) throw fault.error;
   const unanswered = [...answers.values()].filter(({ outcome }) => outcome === 'none').length;

@@ -5,11 +5,11 @@ import type { Event, EventOf } from '../../domain/events.ts';
 import type { Order, OrderCommand, OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import { type Answered, answerOnce, type Idempotency } from '../idempotency.ts';
 import type { Catalogue, Restaurant } from '../inventory/ports.ts';
-import { keyReused } from '../orders/place-order.ts';
-import type { IdempotencyKey, StoredAnswer, Transactions } from '../ports.ts';
+import type { Transactions } from '../ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
-import { foreignReader } from '../stream/external-records.ts';
+import { externalReader } from '../stream/external-records.ts';
 import { acceptance, acceptedTicket, newTicket, PRODUCER, readyTime } from './keep-tickets.ts';
 import type { Ticket, Tickets } from './ports.ts';
 
@@ -29,44 +29,33 @@ export interface TicketAnswer {
     | { readonly type: 'accept'; readonly estimatedReadyAt?: number | undefined }
     | { readonly type: 'reject'; readonly reason: string };
   readonly traceparent?: string | undefined;
-  readonly idempotency?:
-    | { readonly key: IdempotencyKey; readonly answer: (ticket: Ticket) => Omit<StoredAnswer, 'fingerprint'> }
-    | undefined;
+  readonly idempotency?: Idempotency<Ticket> | undefined;
 }
 
-export type TicketResult = { readonly ticket: Ticket } | { readonly answer: StoredAnswer };
-
 /** Throws TICKET_NOT_FOUND, ALREADY_ACCEPTED, ALREADY_REJECTED, ILLEGAL_TRANSITION (not confirmed yet) or TOO_LATE; nothing is changed then. */
-export async function answerTicket(deps: AnswerDeps, asked: TicketAnswer): Promise<TicketResult> {
+export async function answerTicket(deps: AnswerDeps, asked: TicketAnswer): Promise<Answered<Ticket>> {
   const { orderId, restaurantId, traceparent, idempotency } = asked;
   // Not within the transaction: as many answers as there are connections would each hold one and wait for another.
   const { restaurants } = await deps.catalogue.look({ restaurants: [restaurantId] });
   return deps.transactions.run(async (tx) => {
     const orders = await tx.lockOrders([orderId]);
-    if (idempotency) {
-      const answer = await tx.answers.recall(idempotency.key);
-      if (answer && answer.fingerprint !== idempotency.key.fingerprint) throw keyReused();
-      if (answer) return { answer };
-    }
-    const known = (await deps.tickets.lock(tx, [orderId])).get(orderId);
-    const now = deps.clock.now();
-    const { ticket, command } = decideAnswer(asked, orders.get(orderId), known, restaurants, now);
-    if (!command)
-      throw new TiffinError(
-        'ILLEGAL_TRANSITION',
-        `order '${orderId}' is ${orders.get(orderId)?.status} and not confirmed yet`,
-      );
-    await deps.tickets.save(tx, [ticket]);
-    const { events } = await decideOrders(deps, tx, PRODUCER, orders, [
-      { id: orderId, command, traceparent },
-    ]);
-    const said = (ticket.state === 'ACCEPTED' ? acceptance : rejection)(deps, ticket, traceparent);
-    await tx.appendEvents([said, ...events]);
-    if (idempotency) {
-      const { key, answer } = idempotency;
-      await tx.answers.remember(key, { ...answer(ticket), fingerprint: key.fingerprint });
-    }
-    return { ticket };
+    return answerOnce(tx, idempotency, async () => {
+      const known = (await deps.tickets.lock(tx, [orderId])).get(orderId);
+      const now = deps.clock.now();
+      const { ticket, command } = decideAnswer(asked, orders.get(orderId), known, restaurants, now);
+      if (!command)
+        throw new TiffinError(
+          'ILLEGAL_TRANSITION',
+          `order '${orderId}' is ${orders.get(orderId)?.status} and not confirmed yet`,
+        );
+      await deps.tickets.save(tx, [ticket]);
+      const { events } = await decideOrders(deps, tx, PRODUCER, orders, [
+        { id: orderId, command, traceparent },
+      ]);
+      const said = (ticket.state === 'ACCEPTED' ? acceptance : rejection)(deps, ticket, traceparent);
+      await tx.appendEvents([said, ...events]);
+      return ticket;
+    });
   });
 }
 
@@ -127,10 +116,10 @@ function rejection(
  * Answers that another system put on `order_accepted`; what came too late, or twice, is passed over. Who hears of orders
  * by `order_placed` may answer before stock and payment have: that answer is kept until the order is confirmed.
  */
-export function foreignAnswersConsumer(
+export function externalAnswersConsumer(
   deps: AnswerDeps & { readonly eventIdFor: (name: string) => string },
 ): Consumer<'restaurant.accepted' | 'restaurant.rejected', void> {
-  const reader = foreignReader(deps, (record) => answerIn(record, deps.clock.now()));
+  const reader = externalReader(deps, (record) => answerIn(record, deps.clock.now()));
   return {
     name: 'restaurant-service.foreign-answers',
     topics: ['order_accepted'],
@@ -153,7 +142,7 @@ export function foreignAnswersConsumer(
       for (const event of events) {
         const id = event.orderId as OrderId;
         const order = orders.get(id);
-        const asked = foreignAnswer(event, order);
+        const asked = externalAnswer(event, order);
         try {
           const known = answered.get(id) ?? tickets.get(id);
           const { ticket, command } = decideAnswer(asked, order, known, restaurants, deps.clock.now());
@@ -188,7 +177,7 @@ function wordOf(record: unknown): string {
   return String(status ?? action ?? eventType ?? 'ACCEPTED');
 }
 
-function answerIn(record: Fields, now: number): ReturnType<Parameters<typeof foreignReader>[1]> {
+function answerIn(record: Fields, now: number): ReturnType<Parameters<typeof externalReader>[1]> {
   const { restaurantId = '', estimatedReadyTime, ...said } = fieldsOf(record);
   if (NO.test(wordOf(record))) {
     const { rejectedAt = now, reason = 'REJECTED' } = said;
@@ -199,7 +188,7 @@ function answerIn(record: Fields, now: number): ReturnType<Parameters<typeof for
   return { eventType: 'restaurant.accepted', payload: { restaurantId, acceptedAt, ...ready } };
 }
 
-function foreignAnswer(
+function externalAnswer(
   event: EventOf<'restaurant.accepted' | 'restaurant.rejected'>,
   order: Order | undefined,
 ): TicketAnswer {

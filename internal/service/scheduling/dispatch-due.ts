@@ -57,8 +57,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
     try {
       const { publish, moved } = await whatToPublish(deps, claim);
-      const readyAt = toRfc3339(claim.now);
-      const events: Event[] = publish.map((waiting) => orderReady(deps, waiting, readyAt));
+      const events: Event[] = publish.map((waiting) => orderReady(deps, waiting, claim.now));
       for (const timer of claim.timers) events.push(timerEvent(deps, timer, claim.now));
       if (events.length > 0) await deps.bus.publish(events);
       const publishedAt = claim.now + (performance.now() - repliedAt);
@@ -72,7 +71,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
       // The leases run out by themselves and the orders become due again.
       failures += 1;
       rest = backoffMs(failures);
-      report.failed(claim.due.length + claim.again.length);
+      report.failed(claim.due.length + claim.redelivered.length);
       const level = isTransient(error) ? 'warn' : 'error';
       if (failures === 1 || level === 'error')
         deps.log[level](
@@ -86,7 +85,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
     const claims = await Promise.all(
       Array.from({ length: queue.shards }, async (_, shard) => {
         const claim = await queue.claim(shard, CLAIM_LIMIT);
-        if (claim.due.length + claim.again.length + claim.timers.length > 0) {
+        if (claim.due.length + claim.redelivered.length + claim.timers.length > 0) {
           report.claimed(claim);
           const sending = send(claim, shard, performance.now()).finally(() => {
             const wasFull = underWay.size >= MAX_UNDER_WAY;
@@ -147,10 +146,10 @@ function worst(states: readonly ScheduleState[]): ScheduleState {
  */
 async function whatToPublish(
   { orderSchedule }: DispatchDeps,
-  { due, again, now }: Claim,
+  { due, redelivered, now }: Claim,
 ): Promise<{ publish: readonly Waiting[]; moved: readonly Waiting[] }> {
-  if (again.length === 0) return { publish: due, moved: [] };
-  const waiting = await orderSchedule.stillWaiting(again);
+  if (redelivered.length === 0) return { publish: due, moved: [] };
+  const waiting = await orderSchedule.stillWaiting(redelivered);
   return {
     publish: [...due, ...waiting.filter(({ dueAt }) => dueAt <= now)],
     moved: waiting.filter(({ dueAt }) => dueAt > now),
@@ -171,17 +170,9 @@ function timerEvent(
 function orderReady(
   { eventIdFor }: DispatchDeps,
   { orderId, dueAt }: Waiting,
-  readyAt: string,
+  at: number,
 ): EventOf<'order.ready'> {
-  return {
-    eventId: eventIdFor(scheduleName(orderId, dueAt)),
-    eventType: 'order.ready',
-    schemaVersion: 1,
-    occurredAt: readyAt,
-    producedAt: readyAt,
-    orderId,
-    correlationId: orderId,
-    producer: 'scheduler-worker',
-    payload: { dueAt: toRfc3339(dueAt), readyAt },
-  };
+  const payload = { dueAt: toRfc3339(dueAt), readyAt: toRfc3339(at) };
+  const eventId = eventIdFor(scheduleName(orderId, dueAt));
+  return fact('order.ready', orderId, payload, { eventId, at, producer: 'scheduler-worker' });
 }

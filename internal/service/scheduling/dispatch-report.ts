@@ -15,8 +15,8 @@ export interface DispatchLine {
   readonly claimed: number;
   readonly published: number;
   /** Of the claimed, those that were claimed before and not acknowledged. */
-  readonly again: number;
-  /** Claimed and not published: their leases run out, and they become due again. */
+  readonly redelivered: number;
+  /** Claimed and not published: their leases run out, and the orders become due again. */
   readonly failed: number;
   readonly waiting: number;
   readonly lateMs: Lateness | undefined;
@@ -24,7 +24,7 @@ export interface DispatchLine {
 
 export interface DispatchReport {
   state: ScheduleState;
-  readonly totals: { claimed: number; published: number; again: number; failed: number };
+  readonly totals: { claimed: number; published: number; redelivered: number; failed: number };
   /** The line logged last, and when, epoch ms. */
   readonly last: { readonly at: number; readonly line: DispatchLine } | undefined;
   claimed(claim: Claim): void;
@@ -44,7 +44,7 @@ export function dispatchReport({
   log: Log;
   meter: Meter;
 }): DispatchReport {
-  const totals = { claimed: 0, published: 0, again: 0, failed: 0 };
+  const totals = { claimed: 0, published: 0, redelivered: 0, failed: 0 };
   let logged = { ...totals };
   let lateness: number[] = [];
   let lastLineAt = Number.NEGATIVE_INFINITY;
@@ -62,7 +62,7 @@ export function dispatchReport({
     const line = {
       claimed: totals.claimed - logged.claimed,
       published: totals.published - logged.published,
-      again: totals.again - logged.again,
+      redelivered: totals.redelivered - logged.redelivered,
       failed: totals.failed - logged.failed,
     };
     const lateMs = percentiles(lateness);
@@ -82,9 +82,9 @@ export function dispatchReport({
       return last;
     },
     claimed(claim) {
-      totals.claimed += claim.due.length + claim.again.length;
-      totals.again += claim.again.length;
-      meter.count('orders_dispatched_again', claim.again.length);
+      totals.claimed += claim.due.length + claim.redelivered.length;
+      totals.redelivered += claim.redelivered.length;
+      meter.count('orders_redelivered', claim.redelivered.length);
     },
     published(orders, publishedAt) {
       totals.published += orders.length;

@@ -33,7 +33,7 @@ export interface Claim {
   readonly lease: string;
   readonly due: readonly Waiting[];
   /** Claimed before and never acknowledged; their due time must be looked up. */
-  readonly again: readonly OrderId[];
+  readonly redelivered: readonly OrderId[];
   /** Timers that have run out; one that was claimed before is due now. */
   readonly timers: readonly (Waiting & { readonly kind: TimerKind })[];
   /** Epoch ms by Redis's clock of the earliest that is left; undefined when nothing waits. */

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isTransient } from '../../domain/errors.ts';
 import type { Event } from '../../domain/events.ts';
 import { backoffMs, MAX_ATTEMPTS } from '../../domain/retry.ts';
-import type { BuriedLetter, Log, Meter, Transaction, Transactions } from '../ports.ts';
+import type { Log, Meter, NewDeadLetter, Transaction, Transactions } from '../ports.ts';
 import type { AnyConsumer } from './consumer.ts';
 import type { Batch, DeadLetters, Subscription } from './ports.ts';
 import { letterOf, readDeliveries } from './read-deliveries.ts';
@@ -32,7 +32,7 @@ export function subscriptionOf(deps: ConsumeDeps, consumer: AnyConsumer): Subscr
         events += run.events.length;
         if (run.poison) {
           await handleRun(deps, consumer, run.events, NOTHING_TO_SETTLE);
-          await buryUnreadable(deps, consumer, run.poison);
+          await addUnreadable(deps, consumer, run.poison);
         } else {
           await handleRun(deps, consumer, run.events, (tx) => batch.settle(tx));
         }
@@ -82,7 +82,7 @@ async function handleTogether(
     const claimed = consumer.isIdempotent ? new Set(ids) : await tx.claimEvents(consumer.name, ids);
     const isClaimed = (event: Event) => claimed.has(event.eventId);
     await applyTo(consumer, tx, flowing.filter(isClaimed), performed, (work) => afterwards.push(work));
-    await tx.letters.bury(waiting.filter(isClaimed).map((event) => letterOf(consumer, event)));
+    await tx.deadLetters.add(waiting.filter(isClaimed).map((event) => letterOf(consumer, event)));
   });
   await runAfterwards(deps, consumer, afterwards);
 }
@@ -130,7 +130,7 @@ async function handleAlone(deps: ConsumeDeps, consumer: AnyConsumer, event: Even
     } catch (error) {
       if (isTransient(error)) throw error;
       if (attempt === MAX_ATTEMPTS) {
-        return buryDead(deps, {
+        return addDeadLetter(deps, {
           ...letterOf(consumer, event),
           error: faultOf(error),
           retryCount: MAX_ATTEMPTS,
@@ -141,9 +141,9 @@ async function handleAlone(deps: ConsumeDeps, consumer: AnyConsumer, event: Even
   }
 }
 
-async function buryUnreadable(deps: ConsumeDeps, consumer: AnyConsumer, letter: BuriedLetter): Promise<void> {
+async function addUnreadable(deps: ConsumeDeps, consumer: AnyConsumer, letter: NewDeadLetter): Promise<void> {
   try {
-    await buryDead(deps, letter);
+    await addDeadLetter(deps, letter);
   } catch (error) {
     if (isTransient(error)) throw error;
     // What cannot even be stored must not hold up the rest either.
@@ -151,15 +151,18 @@ async function buryUnreadable(deps: ConsumeDeps, consumer: AnyConsumer, letter: 
       { consumer: consumer.name, event: letter.eventId, err: error },
       'a record could not be stored as it is',
     );
-    await buryDead(deps, { ...letter, record: 'this record could not be stored' });
+    await addDeadLetter(deps, { ...letter, record: 'this record could not be stored' });
   }
 }
 
-async function buryDead({ transactions, log, meter }: ConsumeDeps, letter: BuriedLetter): Promise<void> {
+async function addDeadLetter(
+  { transactions, log, meter }: ConsumeDeps,
+  letter: NewDeadLetter,
+): Promise<void> {
   const { consumer, eventId, orderId, error } = letter;
   const isNew = await transactions.run(async (tx) => {
     const claimed = await tx.claimEvents(consumer, [eventId]);
-    if (claimed.size > 0) await tx.letters.bury([letter]);
+    if (claimed.size > 0) await tx.deadLetters.add([letter]);
     return claimed.size > 0;
   });
   if (!isNew) return;

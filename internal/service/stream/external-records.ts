@@ -19,7 +19,7 @@ type Said = Readonly<Record<string, unknown>>;
  * own records, known by their producer, are passed over. A record without an id of its own has one derived from where it
  * stands, the same for each delivery of it.
  */
-export function foreignReader(
+export function externalReader(
   { clock, eventIdFor }: { readonly clock: Clock; readonly eventIdFor: (name: string) => string },
   meaning: (record: Said) => { eventType: Event['eventType']; payload: Said },
 ): NonNullable<Consumer['read']> {

@@ -1,6 +1,6 @@
 /** Reads what came off a topic as events, and sets apart what cannot be read. */
 import { type Event, type EventType, parseEvent } from '../../domain/events.ts';
-import type { BuriedLetter } from '../ports.ts';
+import type { NewDeadLetter } from '../ports.ts';
 import type { AnyConsumer } from './consumer.ts';
 import type { Delivery } from './ports.ts';
 
@@ -8,7 +8,7 @@ import type { Delivery } from './ports.ts';
 export interface Run {
   readonly events: readonly Event[];
   /** Absent in the last run, and only there. */
-  readonly poison?: BuriedLetter;
+  readonly poison?: NewDeadLetter;
 }
 
 /** An event that is repeated within a run stands in it once. */
@@ -37,7 +37,7 @@ function readOwn(consumer: AnyConsumer, delivery: Delivery) {
 }
 
 /** The event as a letter that is parked behind another. */
-export function letterOf(consumer: AnyConsumer, event: Event): BuriedLetter {
+export function letterOf(consumer: AnyConsumer, event: Event): NewDeadLetter {
   const { eventId, orderId } = event;
   return {
     consumer: consumer.name,
@@ -53,12 +53,12 @@ function unreadable(
   consumer: AnyConsumer,
   { topic, key, position, record }: Delivery,
   error: string,
-): BuriedLetter {
+): NewDeadLetter {
   const eventId = `${topic}/${position}`.slice(0, 128);
   return { consumer: consumer.name, eventId, orderId: key.slice(0, 64), topic, record, error, retryCount: 0 };
 }
 
 /** Where the record of an unreadable letter stood. */
-export function positionOf({ topic, eventId }: BuriedLetter): string {
+export function positionOf({ topic, eventId }: NewDeadLetter): string {
   return eventId.slice(topic.length + 1);
 }

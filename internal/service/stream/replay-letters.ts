@@ -37,7 +37,7 @@ async function replay(
     await deps.transactions.run(async (tx) => {
       afterwards = [];
       // Another process may be at the same letter.
-      if (!(await tx.letters.remove(letter.id))) return;
+      if (!(await tx.deadLetters.remove(letter.id))) return;
       const fresh = await unhandled(consumer, tx, letter, events);
       await applyTo(consumer, tx, fresh, performed, (work) => afterwards.push(work));
     });

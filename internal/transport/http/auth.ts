@@ -4,15 +4,7 @@ import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtV
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 import { checkedTokens } from './checked-tokens.ts';
-
-export const ROLES = ['customer', 'restaurant', 'rider', 'operator'] as const;
-export type Role = (typeof ROLES)[number];
-
-export interface Principal {
-  /** The token's `sub`: the customer's, restaurant's or rider's id, or the operator's name; 1 to 128 characters. */
-  readonly subject: string;
-  readonly roles: readonly Role[];
-}
+import { type Principal, ROLES, type Role } from './principal.ts';
 
 /** Who may use a route: everybody, or whoever has one of the roles. */
 export type Access<Param extends string = string> =
@@ -83,22 +75,6 @@ export function admit(
     principal.roles.some((role) => roles.includes(role))
       ? `'${principal.subject}' may do this only for itself`
       : `this is for ${roles.join(' and ')}`,
-  );
-}
-
-/** Whose something is; an absent owner is nobody. */
-export interface Ownership {
-  readonly customerId?: string | undefined;
-  readonly restaurantId?: string | undefined;
-  readonly riderId?: string | undefined;
-}
-
-export function mayReach({ subject, roles }: Principal, owner: Ownership): boolean {
-  return (
-    roles.includes('operator') ||
-    (roles.includes('customer') && owner.customerId === subject) ||
-    (roles.includes('restaurant') && owner.restaurantId === subject) ||
-    (roles.includes('rider') && owner.riderId === subject)
   );
 }
 

@@ -1,5 +1,5 @@
 /** Remembers tokens that were found valid, for a minute: checking one takes as long as all the rest of placing an order. */
-import type { Principal } from './auth.ts';
+import type { Principal } from './principal.ts';
 
 /** So long a token may be taken whose key has been withdrawn. */
 const KEPT_MS = 60_000;

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
-import type { IdempotencyKey, StoredAnswer } from '../../service/ports.ts';
-import type { Principal } from './auth.ts';
+import type { IdempotencyKey, StoredResponse } from '../../service/ports.ts';
+import type { Principal } from './principal.ts';
 
 /** SHA-256, base64url, of what a request means: the parsed values, not the bytes. */
 export function fingerprintOf(...meaning: unknown[]): string {
@@ -28,13 +28,13 @@ export function idempotencyKey(
   return { principal: subject, operation, key, fingerprint };
 }
 
-export function send(ctx: Context, { status, headers, body }: Omit<StoredAnswer, 'fingerprint'>): void {
+export function send(ctx: Context, { status, headers, body }: Omit<StoredResponse, 'fingerprint'>): void {
   ctx.status = status;
   ctx.set(headers);
   ctx.body = body;
 }
 
-export function sendAgain(ctx: Context, answer: StoredAnswer): void {
+export function sendAgain(ctx: Context, answer: StoredResponse): void {
   send(ctx, answer);
   ctx.set('Idempotency-Replayed', 'true');
 }

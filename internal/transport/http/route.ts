@@ -2,9 +2,10 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import type { z } from 'zod';
-import { type Access, type Authenticate, admit, type Principal } from './auth.ts';
+import { type Access, type Authenticate, admit } from './auth.ts';
 import { readJson } from './body.ts';
 import { parse } from './errors.ts';
+import type { Principal } from './principal.ts';
 
 /** 'id' | 'item' for '/v1/orders/:id/items/:item'. */
 export type ParamOf<Path extends string> = string extends Path

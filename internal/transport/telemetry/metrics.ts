@@ -7,7 +7,7 @@ const COUNTERS: Record<CounterName, { help: string; labels: string[] }> = {
   events_consumed: { help: 'Events delivered to a consumer, repeated ones included', labels: ['consumer'] },
   dead_letters: { help: 'Events that became dead letters', labels: ['consumer'] },
   orders_dispatched: { help: 'Orders sent to order.ready', labels: [] },
-  orders_dispatched_again: { help: 'Orders claimed again after a lease ran out', labels: [] },
+  orders_redelivered: { help: 'Orders claimed again after a lease ran out', labels: [] },
   timers_dispatched: { help: 'Timers that ran out and were announced', labels: [] },
   orders_rebuilt: { help: 'Orders that were missing from the due queue and were added', labels: [] },
   events_relayed: { help: 'Events sent to Kafka', labels: [] },

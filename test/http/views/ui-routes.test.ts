@@ -61,7 +61,6 @@ describe('the routes of screens', () => {
           listeners.set(id, own.add(listener));
           return () => own.delete(listener);
         },
-        managedStatus: () => ({ status: 'CONFIRMED', details: {} }),
       }).filter(({ path }) => path.startsWith('/ui')),
     });
     headers = {

@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
 import type { Order, OrderId } from '../../../internal/domain/order.ts';
 import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
-import { type KnownOrders, knownOrders } from '../../../internal/repository/postgres/orders/order-cache.ts';
+import { type OrderCache, orderCache } from '../../../internal/repository/postgres/orders/order-cache.ts';
 import { postgresOrderStore } from '../../../internal/repository/postgres/orders/order-store.ts';
 import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
 import type { OrderStore } from '../../../internal/service/orders/ports.ts';
@@ -36,13 +36,13 @@ describe('the orders that a process knows', () => {
   });
   beforeEach(async () => {
     await pool.query('TRUNCATE orders, events');
-    ours = process(knownOrders());
-    theirs = process(knownOrders());
+    ours = process(orderCache());
+    theirs = process(orderCache());
   });
 
-  function process(known: KnownOrders): Process {
+  function process(known: OrderCache): Process {
     const asked: string[] = [];
-    const listening: KnownOrders = {
+    const listening: OrderCache = {
       keep: known.keep,
       read: (db, ids, options) => {
         const heard = new Proxy(db, {
@@ -124,7 +124,7 @@ describe('the orders that a process knows', () => {
   });
 
   it('are so many at most, and the latest', async () => {
-    const few = process(knownOrders(2));
+    const few = process(orderCache(2));
     const placed = [await place(few), await place(few), await place(few)].map(({ id }) => id);
     for (const [id, statement] of [
       [placed[1], 'find-versions'],

@@ -9,7 +9,7 @@ import { postgresOrderStore } from '../../../internal/repository/postgres/orders
 import { postgresOrderSchedule } from '../../../internal/repository/postgres/scheduling/order-schedule.ts';
 import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
 import type { OrderStore, Placement } from '../../../internal/service/orders/ports.ts';
-import type { StoredAnswer, Transactions } from '../../../internal/service/ports.ts';
+import type { StoredResponse, Transactions } from '../../../internal/service/ports.ts';
 import type { OrderSchedule, Waiting } from '../../../internal/service/scheduling/ports.ts';
 import {
   after as afterEvents,
@@ -50,7 +50,7 @@ describe('the order store', () => {
     await pool.query('TRUNCATE orders, events, idempotency_keys');
   });
 
-  const answer: StoredAnswer = {
+  const answer: StoredResponse = {
     fingerprint: 'f',
     status: 201,
     headers: { Location: '/orders/x' },
@@ -124,8 +124,8 @@ describe('the order store', () => {
     await orders.place([placement(order, { key: 'k' })]);
     assert.equal(await count('idempotency_keys'), 0, 'placing keeps no key whose order it did not store');
     const key = { principal: 'p', operation: 'place', key: 'k', fingerprint: 'f' };
-    await orders.keepAnswer(key, answer);
-    await orders.keepAnswer(key, { ...answer, status: 500 });
+    await orders.saveResponse(key, answer);
+    await orders.saveResponse(key, { ...answer, status: 500 });
     assert.deepEqual(await orders.place([placement(placedOrder(), { key: 'k' })]), [
       { outcome: 'answered', answer },
     ]);
@@ -292,10 +292,10 @@ describe('the order store', () => {
 
   it('remembers an answer once, and tells a key that was used for something else', async () => {
     const key = { principal: 'p', operation: 'cancel', key: 'k', fingerprint: 'f' };
-    await transactions.run((tx) => tx.answers.remember(key, answer));
-    assert.deepEqual(await transactions.run((tx) => tx.answers.recall(key)), answer);
+    await transactions.run((tx) => tx.idempotency.save(key, answer));
+    assert.deepEqual(await transactions.run((tx) => tx.idempotency.find(key)), answer);
     await assert.rejects(
-      transactions.run((tx) => tx.answers.remember(key, answer)),
+      transactions.run((tx) => tx.idempotency.save(key, answer)),
       { code: 'IDEMPOTENCY_KEY_REUSED' },
     );
   });

@@ -150,7 +150,7 @@ test('what could not be published stays, is not tried within its lease, and late
   await pass();
   assert.deepEqual(sent(), [`event of a@${NOON}`]);
   assert.equal(await waiting(), 0);
-  assert.deepEqual(report.totals, { claimed: 2, published: 1, again: 1, failed: 1 });
+  assert.deepEqual(report.totals, { claimed: 2, published: 1, redelivered: 1, failed: 1 });
   assert.equal(store.bus.events[0]?.payload && 'dueAt' in store.bus.events[0].payload, true);
 });
 
@@ -364,7 +364,7 @@ test('what was dispatched is one line with its numbers, and nothing is logged wh
   assert.deepEqual(others, []);
   assert.ok(line?.message === 'dispatched 2 orders');
   const { lateMs, ...numbers } = line.fields as { lateMs: { max: number } };
-  assert.deepEqual(numbers, { claimed: 2, published: 2, again: 0, failed: 0, waiting: 1 });
+  assert.deepEqual(numbers, { claimed: 2, published: 2, redelivered: 0, failed: 0, waiting: 1 });
   assert.ok(lateMs.max >= 10);
   assert.equal(meter.total('orders_dispatched'), 2);
   assert.deepEqual(report.last?.line, line.fields);
@@ -438,13 +438,13 @@ test('timers are counted apart from orders, and alone make no line', async () =>
   const { wait, queue, pass, meter, report, log } = setUp();
   await queue.schedule([timer('a', 'eta'), timer('b', 'rider')]);
   await pass();
-  assert.deepEqual(report.totals, { claimed: 0, published: 0, again: 0, failed: 0 });
+  assert.deepEqual(report.totals, { claimed: 0, published: 0, redelivered: 0, failed: 0 });
   assert.equal(meter.total('timers_dispatched'), 2);
   assert.deepEqual(log.lines, []);
   await wait(due('c'));
   await queue.schedule([timer('a', 'eta')]);
   await pass();
-  assert.deepEqual(report.totals, { claimed: 1, published: 1, again: 0, failed: 0 });
+  assert.deepEqual(report.totals, { claimed: 1, published: 1, redelivered: 0, failed: 0 });
   assert.deepEqual([meter.total('timers_dispatched'), meter.total('orders_dispatched')], [3, 1]);
 });
 

@@ -4,7 +4,7 @@ import type { Delivery, Place } from '../../../domain/delivery.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { Deliveries } from '../../../service/delivery/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { query } from '../database.ts';
 import { clientOf } from '../transactions.ts';
 
@@ -28,7 +28,7 @@ interface DeliveryRow {
   eta_at: Date | null;
 }
 
-const ROWS = lineRows({
+const ROWS = bulkParameters({
   order_id: 'text',
   state: 'text',
   rider_id: 'words',

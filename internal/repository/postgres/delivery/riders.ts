@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Rider } from '../../../domain/delivery.ts';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { Riders } from '../../../service/delivery/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { query } from '../database.ts';
 import { clientOf } from '../transactions.ts';
 
@@ -63,7 +63,7 @@ const MOVE = {
     SELECT rider_id FROM riders WHERE rider_id = $1`,
 };
 
-const WANTED = lineRows({ rider_id: 'words', places: 'int' });
+const WANTED = bulkParameters({ rider_id: 'words', places: 'int' });
 
 // Input: riders and how many places to take of each; whether regardless of duty and room. Output: what was
 // taken. The lock sees the row as it is by then, so two who want the last place get it one after the other, and once.

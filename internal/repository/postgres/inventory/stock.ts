@@ -2,7 +2,7 @@
 import { addUp, allot } from '../../../domain/inventory.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import type { Inventory, Lines, ReservationOutcome } from '../../../service/inventory/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { query } from '../database.ts';
 import { clientOf } from '../transactions.ts';
 
@@ -27,7 +27,7 @@ const SET_STOCK = {
 };
 
 // Input: order ids, their lines and what became of them.
-const ROWS = lineRows({ order_id: 'text', lines: 'jsonb', state: 'text' });
+const ROWS = bulkParameters({ order_id: 'text', lines: 'jsonb', state: 'text' });
 const RESERVE = {
   name: 'insert-reservations',
   text: `INSERT INTO reservations (${ROWS.names}) SELECT ${ROWS.names} FROM ${ROWS.from} r`,

@@ -4,7 +4,7 @@ import type { Customer, Notification } from '../../../domain/notification.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { Notifications } from '../../../service/notifications/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { query } from '../database.ts';
 import { clientOf } from '../transactions.ts';
 
@@ -22,7 +22,7 @@ const FIND = {
     FROM notifications WHERE order_id = ANY($1::text[]) ORDER BY created_at, order_id, template`,
 };
 
-const ROWS = lineRows({
+const ROWS = bulkParameters({
   order_id: 'text',
   template: 'text',
   state: 'text',

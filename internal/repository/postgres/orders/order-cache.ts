@@ -21,7 +21,7 @@ const inTurn = ' ORDER BY order_id FOR UPDATE';
 const LOCK = { name: 'lock-orders', text: FIND.text + inTurn };
 const LOCK_VERSIONS = { name: 'lock-versions', text: FIND_VERSIONS.text + inTurn };
 
-export interface KnownOrders {
+export interface OrderCache {
   /** What has been committed. */
   keep(orders: Iterable<Order>): void;
   /** The orders as they are, from memory where their version has not changed. Unknown ids are absent from the answer. */
@@ -29,7 +29,7 @@ export interface KnownOrders {
 }
 
 /** An order's version rises with every change of it, so id and version name its content. Keeps nothing if `kept` is 0. */
-export function knownOrders(kept = KEPT): KnownOrders {
+export function orderCache(kept = KEPT): OrderCache {
   const known = new Map<OrderId, Order>();
 
   return {

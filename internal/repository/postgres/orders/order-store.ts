@@ -3,15 +3,15 @@ import type pg from 'pg';
 import { TiffinError } from '../../../domain/errors.ts';
 import { ORDER_STATUSES } from '../../../domain/order.ts';
 import type { OrderStore, Placement, PlacementOutcome } from '../../../service/orders/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { isUniqueViolation, query } from '../database.ts';
-import { answerColumn, ONE_ANSWER, recallAnswer, rememberAnswer } from '../idempotency-keys.ts';
+import { findResponse, ONE_RESPONSE, responseColumn, saveResponse } from '../idempotency-keys.ts';
 import { toLogEntry } from '../stream/event-log.ts';
-import { knownOrders } from './order-cache.ts';
+import { orderCache } from './order-cache.ts';
 import { ORDER_COLUMNS, type OrderRow, PLACED_COLUMNS, toColumns, toOrder } from './order-rows.ts';
 
 const ORDER_NAMES = Object.keys(PLACED_COLUMNS).join(', ');
-const PLACEMENTS = lineRows({
+const PLACEMENTS = bulkParameters({
   ...PLACED_COLUMNS,
   event_id: 'uuid',
   event_type: 'text',
@@ -65,7 +65,7 @@ const LIST = {
 };
 
 /** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
-export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = knownOrders(0)): OrderStore {
+export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = orderCache(0)): OrderStore {
   async function insert(placements: readonly Placement[]): Promise<Set<string>> {
     const rows = placements.map(({ order, event, fingerprint, idempotency }) => {
       const { event_id, event_type, record } = toLogEntry(event);
@@ -77,7 +77,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = 
         principal: key?.principal,
         operation: key?.operation,
         key: key?.key,
-        answer: answer && answerColumn(answer),
+        answer: answer && responseColumn(answer),
       });
     });
     const stored = await query<{ order_id: string }>(pool, PLACE, PLACEMENTS.values(rows));
@@ -89,7 +89,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = 
 
   /** What became of a placement that stored nothing: its key was answered before, or its id is taken. */
   async function explain(placement: Placement): Promise<PlacementOutcome> {
-    const answer = placement.idempotency && (await recallAnswer(pool, placement.idempotency.key));
+    const answer = placement.idempotency && (await findResponse(pool, placement.idempotency.key));
     if (answer) return { outcome: 'answered', answer };
     const { rows } = await query<OrderRow>(pool, FIND_ONE, [placement.order.id]);
     const [row] = rows;
@@ -100,7 +100,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = 
   async function placeDistinct(placements: readonly Placement[]): Promise<PlacementOutcome[]> {
     const stored = await insert(placements).catch((error) => {
       // The key was stored by another process a moment ago; now it is there to be seen.
-      if (isUniqueViolation(error, ONE_ANSWER)) return insert(placements);
+      if (isUniqueViolation(error, ONE_RESPONSE)) return insert(placements);
       throw error;
     });
     return Promise.all(
@@ -125,10 +125,10 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = 
       }
       return outcomes;
     },
-    async keepAnswer(key, answer) {
-      await rememberAnswer(pool, key, answer).catch((error) => {
+    async saveResponse(key, answer) {
+      await saveResponse(pool, key, answer).catch((error) => {
         // Whoever was first has stored the same answer, or will be told apart by the fingerprint.
-        if (!isUniqueViolation(error, ONE_ANSWER)) throw error;
+        if (!isUniqueViolation(error, ONE_RESPONSE)) throw error;
       });
     },
     async find(ids) {

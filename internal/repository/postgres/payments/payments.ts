@@ -5,7 +5,7 @@ import type { OrderId } from '../../../domain/order.ts';
 import type { Payment, PaymentState } from '../../../domain/payment.ts';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { Payments } from '../../../service/payments/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { query } from '../database.ts';
 import { clientOf } from '../transactions.ts';
 
@@ -29,7 +29,7 @@ interface PaymentRow {
   refunded_at: Date | null;
 }
 
-const ROWS = lineRows({
+const ROWS = bulkParameters({
   order_id: 'text',
   currency: 'text',
   state: 'text',

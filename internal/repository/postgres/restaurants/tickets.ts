@@ -3,11 +3,11 @@ import type pg from 'pg';
 import type { OrderId } from '../../../domain/order.ts';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { Ticket, Tickets } from '../../../service/restaurants/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { query } from '../database.ts';
 import { clientOf } from '../transactions.ts';
 
-const ROWS = lineRows({
+const ROWS = bulkParameters({
   order_id: 'text',
   restaurant_id: 'words',
   state: 'text',

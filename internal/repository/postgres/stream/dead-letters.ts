@@ -1,9 +1,9 @@
 /** Dead letters, and the deliveries that are parked behind them. */
 import type pg from 'pg';
 import { deadLetterTopic } from '../../../domain/topics.ts';
-import type { BuriedLetter, DeadLetter } from '../../../service/ports.ts';
+import type { DeadLetter, NewDeadLetter } from '../../../service/ports.ts';
 import type { DeadLetterGroups, DeadLetters } from '../../../service/stream/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { type Queryable, query } from '../database.ts';
 import { asUuid } from './event-ids.ts';
 import { appendEntries } from './event-log.ts';
@@ -18,7 +18,7 @@ const SCREEN = {
     ARRAY(SELECT DISTINCT order_id FROM dead_letters WHERE consumer = $1 AND order_id = ANY($3::text[])) AS parked`,
 };
 
-const ROWS = lineRows({
+const ROWS = bulkParameters({
   consumer: 'words',
   event_id: 'words',
   order_id: 'words',
@@ -118,7 +118,7 @@ function toLetter(row: LetterRow): DeadLetter {
 }
 
 /** Stores the letters, and announces the dead ones on their dead-letter topic with the standard headers. */
-export async function bury(db: Queryable, letters: readonly BuriedLetter[]): Promise<void> {
+export async function addDeadLetters(db: Queryable, letters: readonly NewDeadLetter[]): Promise<void> {
   if (letters.length === 0) return;
   const rows = letters.map((letter) => ({
     consumer: letter.consumer,

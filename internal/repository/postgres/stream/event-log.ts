@@ -4,7 +4,7 @@ import type pg from 'pg';
 import type { Event } from '../../../domain/events.ts';
 import type { Log } from '../../../service/ports.ts';
 import type { EventLog } from '../../../service/stream/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { type Queryable, query } from '../database.ts';
 import { asUuid } from './event-ids.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
@@ -12,7 +12,7 @@ import { type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-ta
 
 const PRUNE_BATCH = 10_000;
 
-const ENTRIES = lineRows({
+const ENTRIES = bulkParameters({
   event_id: 'uuid',
   event_type: 'text',
   order_id: 'text',

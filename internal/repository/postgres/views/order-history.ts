@@ -2,12 +2,12 @@
 import type pg from 'pg';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { History } from '../../../service/views/ports.ts';
-import { lineRows } from '../bulk-parameters.ts';
+import { bulkParameters } from '../bulk-parameters.ts';
 import { asTransient, query } from '../database.ts';
 import { asUuid } from '../stream/event-ids.ts';
 import { clientOf } from '../transactions.ts';
 
-const ENTRIES = lineRows({
+const ENTRIES = bulkParameters({
   order_id: 'words',
   at: 'timestamptz',
   event_id: 'uuid',

@@ -5,7 +5,7 @@ import type { Order } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { OrderView } from '../../../../service/views/ports.ts';
 import { type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
-import { mayReach } from '../../auth.ts';
+import { mayReach } from '../../principal.ts';
 import { etag, send } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { foodOrderBody } from './item-schemas.ts';

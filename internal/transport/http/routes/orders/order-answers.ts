@@ -4,8 +4,8 @@ import { TiffinError, unreachable } from '../../../../domain/errors.ts';
 import type { Order, OrderId } from '../../../../domain/order.ts';
 import type { PlaceResult } from '../../../../service/orders/place-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
-import type { StoredAnswer } from '../../../../service/ports.ts';
-import { mayReach, type Principal } from '../../auth.ts';
+import type { StoredResponse } from '../../../../service/ports.ts';
+import { mayReach, type Principal } from '../../principal.ts';
 import { send, sendAgain } from '../../request-headers.ts';
 import { orderId } from './order-schemas.ts';
 
@@ -37,7 +37,7 @@ export function customerOf({ subject, roles }: Principal): string | undefined {
 export function answerPlacement(
   ctx: Context,
   result: PlaceResult,
-  placed: (order: Order) => Omit<StoredAnswer, 'fingerprint'>,
+  placed: (order: Order) => Omit<StoredResponse, 'fingerprint'>,
   fingerprint: string,
 ): void {
   switch (result.outcome) {

@@ -5,7 +5,7 @@ import type { Order, OrderCommand, OrderId } from '../../../../domain/order.ts';
 import { type ChangeDeps, changeOrder } from '../../../../service/orders/change-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
 import type { Clock } from '../../../../service/ports.ts';
-import type { Principal } from '../../auth.ts';
+import type { Principal } from '../../principal.ts';
 import {
   etag,
   fingerprintOf,
@@ -195,7 +195,7 @@ function changing(deps: OrderRouteDeps): Route[] {
       idempotency: key && { key, answer: changed },
     });
     if ('answer' in result) sendAgain(ctx, result.answer);
-    else send(ctx, changed(result.order));
+    else send(ctx, changed(result.result));
   }
   const answers = {
     200: { description: 'The order as it is now', schema: listedOrder },

@@ -15,7 +15,7 @@ import {
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import { type ChangeDeps, changeOrder } from '../../../../service/orders/change-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
-import type { Principal } from '../../auth.ts';
+import type { Principal } from '../../principal.ts';
 import {
   etag,
   fingerprintOf,
@@ -179,7 +179,7 @@ async function change(
     idempotency: key && { key, answer: shown },
   });
   if ('answer' in result) sendAgain(ctx, result.answer);
-  else send(ctx, shown(result.order));
+  else send(ctx, shown(result.result));
 }
 
 /** The commands that bring an order to a word of this dialect: none where it is there, and a refusal where that is a jump. */

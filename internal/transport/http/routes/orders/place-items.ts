@@ -9,8 +9,8 @@ import {
 } from '../../../../service/orders/compose-order.ts';
 import type { PlaceOrder, PlaceResult } from '../../../../service/orders/place-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
-import type { IdempotencyKey, StoredAnswer, Transactions } from '../../../../service/ports.ts';
-import type { Principal } from '../../auth.ts';
+import type { IdempotencyKey, StoredResponse, Transactions } from '../../../../service/ports.ts';
+import type { Principal } from '../../principal.ts';
 import { fingerprintOf, idempotencyKey, sendAgain, traceparent } from '../../request-headers.ts';
 import { answerPlacement, customerOf } from './order-answers.ts';
 
@@ -28,7 +28,7 @@ export interface Asked {
   readonly body: object;
   readonly draft: Omit<OrderDraft, 'id'> & { readonly id?: OrderId | undefined };
   readonly scheduledAt?: number | undefined;
-  readonly placed: (order: Order) => Omit<StoredAnswer, 'fingerprint'>;
+  readonly placed: (order: Order) => Omit<StoredResponse, 'fingerprint'>;
 }
 
 export async function placeItems(
@@ -73,8 +73,8 @@ async function contentOf(deps: PlaceItemsDeps, { id, ...draft }: Asked['draft'])
 async function answered(
   { transactions }: PlaceItemsDeps,
   key: IdempotencyKey,
-): Promise<StoredAnswer | undefined> {
-  const answer = await transactions.run((tx) => tx.answers.recall(key));
+): Promise<StoredResponse | undefined> {
+  const answer = await transactions.run((tx) => tx.idempotency.find(key));
   return answer?.fingerprint === key.fingerprint ? answer : undefined;
 }
 

@@ -139,7 +139,7 @@ function answering(deps: RestaurantDeps): Route {
         idempotency: key && { key, answer: said },
       });
       if ('answer' in result) sendAgain(ctx, result.answer);
-      else send(ctx, said(result.ticket));
+      else send(ctx, said(result.result));
     },
   });
 }

@@ -17,13 +17,13 @@ const schedulerView = z.object({
   state: z.string(),
   waiting: count,
   due: count,
-  sinceStart: z.object({ claimed: count, published: count, again: count, failed: count }),
+  sinceStart: z.object({ claimed: count, published: count, redelivered: count, failed: count }),
   lastDispatch: z
     .object({
       at: z.string().meta({ format: 'date-time' }),
       claimed: count,
       published: count,
-      again: count,
+      redelivered: count,
       failed: count,
       waiting: count,
       lateMs: z.object({ p50: ms, p99: ms, max: ms }).optional(),

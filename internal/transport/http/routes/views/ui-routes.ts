@@ -1,12 +1,12 @@
 /** What a screen shows of an order: the current view, its history, and both as they come. */
 import { z } from 'zod';
-import { DELIVERY_ETA, ORDER_MANAGER } from '../../../../domain/dialects.ts';
+import { DELIVERY_ETA, ORDER_MANAGER, orderManagerStatus } from '../../../../domain/dialects.ts';
 import { toDecimal } from '../../../../domain/money.ts';
 import { isFinal, type OrderId } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { History, HistoryEntry, OrderView, Revision } from '../../../../service/views/ports.ts';
 import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
-import { mayReach, type Principal } from '../../auth.ts';
+import { mayReach, type Principal } from '../../principal.ts';
 import { etag, send } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { orderIdOf, orderNotFound } from '../orders/order-answers.ts';
@@ -69,8 +69,6 @@ export interface UiDeps extends ViewDeps {
   readonly streams: LiveStreams;
   /** Calls back whenever the order's view has changed, until what it returns is called. */
   readonly onView: (id: OrderId, listener: () => void) => () => void;
-  /** The order manager's words for an order. */
-  readonly managedStatus: (view: OrderView) => { status: string; details: object };
 }
 
 export function uiRoutes(deps: UiDeps): readonly Route[] {
@@ -184,7 +182,7 @@ function managed(deps: UiDeps): Route {
     answers: { 200: { description: 'Its status', schema: managedStatus }, 404: NOT_FOUND },
     async handle(ctx, { params, principal }) {
       const view = await reachable(deps, principal, params.id);
-      ctx.body = { order_id: view.order.id, ...deps.managedStatus(view) };
+      ctx.body = { order_id: view.order.id, ...orderManagerStatus(view.order) };
     },
   });
 }

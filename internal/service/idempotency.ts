@@ -1,0 +1,43 @@
+/** Idempotency keys: a request that is repeated under its key takes effect once and gets the stored response. */
+import { TiffinError } from '../domain/errors.ts';
+import type { IdempotencyKey, StoredResponse, Transaction } from './ports.ts';
+
+/** A request's idempotency key, and how the request is answered once it has taken effect. */
+export interface Idempotency<T> {
+  readonly key: IdempotencyKey;
+  readonly answer: (result: T) => Omit<StoredResponse, 'fingerprint'>;
+}
+
+/** The result of a request that took effect now, or the stored response of one that took effect before. */
+export type Answered<T> = { readonly result: T } | { readonly answer: StoredResponse };
+
+/**
+ * Runs `work` in the transaction and stores its response under the key; returns the stored response instead where the
+ * key has one. Without a key it only runs `work`.
+ * @throws TiffinError IDEMPOTENCY_KEY_REUSED if the key stands for a request with other content.
+ */
+export async function answerOnce<T>(
+  tx: Transaction,
+  idempotency: Idempotency<T> | undefined,
+  work: () => Promise<T>,
+): Promise<Answered<T>> {
+  if (!idempotency) return { result: await work() };
+  const answer = await tx.idempotency.find(idempotency.key);
+  if (answer && answer.fingerprint !== idempotency.key.fingerprint) throw keyReused();
+  if (answer) return { answer };
+  const result = await work();
+  await tx.idempotency.save(idempotency.key, responseTo(idempotency, result));
+  return { result };
+}
+
+/** The response as it is stored. */
+export function responseTo<T>({ key, answer }: Idempotency<T>, result: T): StoredResponse {
+  return { ...answer(result), fingerprint: key.fingerprint };
+}
+
+export function keyReused(): TiffinError {
+  return new TiffinError(
+    'IDEMPOTENCY_KEY_REUSED',
+    'this idempotency key was used before, for a request with other content',
+  );
+}

@@ -1,0 +1,26 @@
+/** The principal behind a request: its subject, its roles, and the orders it may see. */
+
+export const ROLES = ['customer', 'restaurant', 'rider', 'operator'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface Principal {
+  /** The token's `sub`: the customer's, restaurant's or rider's id, or the operator's name; 1 to 128 characters. */
+  readonly subject: string;
+  readonly roles: readonly Role[];
+}
+
+/** Whose something is; an absent owner is nobody. */
+export interface Ownership {
+  readonly customerId?: string | undefined;
+  readonly restaurantId?: string | undefined;
+  readonly riderId?: string | undefined;
+}
+
+export function mayReach({ subject, roles }: Principal, owner: Ownership): boolean {
+  return (
+    roles.includes('operator') ||
+    (roles.includes('customer') && owner.customerId === subject) ||
+    (roles.includes('restaurant') && owner.restaurantId === subject) ||
+    (roles.includes('rider') && owner.riderId === subject)
+  );
+}
