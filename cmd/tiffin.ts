@@ -11,6 +11,7 @@ import { run } from './run.ts';
 import { deliveryService } from './services/delivery-service.ts';
 import { eventRelay } from './services/event-relay.ts';
 import { inventoryService } from './services/inventory-service.ts';
+import { maintenanceService } from './services/maintenance-service.ts';
 import { notificationService } from './services/notification-service.ts';
 import { orderService } from './services/order-service.ts';
 import { paymentService } from './services/payment-service.ts';
@@ -33,6 +34,7 @@ const SERVICES = [
   'delivery-service',
   'notification-service',
   'query-service',
+  'maintenance-service',
 ] as const;
 const STOP_LIMIT_MS = 30_000;
 
@@ -86,6 +88,7 @@ async function main(args: readonly string[]): Promise<void> {
       'delivery-service': () => deliveryService(wiring),
       'notification-service': () => notificationService(wiring),
       'query-service': () => queryService(wiring),
+      'maintenance-service': () => maintenanceService(wiring),
     };
     const running = await run(
       names.map((name) => makers[name as keyof typeof makers]()),

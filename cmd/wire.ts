@@ -7,6 +7,9 @@ import { postgresRiders } from '../internal/repository/postgres/delivery/riders.
 import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
 import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.ts';
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
+import { consumerDelays } from '../internal/repository/postgres/maintenance/consumer-delays.ts';
+import { postgresHistoryPartitions } from '../internal/repository/postgres/maintenance/history-partitions.ts';
+import { postgresRetention } from '../internal/repository/postgres/maintenance/retention.ts';
 import { postgresNotifications } from '../internal/repository/postgres/notifications/notifications.ts';
 import { orderCache } from '../internal/repository/postgres/orders/order-cache.ts';
 import { postgresOrderStore } from '../internal/repository/postgres/orders/order-store.ts';
@@ -15,7 +18,6 @@ import { postgresTickets } from '../internal/repository/postgres/restaurants/tic
 import { postgresOrderSchedule } from '../internal/repository/postgres/scheduling/order-schedule.ts';
 import { postgresSchedulerSwitch } from '../internal/repository/postgres/scheduling/scheduler-switch.ts';
 import { postgresTimers } from '../internal/repository/postgres/scheduling/timers.ts';
-import { consumerDelays } from '../internal/repository/postgres/stream/consumer-delays.ts';
 import { postgresDeadLetters } from '../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresEventLog } from '../internal/repository/postgres/stream/event-log.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
@@ -105,6 +107,8 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     notifications: postgresNotifications(pool),
     timers: postgresTimers(pool),
     history: postgresHistory(pool),
+    historyPartitions: postgresHistoryPartitions(pool),
+    retention: postgresRetention(pool),
     viewSource: postgresViewSource(pool),
     views: redisOrderViews(cache, clock, log, { statusTtlS: config.ORDER_STATUS_TTL_S, channel }),
     viewListener,

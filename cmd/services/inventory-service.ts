@@ -1,6 +1,7 @@
 /** inventory-service puts aside what orders need, gives back what they no longer do, and keeps catalogue and stock. */
 import { releaseConsumer, reserveConsumer } from '../../internal/service/inventory/reserve-inventory.ts';
 import { catalogueRoutes } from '../../internal/transport/http/routes/inventory/catalogue-routes.ts';
+import { checkRoutes } from '../../internal/transport/http/routes/inventory/check-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function inventoryService(wiring: Wiring): Service {
@@ -8,7 +9,7 @@ export function inventoryService(wiring: Wiring): Service {
   return {
     name: 'inventory-service',
     needs: ['postgres', 'stream'],
-    routes: catalogueRoutes(wiring),
+    routes: [...catalogueRoutes(wiring), ...checkRoutes(wiring)],
     consumers: [reserveConsumer(deps), releaseConsumer(deps)],
   };
 }

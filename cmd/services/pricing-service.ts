@@ -1,5 +1,5 @@
 /** pricing-service says what items cost, by the rules that orders are priced by. */
-import { pricingRoutes } from '../../internal/transport/http/routes/inventory/catalogue-routes.ts';
+import { pricingRoutes } from '../../internal/transport/http/routes/inventory/check-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function pricingService({ pricing }: Wiring): Service {

@@ -1,5 +1,4 @@
 /** query-service shows orders as they are and as they were, and what could not be handled. */
-import { startLoop } from '../../internal/service/loop.ts';
 import { historyConsumer, viewsConsumer } from '../../internal/service/views/project-views.ts';
 import { foodOrderView } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
 import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
@@ -9,11 +8,9 @@ import { uiRoutes } from '../../internal/transport/http/routes/views/ui-routes.t
 import type { Service, Wiring } from '../wire.ts';
 
 const MOST_STREAMS = 1_000;
-const DAY_MS = 86_400_000;
-const MAINTAIN_EVERY_MS = 3_600_000;
 
 export function queryService(wiring: Wiring): Service {
-  const { history, clock, config, log, viewListener } = wiring;
+  const { viewListener } = wiring;
   const streams = liveStreams(MOST_STREAMS);
   return {
     name: 'query-service',
@@ -25,13 +22,6 @@ export function queryService(wiring: Wiring): Service {
       ...uiRoutes({ ...wiring, streams, onView: (id, told) => viewListener.listen(id, told) }),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
-    loops() {
-      const maintain = async () => {
-        await history.maintain(clock.now(), clock.now() - config.HISTORY_DAYS * DAY_MS);
-        return MAINTAIN_EVERY_MS;
-      };
-      return [startLoop('history', maintain, log)];
-    },
     beforeStop: () => streams.endAll(),
   };
 }

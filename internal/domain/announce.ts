@@ -2,7 +2,8 @@
 import { unreachable } from './errors.ts';
 import type { Event, EventOf, EventType, Payload } from './events.ts';
 import { toDecimalText } from './money.ts';
-import { nextMilestones, type Order, type OrderEvent } from './order.ts';
+import { nextMilestones, type Order } from './order.ts';
+import type { OrderEvent } from './order-decisions.ts';
 import { toRfc3339 } from './schedule.ts';
 
 /** Where an event comes from. */

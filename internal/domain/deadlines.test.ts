@@ -13,7 +13,8 @@ import {
 } from '../../test/support/builders.ts';
 import { NOON } from '../../test/support/manual-clock.ts';
 import { type Deadlines, deadlineOf, reachedAt } from './deadlines.ts';
-import { decide, isFinal, type Order, type OrderStatus } from './order.ts';
+import { isFinal, type Order, type OrderStatus } from './order.ts';
+import { decide } from './order-decisions.ts';
 
 const MINUTE = 60_000;
 /** Each of its own length, so that no one stands for another. */

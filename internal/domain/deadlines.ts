@@ -1,5 +1,6 @@
 /** How long an order may wait in each state, and what becomes of it then. */
-import { isDelivered, type Order, type OrderCommand, type OrderStatus } from './order.ts';
+import { isDelivered, type Order, type OrderStatus } from './order.ts';
+import type { OrderCommand } from './order-decisions.ts';
 
 /** Milliseconds. */
 export interface Deadlines {

@@ -7,7 +7,8 @@ import { NOON } from '../../test/support/manual-clock.ts';
 import { announce } from './announce.ts';
 import { FOOD_ORDERING, ORDER_MANAGER } from './dialects.ts';
 import { type Event, type EventType, isEventType, PAYLOADS, parseEvent } from './events.ts';
-import { evolve, type Milestone, type Order, type OrderEvent, type OrderStatus } from './order.ts';
+import type { Milestone, Order, OrderStatus } from './order.ts';
+import { evolve, type OrderEvent } from './order-decisions.ts';
 import { toRecord } from './records.ts';
 import { TOPICS, typesOn } from './topics.ts';
 

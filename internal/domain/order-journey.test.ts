@@ -14,16 +14,8 @@ import {
 } from '../../test/support/builders.ts';
 import { given } from '../../test/support/given.ts';
 import { NOON } from '../../test/support/manual-clock.ts';
-import {
-  allowedStatuses,
-  decide,
-  evolve,
-  isFinal,
-  journey,
-  type OrderCommand,
-  type OrderStatus,
-  place,
-} from './order.ts';
+import { allowedStatuses, isFinal, journey, type OrderStatus } from './order.ts';
+import { decide, evolve, type OrderCommand, place } from './order-decisions.ts';
 
 describe('placing', () => {
   test('an order without a time is due now', () => {

@@ -6,17 +6,8 @@ import { CONTENTS, content, JOURNEYS, type Kind } from '../../test/support/build
 import { NOON } from '../../test/support/manual-clock.ts';
 import { announce } from './announce.ts';
 import { parseEvent } from './events.ts';
-import {
-  decide,
-  evolve,
-  isFinal,
-  journey,
-  type Milestone,
-  type Order,
-  type OrderCommand,
-  type OrderStatus,
-  place,
-} from './order.ts';
+import { isFinal, journey, type Milestone, type Order, type OrderStatus } from './order.ts';
+import { decide, evolve, type OrderCommand, place } from './order-decisions.ts';
 
 const MILESTONES: readonly Milestone[] = [
   'CREATED',

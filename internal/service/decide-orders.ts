@@ -1,7 +1,8 @@
 /** Applies commands to many orders in one transaction, under the locks of their rows. */
 import { announce } from '../domain/announce.ts';
 import type { Event, EventOf, EventType } from '../domain/events.ts';
-import { decide, evolve, type Order, type OrderCommand, type OrderId } from '../domain/order.ts';
+import type { Order, OrderId } from '../domain/order.ts';
+import { decide, evolve, type OrderCommand } from '../domain/order-decisions.ts';
 import type { Clock, Log, Transaction } from './ports.ts';
 
 export interface DecideDeps {

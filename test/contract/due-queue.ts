@@ -180,7 +180,10 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         await queue.schedule([{ orderId: id('moved'), dueAt: at + HOUR_MS }]);
         await queue.acknowledge(0, lease);
         const { due, redelivered, nextDueAt } = await queue.claim(0, LIMIT);
-        assert.deepEqual({ due, redelivered, nextDueAt }, { due: [], redelivered: [], nextDueAt: at + HOUR_MS });
+        assert.deepEqual(
+          { due, redelivered, nextDueAt },
+          { due: [], redelivered: [], nextDueAt: at + HOUR_MS },
+        );
       },
     );
 

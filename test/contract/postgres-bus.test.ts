@@ -130,30 +130,6 @@ describe('the Postgres log', { concurrency: 4 }, () => {
     assert.deepEqual(rows, [{ effects: 0 }]);
   });
 
-  scenario('prunes only what every reader has passed', async (member) => {
-    const { bus, deps, pool, eventLog } = member;
-    const remaining = async () =>
-      (await pool.query('SELECT order_id FROM events ORDER BY position')).rows.map((row) => row.order_id);
-    const pass = async (reader: string, limit: number) => {
-      const page = await readPage(member, reader, limit);
-      await deps.transactions.run((tx) => tx.moveCursor(reader, page.from, page.to));
-    };
-    await bus.publish([processing('a', 1), processing('b', 1)]);
-    await bus.publish([processing('c', 1)]);
-    const future = Date.now() + 60_000;
-    assert.equal(await eventLog.prune(future), 0, 'with no reader at all, all of it may yet be wanted');
-    await pass('fast', 3);
-    await eventLog.cursor('slow');
-    assert.equal(await eventLog.prune(future), 0);
-    await pass('slow', 2);
-    assert.equal(await eventLog.prune(Date.now() - 60_000), 0, 'younger than the retention');
-    assert.equal(await eventLog.prune(future), 2);
-    assert.deepEqual(await remaining(), ['c']);
-    await pass('slow', 1);
-    assert.equal(await eventLog.prune(future), 1);
-    assert.deepEqual(await remaining(), []);
-  });
-
   scenario('lets an event that two readers hold at once take effect once', async ({ deps, pool }) => {
     const group = randomUUID();
     const event = processing('order', 1);

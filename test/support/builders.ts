@@ -2,16 +2,8 @@
 import { announce } from '../../internal/domain/announce.ts';
 import type { Deadlines } from '../../internal/domain/deadlines.ts';
 import type { Event, EventOf } from '../../internal/domain/events.ts';
-import {
-  evolve,
-  type Milestone,
-  type Order,
-  type OrderContent,
-  type OrderEvent,
-  type OrderId,
-  type OrderStatus,
-  place,
-} from '../../internal/domain/order.ts';
+import type { Milestone, Order, OrderContent, OrderId, OrderStatus } from '../../internal/domain/order.ts';
+import { evolve, type OrderEvent, place } from '../../internal/domain/order-decisions.ts';
 import { scheduleName, toRfc3339 } from '../../internal/domain/schedule.ts';
 import { NOON } from './manual-clock.ts';
 

@@ -1,6 +1,7 @@
 /** Specifications of the order's rules: given an order, when a command comes, then these events follow. */
 import assert from 'node:assert/strict';
-import { decide, type Order, type OrderCommand } from '../../internal/domain/order.ts';
+import type { Order } from '../../internal/domain/order.ts';
+import { decide, type OrderCommand } from '../../internal/domain/order-decisions.ts';
 import { LATER } from './builders.ts';
 
 export function given(order: Order) {

@@ -234,7 +234,7 @@ export function memoryStore(): MemoryStore {
       const next = own.find((letter) => letter.replayRequested || orphan(letter));
       return own.filter(({ orderId }) => orderId === next?.orderId);
     },
-    async keep(letter, fault) {
+    async recordFailure(letter, fault) {
       askFor(letter, false);
       tables.letters = tables.letters.map((kept) =>
         kept.id === letter.id ? { ...kept, error: fault, retryCount: kept.retryCount + 1 } : kept,

@@ -2,14 +2,8 @@
 
 import { announce, type Origin } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
-import {
-  allowedStatuses,
-  decide,
-  evolve,
-  type Order,
-  type OrderCommand,
-  type OrderId,
-} from '../../domain/order.ts';
+import { allowedStatuses, type Order, type OrderId } from '../../domain/order.ts';
+import { decide, evolve, type OrderCommand } from '../../domain/order-decisions.ts';
 import { type Answered, answerOnce, type Idempotency } from '../idempotency.ts';
 import type { Clock, Transactions } from '../ports.ts';
 

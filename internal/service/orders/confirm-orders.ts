@@ -1,13 +1,8 @@
 /** Carries orders on from what stock and payment say: to CONFIRMED, and straight to COMPLETED where nothing more is to be done. */
 import { fact } from '../../domain/announce.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
-import {
-  isDelivered,
-  nextMilestones,
-  type Order,
-  type OrderCommand,
-  type OrderId,
-} from '../../domain/order.ts';
+import { isDelivered, nextMilestones, type Order, type OrderId } from '../../domain/order.ts';
+import type { OrderCommand } from '../../domain/order-decisions.ts';
 import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
 import { setTimers, type TimerDeps } from '../scheduling/set-timers.ts';
 import type { Consumer } from '../stream/consumer.ts';

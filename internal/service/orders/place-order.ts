@@ -2,7 +2,8 @@
 
 import { announce, type Origin } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
-import { evolve, type Order, type OrderContent, place } from '../../domain/order.ts';
+import type { Order, OrderContent } from '../../domain/order.ts';
+import { evolve, place } from '../../domain/order-decisions.ts';
 import { type GroupCommitOptions, groupCommit } from '../group-commit.ts';
 import { type Idempotency, keyReused, responseTo } from '../idempotency.ts';
 import type { Clock, Meter, StoredResponse } from '../ports.ts';

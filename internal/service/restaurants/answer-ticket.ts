@@ -2,7 +2,8 @@
 import { fact } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
-import type { Order, OrderCommand, OrderId } from '../../domain/order.ts';
+import type { Order, OrderId } from '../../domain/order.ts';
+import type { OrderCommand } from '../../domain/order-decisions.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
 import { type Answered, answerOnce, type Idempotency } from '../idempotency.ts';

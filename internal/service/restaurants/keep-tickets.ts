@@ -1,7 +1,8 @@
 /** Keeps the tickets of kitchens in step with their orders: opens them, accepts where nobody has to be asked, and ends them. */
 import { fact } from '../../domain/announce.ts';
 import type { Event } from '../../domain/events.ts';
-import { isDelivered, type Order, type OrderCommand, type OrderId } from '../../domain/order.ts';
+import { isDelivered, type Order, type OrderId } from '../../domain/order.ts';
+import type { OrderCommand } from '../../domain/order-decisions.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
 import type { Catalogue, Restaurant } from '../inventory/ports.ts';

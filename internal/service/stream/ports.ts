@@ -85,8 +85,6 @@ export interface EventLog {
   resign(consumer: string): Promise<void>;
   /** Calls back whenever something may have been appended. */
   onAppend(listener: () => void): () => void;
-  /** Deletes events that every cursor has passed and that are older than this, epoch ms; returns how many. */
-  prune(before: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -107,7 +105,7 @@ export interface DeadLetters {
   /** All letters of one order whose replay was asked for, oldest first; empty when there is none. */
   requested(consumer: string): Promise<DeadLetter[]>;
   /** A replay failed: the letter stays, with its new fault, and so does what is parked behind it. */
-  keep(letter: DeadLetter, fault: string): Promise<void>;
+  recordFailure(letter: DeadLetter, fault: string): Promise<void>;
 }
 
 /** All dead letters of a consumer at once, for where they have one cause. Both return how many there were. */

@@ -12,7 +12,7 @@ export async function replayLetters(deps: ConsumeDeps, consumer: AnyConsumer): P
   for (const letter of await deps.deadLetters.requested(consumer.name)) {
     const fault = await replay(deps, consumer, letter);
     if (fault !== undefined) {
-      await deps.deadLetters.keep(letter, fault);
+      await deps.deadLetters.recordFailure(letter, fault);
       const fields = { consumer: consumer.name, order: letter.orderId, letter: letter.id, fault };
       deps.log.warn(fields, 'a dead letter failed again');
       break;

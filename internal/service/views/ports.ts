@@ -39,8 +39,6 @@ export interface History {
   append(tx: Transaction, events: readonly Event[]): Promise<void>;
   /** Oldest first, at most `limit` of the newest. */
   of(orderId: OrderId, limit: number): Promise<HistoryEntry[]>;
-  /** Makes the partitions of this month and the next two, and drops what is older than `keepFrom`; both epoch ms. */
-  maintain(now: number, keepFrom: number): Promise<void>;
 }
 
 export interface HistoryEntry {

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { jwtAuth } from '../../../internal/transport/http/auth.ts';
+import { catalogueRoutes } from '../../../internal/transport/http/routes/inventory/catalogue-routes.ts';
 import {
-  catalogueRoutes,
+  checkRoutes,
   pricingRoutes,
-} from '../../../internal/transport/http/routes/inventory/catalogue-routes.ts';
+} from '../../../internal/transport/http/routes/inventory/check-routes.ts';
 import { nextId } from '../../support/builders.ts';
 import { DISCOUNT_OF_TEN, memoryCatalogue } from '../../support/catalogue.ts';
 import { NOON } from '../../support/manual-clock.ts';
@@ -30,6 +31,7 @@ describe('catalogue and stock', () => {
       authenticate: jwtAuth({ secret: SECRET }),
       more: [
         ...catalogueRoutes({ catalogue, newId: () => nextId('added') }),
+        ...checkRoutes({ catalogue }),
         ...pricingRoutes(DISCOUNT_OF_TEN),
       ],
     });

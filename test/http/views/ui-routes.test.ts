@@ -45,7 +45,6 @@ describe('the routes of screens', () => {
         log: recordingLog(),
         history: {
           append: async () => {},
-          maintain: async () => {},
           of: async (id) =>
             ['order.created', 'eta.updated'].map((eventType, n) => ({
               eventId: `${id}-${n}`,

@@ -7,9 +7,11 @@ import { fact } from '../../../internal/domain/announce.ts';
 import type { Event } from '../../../internal/domain/events.ts';
 import type { OrderId } from '../../../internal/domain/order.ts';
 import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { postgresHistoryPartitions } from '../../../internal/repository/postgres/maintenance/history-partitions.ts';
 import { postgresDeadLetters } from '../../../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
 import { postgresHistory } from '../../../internal/repository/postgres/views/order-history.ts';
+import type { HistoryPartitions } from '../../../internal/service/maintenance/ports.ts';
 import type { Transactions } from '../../../internal/service/ports.ts';
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import type { History } from '../../../internal/service/views/ports.ts';
@@ -37,6 +39,7 @@ describe('the history of orders', () => {
   let pool: pg.Pool;
   let transactions: Transactions;
   let history: History;
+  let historyPartitions: HistoryPartitions;
 
   before(async () => {
     database = await freshDatabase();
@@ -44,13 +47,14 @@ describe('the history of orders', () => {
     pool = openPool(database.url, { max: 6, onError: () => {} });
     transactions = postgresTransactions(pool, () => {});
     history = postgresHistory(pool);
+    historyPartitions = postgresHistoryPartitions(pool);
   });
   after(async () => {
     await pool.end();
     await database.drop();
   });
   beforeEach(async () => {
-    await history.maintain(JUNE, Date.UTC(9000, 0));
+    await historyPartitions.maintain(JUNE, Date.UTC(9000, 0));
     for (const name of await partitions())
       if (name !== 'order_history_rest') await pool.query(`DROP TABLE ${name}`);
     await pool.query('TRUNCATE order_history');
@@ -124,8 +128,8 @@ describe('the history of orders', () => {
   });
 
   it('makes the partitions of this month and the next two, again and again and across the year', async () => {
-    await history.maintain(Date.UTC(2030, 10, 30, 23, 59), FOR_EVER);
-    await history.maintain(Date.UTC(2030, 10, 30, 23, 59), FOR_EVER);
+    await historyPartitions.maintain(Date.UTC(2030, 10, 30, 23, 59), FOR_EVER);
+    await historyPartitions.maintain(Date.UTC(2030, 10, 30, 23, 59), FOR_EVER);
     assert.deepEqual(await partitions(), [
       'order_history_2030_11',
       'order_history_2030_12',
@@ -135,7 +139,7 @@ describe('the history of orders', () => {
   });
 
   it('puts an event into its month, and one that is late or early into the last partition', async () => {
-    await history.maintain(JUNE, FOR_EVER);
+    await historyPartitions.maintain(JUNE, FOR_EVER);
     const [late, first, last, early] = [
       Date.UTC(2030, 4, 31, 23, 59, 59, 999),
       Date.UTC(2030, 5, 1),
@@ -158,7 +162,7 @@ describe('the history of orders', () => {
     const events = [JUNE, Date.UTC(2030, 8, 2), Date.UTC(2035, 0, 1)].map((at) => happened('o', at));
     await append(...events);
     assert.deepEqual(await stored(), { order_history_rest: 3 });
-    await history.maintain(Date.UTC(2030, 6, 1), FOR_EVER);
+    await historyPartitions.maintain(Date.UTC(2030, 6, 1), FOR_EVER);
     assert.deepEqual(await stored(), { order_history_2030_09: 1, order_history_rest: 2 });
     assert.deepEqual(
       await ids('o'),
@@ -169,10 +173,10 @@ describe('the history of orders', () => {
   });
 
   it('drops what is over before the day that is kept from, and nothing that is not', async () => {
-    await history.maintain(JUNE, FOR_EVER);
+    await historyPartitions.maintain(JUNE, FOR_EVER);
     const kept = [happened('o', Date.UTC(2030, 6, 1)), happened('o', Date.UTC(2030, 6, 20))];
     await append(happened('o', JUNE), happened('o', Date.UTC(2029, 0)), ...kept);
-    await history.maintain(JUNE, Date.UTC(2030, 6, 10));
+    await historyPartitions.maintain(JUNE, Date.UTC(2030, 6, 10));
     assert.deepEqual(
       await ids('o'),
       kept.map(({ eventId }) => eventId),
@@ -181,9 +185,9 @@ describe('the history of orders', () => {
   });
 
   it('is kept by several processes at once while events come in, and loses none', async () => {
-    await history.maintain(Date.UTC(2029, 0), FOR_EVER);
+    await historyPartitions.maintain(Date.UTC(2029, 0), FOR_EVER);
     const others = openPool(database.url, { max: 3, onError: () => {} });
-    const keeper = postgresHistory(others);
+    const keeper = postgresHistoryPartitions(others);
     const events = Array.from({ length: 300 }, (_, n) => happened('o', JUNE + n));
     try {
       await Promise.all([

@@ -1,7 +1,8 @@
 /** Changing an order: decided on what is stored, announced with it, and answered once for each key. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Order, OrderCommand, OrderId } from '../../../internal/domain/order.ts';
+import type { Order, OrderId } from '../../../internal/domain/order.ts';
+import type { OrderCommand } from '../../../internal/domain/order-decisions.ts';
 import { type ChangeOrder, changeOrder } from '../../../internal/service/orders/change-order.ts';
 import { movedTo, nextId, placedOrder } from '../../support/builders.ts';
 import { memoryStore } from '../../support/in-memory.ts';

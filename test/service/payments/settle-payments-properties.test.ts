@@ -5,15 +5,8 @@ import fc from 'fast-check';
 import { fact } from '../../../internal/domain/announce.ts';
 import { isTransient } from '../../../internal/domain/errors.ts';
 import type { EventType } from '../../../internal/domain/events.ts';
-import {
-  decide,
-  evolve,
-  type Milestone,
-  nextMilestones,
-  type Order,
-  type OrderCommand,
-  type OrderId,
-} from '../../../internal/domain/order.ts';
+import { type Milestone, nextMilestones, type Order, type OrderId } from '../../../internal/domain/order.ts';
+import { decide, evolve, type OrderCommand } from '../../../internal/domain/order-decisions.ts';
 import { acceptPaymentNotice } from '../../../internal/service/payments/accept-webhook.ts';
 import { settleConsumer } from '../../../internal/service/payments/settle-payments.ts';
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';

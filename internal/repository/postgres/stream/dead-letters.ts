@@ -182,7 +182,7 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
       const { rows } = await query<LetterRow>(pool, REQUESTED, [consumer]);
       return rows.map(toLetter);
     },
-    async keep(letter, fault) {
+    async recordFailure(letter, fault) {
       await query(pool, KEEP, [letter.id, fault]);
     },
   };

@@ -10,8 +10,6 @@ import { asUuid } from './event-ids.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
 import { type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-tail.ts';
 
-const PRUNE_BATCH = 10_000;
-
 const ENTRIES = bulkParameters({
   event_id: 'uuid',
   event_type: 'text',
@@ -73,22 +71,6 @@ export const MOVE_CURSOR = {
   text: `UPDATE consumer_cursors SET transaction_id = $4, position = $5, moved_at = now()
     WHERE consumer = $1 AND transaction_id = $2 AND position = $3`,
 };
-
-// Input: a time, a limit. Deletes what every cursor has passed and is older.
-const PRUNE_EVENTS = {
-  name: 'prune-events',
-  text: `
-    DELETE FROM events WHERE (transaction_id, position) IN (
-      SELECT transaction_id, position FROM events
-      WHERE stored_at < $1 AND (transaction_id, position) <= (
-        SELECT transaction_id, position FROM consumer_cursors ORDER BY transaction_id, position LIMIT 1)
-      ORDER BY transaction_id, position LIMIT $2)`,
-};
-const PRUNE_PROCESSED = {
-  name: 'prune-processed',
-  text: 'DELETE FROM processed_events WHERE processed_at < $1',
-};
-const PRUNE_ANSWERS = { name: 'prune-answers', text: 'DELETE FROM idempotency_keys WHERE created_at < $1' };
 
 interface CursorRow {
   transaction_id: string;
@@ -199,18 +181,6 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
     onAppend(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
-    },
-    async prune(before) {
-      const time = new Date(before);
-      let pruned = 0;
-      for (;;) {
-        const { rowCount } = await query(pool, PRUNE_EVENTS, [time, PRUNE_BATCH]);
-        pruned += rowCount ?? 0;
-        if ((rowCount ?? 0) < PRUNE_BATCH) break;
-      }
-      await query(pool, PRUNE_PROCESSED, [time]);
-      await query(pool, PRUNE_ANSWERS, [time]);
-      return pruned;
     },
     close: () => session.close(),
   };

@@ -1,14 +1,11 @@
-/** The routes of the catalogue and of stock, and the order manager's checks of stock and price. */
+/** The routes of the catalogue and of stock. */
 import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
-import { addUp } from '../../../../domain/inventory.ts';
 import { toDecimal } from '../../../../domain/money.ts';
 import { ORDER_ID } from '../../../../domain/order.ts';
-import { isTooExpensive, type PricingRules, priceOf } from '../../../../domain/pricing.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { Catalogue } from '../../../../service/inventory/ports.ts';
 import { type Route, route } from '../../route.ts';
-import { checkBody, priceBody } from '../orders/item-schemas.ts';
 import { expected, name, object, price, text } from '../orders/order-schemas.ts';
 
 const TAG = 'Catalogue and stock';
@@ -70,7 +67,7 @@ export interface CatalogueDeps {
 }
 
 export function catalogueRoutes(deps: CatalogueDeps): readonly Route[] {
-  return [addRestaurant(deps), addItem(deps), stockOf(deps), checkInventory(deps)];
+  return [addRestaurant(deps), addItem(deps), stockOf(deps)];
 }
 
 function addRestaurant({ catalogue, newId }: CatalogueDeps): Route {
@@ -175,91 +172,4 @@ function stockOf({ catalogue }: CatalogueDeps): Route {
       };
     },
   });
-}
-
-/** Lines of one item are judged by their sum, as they will be when the order takes them. */
-function checkInventory({ catalogue }: CatalogueDeps): Route {
-  return route({
-    method: 'POST',
-    path: '/check_inventory',
-    access: ANYONE_KNOWN,
-    tag: TAG,
-    summary: 'Whether everything of an order is there at this moment',
-    body: checkBody,
-    answers: {
-      200: {
-        description: 'For each line what is there',
-        schema: z.object({
-          all_available: z.boolean(),
-          details: z.array(
-            z.object({
-              item_id: z.string(),
-              requested: z.number(),
-              available: z.boolean(),
-              current_stock: z.number(),
-            }),
-          ),
-        }),
-      },
-    },
-    async handle(ctx, { body: { items } }) {
-      const sums = new Map(
-        addUp(items.map(({ item_id: itemId, quantity }) => ({ itemId, quantity }))).map((line) => [
-          line.itemId,
-          line.quantity,
-        ]),
-      );
-      const { stocks } = await catalogue.look({ items: [...sums.keys()] });
-      const details = items.map(({ item_id, quantity }) => {
-        const current_stock = stocks.get(item_id)?.stockCount ?? 0;
-        return {
-          item_id,
-          requested: quantity,
-          available: (sums.get(item_id) ?? 0) <= current_stock,
-          current_stock,
-        };
-      });
-      ctx.body = { all_available: details.every(({ available }) => available), details };
-    },
-  });
-}
-
-export function pricingRoutes(rules: PricingRules): readonly Route[] {
-  return [
-    route({
-      method: 'POST',
-      path: '/calculate_price',
-      access: ANYONE_KNOWN,
-      tag: TAG,
-      summary: 'What items at these prices cost, by the rules that orders are priced by',
-      body: priceBody,
-      answers: {
-        200: {
-          description: 'The total and how it comes about',
-          schema: z.object({
-            order_id: z.string().optional(),
-            base_total: z.number(),
-            discount_applied: z.number(),
-            fees_applied: z.number(),
-            final_total: z.number(),
-          }),
-        },
-      },
-      handle(ctx, { body: { order_id, items } }) {
-        const cost = priceOf(
-          items.map(({ quantity, price: unitPriceMinor }) => ({ quantity, unitPriceMinor })),
-          rules,
-        );
-        if (isTooExpensive(cost))
-          throw new TiffinError('INVALID_INPUT', 'the items cost more than 9999999999.99');
-        ctx.body = {
-          order_id,
-          base_total: toDecimal(cost.baseMinor),
-          discount_applied: toDecimal(cost.discountMinor),
-          fees_applied: toDecimal(cost.feesMinor),
-          final_total: toDecimal(cost.totalMinor),
-        };
-      },
-    }),
-  ];
 }

@@ -1,7 +1,8 @@
 /** The routes of orders: place, read, list, cancel and reschedule. */
 import type { Context } from 'koa';
 import { z } from 'zod';
-import type { Order, OrderCommand, OrderId } from '../../../../domain/order.ts';
+import type { Order, OrderId } from '../../../../domain/order.ts';
+import type { OrderCommand } from '../../../../domain/order-decisions.ts';
 import { type ChangeDeps, changeOrder } from '../../../../service/orders/change-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
 import type { Clock } from '../../../../service/ports.ts';
@@ -17,8 +18,8 @@ import {
 } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { type ItemsOrder, ordersBody } from './item-schemas.ts';
-import { answerPlacement, assertReachable, customerOf, findOrder, orderIdOf } from './order-answers.ts';
-import { cancelBody, idQuery, listQuery, rescheduleBody, toCursor } from './order-schemas.ts';
+import { answerPlacement, assertReachable, customerOf, orderIdOf } from './order-answers.ts';
+import { cancelBody, rescheduleBody } from './order-schemas.ts';
 import { keptParts, type PlaceItemsDeps, placeItems } from './place-items.ts';
 import {
   itemsOrder,
@@ -27,8 +28,8 @@ import {
   toItemsOrder,
   toListedOrder,
   toScheduledOrder,
-  toShownOrder,
 } from './presenters.ts';
+import { readOrderRoutes } from './read-order-routes.ts';
 
 const PRODUCER = 'order-service';
 const OWN_ORDERS = { roles: ['customer', 'operator'] } as const;
@@ -40,7 +41,7 @@ export interface OrderRouteDeps extends ChangeDeps, PlaceItemsDeps {
 }
 
 export function orderRoutes(deps: OrderRouteDeps): readonly Route[] {
-  return [placing(deps), ...reading(deps), ...changing(deps)];
+  return [placing(deps), ...readOrderRoutes(deps), ...changing(deps)];
 }
 
 function placing(deps: OrderRouteDeps): Route {
@@ -113,65 +114,6 @@ function placeDelivered(
       body: toItemsOrder(order),
     }),
   });
-}
-
-function reading({ orders }: OrderRouteDeps): Route[] {
-  async function show(ctx: Context, principal: Principal, id: OrderId): Promise<void> {
-    const order = await findOrder(orders, principal, id);
-    send(ctx, { status: 200, headers: { ETag: etag(order.version) }, body: toShownOrder(order) });
-  }
-  const shown = {
-    method: 'GET',
-    access: OWN_ORDERS,
-    tag: 'Orders',
-    summary: 'One order',
-    answers: {
-      200: { description: 'The order', schema: z.union([scheduledOrder, itemsOrder]) },
-      404: NOT_FOUND,
-    },
-  } as const;
-
-  return [
-    route({
-      ...shown,
-      path: '/orders',
-      query: idQuery,
-      handle: (ctx, { query, principal }) => show(ctx, principal, query.id),
-    }),
-    route({
-      ...shown,
-      path: '/orders/:id',
-      handle: (ctx, { params, principal }) => show(ctx, principal, orderIdOf(params.id)),
-    }),
-    route({
-      method: 'GET',
-      path: '/v1/orders',
-      access: { roles: ['operator'] },
-      tag: 'Orders',
-      summary: 'All orders, newest first, in pages',
-      query: listQuery,
-      answers: {
-        200: {
-          description: 'A page, and the cursor of the next one',
-          schema: z.object({ orders: z.array(listedOrder), nextCursor: z.string().nullable() }),
-        },
-      },
-      async handle(ctx, { query: { cursor, limit, ...filters } }) {
-        // One more than asked for tells whether there is a next page.
-        const found = await orders.list({
-          ...filters,
-          ...(cursor ? { after: cursor } : {}),
-          limit: limit + 1,
-        });
-        const page = found.slice(0, limit);
-        const last = page.at(-1);
-        ctx.body = {
-          orders: page.map(toListedOrder),
-          nextCursor: found.length > limit && last ? toCursor(last) : null,
-        };
-      },
-    }),
-  ];
 }
 
 function changing(deps: OrderRouteDeps): Route[] {

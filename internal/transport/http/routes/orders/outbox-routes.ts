@@ -2,16 +2,8 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { TRANSACTIONAL_OUTBOX } from '../../../../domain/dialects.ts';
-import { TiffinError, unreachable } from '../../../../domain/errors.ts';
 import { toDecimal } from '../../../../domain/money.ts';
-import {
-  allowedStatuses,
-  decide,
-  evolve,
-  type Order,
-  type OrderCommand,
-  type OrderId,
-} from '../../../../domain/order.ts';
+import type { Order, OrderId } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import { type ChangeDeps, changeOrder } from '../../../../service/orders/change-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
@@ -28,16 +20,14 @@ import {
 import { type Route, route } from '../../route.ts';
 import { outboxOrderBody, outboxQuery } from './item-schemas.ts';
 import { findOrder, orderIdOf } from './order-answers.ts';
+import { commandsTo, OUTBOX_WORDS, type OutboxWord } from './outbox-words.ts';
 import { type PlaceItemsDeps, placeItems } from './place-items.ts';
 
 const TAG = 'Transactional outbox';
-const WORDS = ['PLACED', 'PREPARING', 'OUT_FOR_DELIVERY', 'DELIVERED', 'CANCELLED'] as const;
-/** What a status may be changed to: an order that was collected is COMPLETED. */
-type Word = (typeof WORDS)[number] | 'COMPLETED';
 const OWN_ORDERS = { roles: ['customer', 'operator'] } as const;
 const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
 const time = z.string().meta({ format: 'date-time' });
-const status = z.enum(WORDS);
+const status = z.enum(OUTBOX_WORDS);
 
 const placedOrder = z
   .object({
@@ -126,7 +116,9 @@ function moving(deps: OutboxDeps): Route {
     tag: TAG,
     summary: 'Moves an order on, a step at a time',
     body: z.object({
-      status: z.enum([...WORDS, 'COMPLETED'], { error: `must be one of ${WORDS.join(', ')}, COMPLETED` }),
+      status: z.enum([...OUTBOX_WORDS, 'COMPLETED'], {
+        error: `must be one of ${OUTBOX_WORDS.join(', ')}, COMPLETED`,
+      }),
     }),
     headers: ['If-Match'],
     answers: {
@@ -166,7 +158,7 @@ async function change(
   deps: OutboxDeps,
   ctx: Context,
   id: OrderId,
-  word: Word,
+  word: OutboxWord,
   principal?: Principal,
 ): Promise<void> {
   const key =
@@ -180,49 +172,6 @@ async function change(
   });
   if ('answer' in result) sendAgain(ctx, result.answer);
   else send(ctx, shown(result.result));
-}
-
-/** The commands that bring an order to a word of this dialect: none where it is there, and a refusal where that is a jump. */
-function commandsTo(word: Word, order: Order): readonly OrderCommand[] {
-  if (TRANSACTIONAL_OUTBOX[order.status] === word || order.status === word) return [];
-  const step = (to: 'ACCEPTED' | 'PREPARING' | 'OUT_FOR_DELIVERY' | 'DELIVERED' | 'COMPLETED') =>
-    ({ type: 'advance', to, by: 'request' }) as const;
-  switch (word) {
-    case 'PREPARING':
-      return allowed(order, word, [step('ACCEPTED'), step('PREPARING')]);
-    case 'OUT_FOR_DELIVERY':
-    case 'DELIVERED':
-    case 'COMPLETED':
-      return allowed(order, word, [step(word)]);
-    case 'CANCELLED':
-      return allowed(order, word, [{ type: 'cancel' }]);
-    case 'PLACED':
-      throw jump(order, word);
-    default:
-      return unreachable(word);
-  }
-}
-
-/** Refused in this dialect's words, before anything is changed. */
-function allowed(order: Order, word: string, commands: readonly OrderCommand[]): readonly OrderCommand[] {
-  let current = order;
-  for (const command of commands) {
-    const decision = decide(command, current, order.updatedAt);
-    if ('refused' in decision) throw jump(order, word);
-    current = decision.events.reduce<Order>(evolve, current);
-  }
-  return commands;
-}
-
-function jump(order: Order, word: string): TiffinError {
-  const here = TRANSACTIONAL_OUTBOX[order.status];
-  // Its word is DELIVERED too, but who asks for that asks for something else.
-  const next = allowedStatuses(order).map((to) => (to === 'COMPLETED' ? to : TRANSACTIONAL_OUTBOX[to]));
-  const reachable = [...new Set(next)].filter((candidate) => candidate !== here);
-  return new TiffinError(
-    'ILLEGAL_TRANSITION',
-    `order '${order.id}' is ${here} and cannot become ${word}; ${reachable.length > 0 ? `it may become ${reachable.join(', ')}` : 'nothing can follow'}`,
-  );
 }
 
 function placed(order: Order) {

@@ -1,0 +1,35 @@
+/** maintenance-service prunes what the retention has passed, keeps the history's partitions, and reports consumers that lag. */
+import { startLoop } from '../../internal/service/loop.ts';
+import { pruneLog } from '../../internal/service/maintenance/prune-log.ts';
+import { RELAY } from '../../internal/service/stream/relay-events.ts';
+import type { Service, Wiring } from '../wire.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+export function maintenanceService(wiring: Wiring): Service {
+  const { historyPartitions, kafka, clock, config, log } = wiring;
+  return {
+    name: 'maintenance-service',
+    needs: ['postgres'],
+    gauges: [
+      {
+        name: 'consumer_delay_seconds',
+        help: 'Age of the oldest event in the event log that a consumer has not passed',
+        label: 'consumer',
+        read: wiring.consumerDelays,
+      },
+    ],
+    loops() {
+      const prune = pruneLog(wiring, {
+        retentionMs: config.RETENTION_HOURS * HOUR_MS,
+        readsLog: (consumer) => (consumer === RELAY) === (kafka !== undefined),
+      });
+      const partition = async () => {
+        await historyPartitions.maintain(clock.now(), clock.now() - config.HISTORY_DAYS * DAY_MS);
+        return HOUR_MS;
+      };
+      return [startLoop('prune', prune, log), startLoop('history partitions', partition, log)];
+    },
+  };
+}
