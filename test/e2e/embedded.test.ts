@@ -91,10 +91,11 @@ describe('Tiffin on its embedded servers', () => {
         env: { PATH: process.env.PATH, DATA_DIR: env.DATA_DIR },
       },
     );
+    const ended = once(consumer, 'exit');
     const printed = once(createInterface({ input: consumer.stdout }), 'line');
     await topic('produce', 'validated_orders', '{"user_id":"user-001","items":[]}');
     assert.deepEqual(JSON.parse((await printed)[0]), { user_id: 'user-001', items: [] });
-    await once(consumer, 'exit');
+    await ended;
   });
 
   it('refuses a second program on the same data, and says what to do', async () => {
