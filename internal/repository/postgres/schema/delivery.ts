@@ -1,0 +1,73 @@
+/** Riders, and the deliveries they carry. */
+import { sql } from 'drizzle-orm';
+import { boolean, check, doublePrecision, index, integer, pgTable, varchar } from 'drizzle-orm/pg-core';
+import type { Delivery, Place } from '../../../domain/delivery.ts';
+import type { OrderId } from '../../../domain/order.ts';
+import { bytewise, jsonBinary, moment } from './columns.ts';
+
+/** With fillfactor 50, since a rider's position and load change all the time. */
+export const riders = pgTable(
+  'riders',
+  {
+    riderId: bytewise('rider_id', { length: 64 }).primaryKey(),
+    name: varchar('name', { length: 256 }).notNull(),
+    isOnDuty: boolean('is_on_duty').notNull().default(true),
+    latitude: doublePrecision('latitude'),
+    longitude: doublePrecision('longitude'),
+    /** Orders on the way with this rider. May exceed the capacity after that was lowered, or an order was handed over. */
+    carrying: integer('carrying').notNull().default(0),
+    /** Orders the rider may carry when another one is assigned. */
+    capacity: integer('capacity').notNull().default(2),
+    movedAt: moment('moved_at').notNull().default(sql`now()`),
+  },
+  (table) => [
+    check('riders_latitude_check', sql`${table.latitude} between -90 and 90`),
+    check('riders_longitude_check', sql`${table.longitude} between -180 and 180`),
+    check('riders_carrying_check', sql`${table.carrying} >= 0`),
+    check('riders_capacity_check', sql`${table.capacity} > 0`),
+    check('riders_check', sql`(${table.latitude} is null) = (${table.longitude} is null)`),
+    // The nearest to a pickup, by the distance in degrees; among those the distance in metres decides.
+    index('riders_free')
+      .using('gist', sql`point(${table.longitude}, ${table.latitude})`)
+      .where(
+        sql`${table.isOnDuty} and ${table.carrying} < ${table.capacity} and ${table.latitude} is not null`,
+      ),
+  ],
+);
+
+export const deliveries = pgTable(
+  'deliveries',
+  {
+    orderId: bytewise('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
+    state: varchar('state', { length: 16 }).$type<Delivery['state']>().notNull(),
+    riderId: bytewise('rider_id', { length: 64 }),
+    /** The delivery takes one of the rider's places: riders.carrying counts these rows. */
+    holdsPlace: boolean('holds_place').notNull().default(false),
+    restaurantId: varchar('restaurant_id', { length: 64 }),
+    pickupAddress: varchar('pickup_address', { length: 512 }),
+    /** [latitude, longitude], where known. */
+    pickup: jsonBinary('pickup').$type<Place>(),
+    dropoff: jsonBinary('dropoff').$type<Place>(),
+    attempts: integer('attempts').notNull().default(0),
+    requestedAt: moment('requested_at').notNull(),
+    readyAt: moment('ready_at'),
+    assignedAt: moment('assigned_at'),
+    pickedUpAt: moment('picked_up_at'),
+    deliveredAt: moment('delivered_at'),
+    eta: moment('eta'),
+    etaP90: moment('eta_p90'),
+    etaAt: moment('eta_at'),
+  },
+  (table) => [
+    check(
+      'deliveries_state_check',
+      sql`${table.state} in ('REQUESTED', 'ASSIGNED', 'PICKED_UP', 'DELIVERED', 'RELEASED')`,
+    ),
+    check('deliveries_check', sql`${table.riderId} is not null or ${table.state} in ('REQUESTED', 'RELEASED')`),
+    check('deliveries_check1', sql`not ${table.holdsPlace} or ${table.state} in ('ASSIGNED', 'PICKED_UP')`),
+    check('deliveries_check2', sql`${table.etaP90} >= ${table.eta}`),
+    index('deliveries_of_rider')
+      .on(table.riderId, table.orderId)
+      .where(sql`${table.state} in ('ASSIGNED', 'PICKED_UP')`),
+  ],
+);
