@@ -1,53 +1,97 @@
-/** Many rows as the parameters of one statement, a column each. */
-import { toJson } from './database.ts';
+/** Many rows as the parameters of one statement, whose text is the same for any number of rows. */
+import { type GetColumnData, type SQL, sql } from 'drizzle-orm';
+import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
+import { type Connection, namesOf, statement, type Values } from './queries.ts';
 
-/** The type of a column in SQL; 'words' is text that may be empty or have line breaks. */
-type ColumnType =
-  | 'words'
-  | 'text'
-  | 'uuid'
-  | 'int'
-  | 'boolean'
-  | 'numeric'
-  | 'timestamptz'
-  | 'json'
-  | 'jsonb';
+type Columns = Readonly<Record<string, AnyPgColumn>>;
+export type RowOf<C extends Columns> = { readonly [K in keyof C]?: GetColumnData<C[K], 'query'> | undefined };
 
-export interface BulkParameters<Name extends string> {
-  /** What stands after FROM or JOIN, with a name behind it: the rows, as the statement's first parameters. */
-  readonly from: string;
-  readonly names: string;
-  /** @throws RangeError if a value has a line break where its type has no room for one. */
-  values(rows: readonly { readonly [name in Name]?: unknown }[]): string[];
+/** ASCII's record separator before each value, and its unit separator for NULL. JSON escapes both. */
+const SEPARATOR = '\x1e';
+const NULL = '\x1f';
+/** Text with what cannot travel in it; NUL is what Postgres cannot hold as text at all. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const UNSAFE = /[\0\x1e\x1f]/g;
+
+export interface BulkParameters<C extends Columns> {
+  /** A relation with a row for each of the rows, to stand after FROM or JOIN with an alias behind it. */
+  readonly relation: SQL;
+  readonly names: SQL;
+  /** The placeholders' values; an absent value is NULL, and U+0000, U+001E and U+001F in text become U+FFFD. */
+  values(rows: readonly RowOf<C>[]): Values;
 }
 
-/**
- * Each column is a text whose lines are its values, an empty line for NULL; JSON has no line break of its own. (Decision
- * 21 says why it is neither json_to_recordset nor arrays.)
- */
-export function bulkParameters<Name extends string>(
-  columns: Readonly<Record<Name, ColumnType>>,
-): BulkParameters<Name> {
-  const all = Object.entries(columns) as [Name, ColumnType][];
-  const names = all.map(([name]) => name).join(', ');
-  const lines = all.map(([, type], n) => `string_to_array($${n + 1}, E'\\n', '')::${sqlType(type)}[]`);
-  const decoded = all.map(([name, type]) => (type === 'words' ? `${name} #>> '{}' AS ${name}` : name));
+/** Each column is one text of all its values. (Decision 21 says why it is neither an array nor JSON.) */
+export function bulkParameters<C extends Columns>(columns: C): BulkParameters<C> {
+  const all = Object.entries<AnyPgColumn>(columns);
+  const encoders = all.map(([key, column]) => [key, encoderOf(column)] as const);
+  const names = namesOf(Object.values(columns));
+  const arrays = sql.join(
+    // What stands before the first separator is no value.
+    all.map(
+      ([key, column]) =>
+        sql`(string_to_array(${sql.placeholder(key)}, E'\\x1e', E'\\x1f'))[2:]::${sql.raw(typeOf(column))}[]`,
+    ),
+    sql`, `,
+  );
   return {
-    from: `(SELECT ${decoded.join(', ')} FROM unnest(${lines.join(', ')}) AS l(${names}))`,
+    relation: sql`(select * from unnest(${arrays}) as u(${names}))`,
     names,
-    values: (rows) => all.map(([name, type]) => rows.map((row) => toLine(row[name], type)).join('\n')),
+    values: (rows) =>
+      Object.fromEntries(
+        encoders.map(([key, encode]) => [key, rows.map((row) => SEPARATOR + encode(row[key])).join('')]),
+      ),
   };
 }
 
-function sqlType(type: ColumnType): string {
-  return type === 'words' ? 'json' : type;
+function encoderOf(column: AnyPgColumn): (value: unknown) => unknown {
+  const type = typeOf(column);
+  // In JSON null is a value.
+  if (type.startsWith('json'))
+    return (value) => (value === undefined ? NULL : column.mapToDriverValue(value));
+  if (type === 'text') return (value) => (typeof value === 'string' ? value.replace(UNSAFE, '\ufffd') : NULL);
+  return (value) => (value === undefined || value === null ? NULL : column.mapToDriverValue(value));
 }
 
-function toLine(value: unknown, type: ColumnType): string {
-  if (value === undefined || value === null) return '';
-  if (type === 'words' || type === 'json' || type === 'jsonb') return toJson(value);
-  const line = String(value);
-  if (line.includes('\n'))
-    throw new RangeError(`a value of type ${type} is one line: ${JSON.stringify(line)}`);
-  return line;
+/** Without length and collation, which the column checks and sets itself. */
+function typeOf(column: AnyPgColumn): string {
+  const type = column.getSQLType();
+  return /^(varchar|char)\b/.test(type) ? 'text' : type;
+}
+
+/** `name = source.name, …`, for SET. */
+export function assignments(columns: readonly AnyPgColumn[], source: string): SQL {
+  return sql.join(
+    columns.map((column) => sql`${namesOf([column])} = ${namesOf([column], source)}`),
+    sql`, `,
+  );
+}
+
+export interface OnConflict {
+  readonly target: readonly AnyPgColumn[];
+  /** The columns that are changed in a row that is there already; without them it stays as it is. */
+  readonly update?: readonly AnyPgColumn[];
+  /** Which of those rows are changed. */
+  readonly where?: SQL;
+}
+
+/** An INSERT of many rows; with `conflict`, rows are locked in the order of its target. */
+export function bulkInsert<C extends Columns>(
+  name: string,
+  table: PgTable,
+  columns: C,
+  conflict?: OnConflict,
+): (connection: Connection, rows: readonly RowOf<C>[]) => Promise<void> {
+  const rows = bulkParameters(columns);
+  const insert = sql`insert into ${table} (${rows.names}) select ${rows.names} from ${rows.relation} r`;
+  const run = statement(name, conflict ? sql`${insert} ${onConflict(conflict)}` : insert);
+  return async (connection, inserted) => {
+    if (inserted.length > 0) await run(connection, rows.values(inserted));
+  };
+}
+
+function onConflict({ target, update, where }: OnConflict): SQL {
+  const names = namesOf(target);
+  const action = update ? sql`do update set ${assignments(update, 'excluded')}` : sql`do nothing`;
+  return sql`order by ${names} on conflict (${names}) ${action}${where ? sql` where ${where}` : sql``}`;
 }

@@ -1,9 +1,11 @@
-/** The connection pool, its faults as the domain's errors, and the migrations. */
+/** Connections: the pool, the connection of a transaction, the driver's faults as the domain's errors, and the migrations. */
 import { fileURLToPath } from 'node:url';
+import { DrizzleQueryError } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
+import type { Transaction } from '../../service/ports.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Any number, so that processes that start together migrate one after another. */
@@ -56,7 +58,8 @@ const TRANSIENT_SQLSTATE = /^(08...|53...|57P0.|40001|40P01|55P03|25P03)$/;
 const TRANSIENT_NETWORK = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
 
 /** Turns a driver's fault into UNAVAILABLE where it passes by itself; other faults stay as they are. */
-export function asTransient(error: unknown): unknown {
+export function asTransient(caught: unknown): unknown {
+  const error = caught instanceof DrizzleQueryError ? caught.cause : caught;
   if (!(error instanceof Error) || error instanceof TiffinError) return error;
   const code = String((error as { code?: unknown }).code ?? '');
   const lost =
@@ -68,36 +71,21 @@ export function asTransient(error: unknown): unknown {
   return lost ? new TiffinError('UNAVAILABLE', 'the database cannot be reached', { cause: error }) : error;
 }
 
-/** A named statement is parsed once per connection. */
-export interface Statement {
-  readonly name: string;
-  readonly text: string;
+export function isViolationOf(error: unknown, constraint: string): boolean {
+  const fault = error instanceof DrizzleQueryError ? error.cause : error;
+  return fault instanceof pg.DatabaseError && fault.constraint === constraint;
 }
 
-export type Queryable = pg.Pool | pg.PoolClient;
+const clients = new WeakMap<Transaction, pg.PoolClient>();
 
-export async function query<Row extends pg.QueryResultRow>(
-  db: Queryable,
-  statement: Statement,
-  values: unknown[] = [],
-): Promise<pg.QueryResult<Row>> {
-  try {
-    return await db.query<Row>({ name: statement.name, text: statement.text, values });
-  } catch (error) {
-    throw asTransient(error);
-  }
+/** Makes the connection of a transaction known to the stores that take part in it. */
+export function bindClient(tx: Transaction, client: pg.PoolClient): void {
+  clients.set(tx, client);
 }
 
-/** JSON for a parameter; what Postgres cannot hold as text, NUL and half surrogate pairs, becomes U+FFFD. */
-export function toJson(value: unknown): string {
-  const text = JSON.stringify(value);
-  if (!text.includes('\\u')) return text;
-  // An escaped backslash is matched first, so that what follows it is not taken for an escape.
-  return text.replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (found) =>
-    found === '\\\\' ? found : '\\ufffd',
-  );
-}
-
-export function isUniqueViolation(error: unknown, constraint: string): boolean {
-  return error instanceof pg.DatabaseError && error.code === '23505' && error.constraint === constraint;
+/** The connection of a transaction. */
+export function clientOf(tx: Transaction): pg.PoolClient {
+  const client = clients.get(tx);
+  if (!client) throw new TypeError('this transaction is not one of Postgres');
+  return client;
 }

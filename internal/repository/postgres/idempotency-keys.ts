@@ -1,43 +1,59 @@
-/** The stored answers to idempotency keys. */
+/** The stored responses to idempotency keys. */
+import { and, eq, sql } from 'drizzle-orm';
 import type { IdempotencyKey, StoredResponse } from '../../service/ports.ts';
-import { type Queryable, query, toJson } from './database.ts';
+import { type Connection, prepared } from './queries.ts';
+import { idempotencyKeys } from './schema/orders.ts';
 
-const RECALL = {
-  name: 'recall-answer',
-  text: 'SELECT fingerprint, answer FROM idempotency_keys WHERE principal = $1 AND operation = $2 AND key = $3',
-};
-
-const REMEMBER = {
-  name: 'remember-answer',
-  text: 'INSERT INTO idempotency_keys (principal, operation, key, fingerprint, answer) VALUES ($1, $2, $3, $4, $5)',
-};
-
-/** The constraint that a second answer to one key violates. */
+/** The constraint that a second response to one key violates. */
 export const ONE_RESPONSE = 'idempotency_keys_pkey';
 
-interface AnswerRow {
-  fingerprint: string;
-  answer: Omit<StoredResponse, 'fingerprint'>;
-}
+const find = prepared('find-response', (db) =>
+  db
+    .select({ fingerprint: idempotencyKeys.fingerprint, response: idempotencyKeys.response })
+    .from(idempotencyKeys)
+    .where(
+      and(
+        eq(idempotencyKeys.principal, sql.placeholder('principal')),
+        eq(idempotencyKeys.operation, sql.placeholder('operation')),
+        eq(idempotencyKeys.key, sql.placeholder('key')),
+      ),
+    ),
+);
+
+const insert = prepared('insert-response', (db) =>
+  db.insert(idempotencyKeys).values({
+    principal: sql.placeholder('principal'),
+    operation: sql.placeholder('operation'),
+    key: sql.placeholder('key'),
+    fingerprint: sql.placeholder('fingerprint'),
+    response: sql.placeholder('response'),
+  }),
+);
 
 export async function findResponse(
-  db: Queryable,
+  connection: Connection,
   { principal, operation, key }: IdempotencyKey,
 ): Promise<StoredResponse | undefined> {
-  const { rows } = await query<AnswerRow>(db, RECALL, [principal, operation, key]);
-  return rows[0] && { ...rows[0].answer, fingerprint: rows[0].fingerprint };
+  const [row] = await find(connection, { principal, operation, key });
+  return row && { ...row.response, fingerprint: row.fingerprint };
 }
 
-/** Fails with a violation of ONE_RESPONSE where there is an answer already. */
+/** Fails with a violation of ONE_RESPONSE where the key has a response already. */
 export async function saveResponse(
-  db: Queryable,
+  connection: Connection,
   { principal, operation, key, fingerprint }: IdempotencyKey,
-  answer: StoredResponse,
+  response: StoredResponse,
 ): Promise<void> {
-  await query(db, REMEMBER, [principal, operation, key, fingerprint, toJson(responseColumn(answer))]);
+  await insert(connection, {
+    principal,
+    operation,
+    key,
+    fingerprint,
+    response: withoutFingerprint(response),
+  });
 }
 
-/** The answer column: the fingerprint has one of its own. */
-export function responseColumn({ status, headers, body }: StoredResponse): AnswerRow['answer'] {
+/** The response as its column holds it: the fingerprint has a column of its own. */
+export function withoutFingerprint({ status, headers, body }: StoredResponse) {
   return { status, headers, body };
 }

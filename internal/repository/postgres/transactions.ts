@@ -1,4 +1,5 @@
 /** What one Postgres transaction can do for the use cases. */
+import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/events.ts';
@@ -11,50 +12,43 @@ import type {
   Transaction,
   Transactions,
 } from '../../service/ports.ts';
-import { bulkParameters } from './bulk-parameters.ts';
-import { asTransient, isUniqueViolation, query } from './database.ts';
+import { assignments, bulkParameters } from './bulk-parameters.ts';
+import { asTransient, bindClient, isViolationOf } from './database.ts';
 import { findResponse, ONE_RESPONSE, saveResponse } from './idempotency-keys.ts';
 import { type OrderCache, orderCache } from './orders/order-cache.ts';
-import { CHANGED_COLUMNS, toChangedColumns } from './orders/order-rows.ts';
+import { CHANGED, toChangedRow } from './orders/order-rows.ts';
+import { namesOf, statement } from './queries.ts';
+import { orders } from './schema/orders.ts';
+import { processedEvents } from './schema/stream.ts';
 import { addDeadLetters, removeLetter } from './stream/dead-letters.ts';
 import { asUuid } from './stream/event-ids.ts';
-import { appendEvents, MOVE_CURSOR } from './stream/event-log.ts';
+import { appendEvents, moveCursor } from './stream/event-log.ts';
 
-const CHANGED_ROWS = bulkParameters(CHANGED_COLUMNS);
+const changedRows = bulkParameters({ orderId: orders.orderId, ...CHANGED });
+const ORDER_ID = [orders.orderId];
 
-// Input: the changed columns of each order.
-const SAVE_ORDERS = {
-  name: 'save-orders',
-  text: `
-    UPDATE orders o
-    SET status = r.status, reason = r.reason, scheduled_at = r.scheduled_at, due_at = r.due_at,
-        updated_at = r.updated_at, version = r.version, timeline = r.timeline
-    FROM ${CHANGED_ROWS.from} r
-    WHERE o.order_id = r.order_id`,
-};
+// By hand: a batch of orders is one UPDATE.
+const saveOrders = statement(
+  'save-orders',
+  sql`update ${orders} o set ${assignments(Object.values(CHANGED), 'r')} from ${changedRows.relation} r
+    where ${namesOf(ORDER_ID, 'o')} = ${namesOf(ORDER_ID, 'r')}`,
+);
 
-// Input: consumer, event ids. Output: those that the consumer had not handled yet. In the order of the ids, so that two
-// transactions never wait for each other in a circle.
-const CLAIM_EVENTS = {
-  name: 'claim-events',
-  text: `INSERT INTO processed_events (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
-    ON CONFLICT DO NOTHING RETURNING event_id`,
-};
-
-const clients = new WeakMap<Transaction, pg.PoolClient>();
-
-/** The connection of a transaction, for the stores beside this file that take part in it. */
-export function clientOf(tx: Transaction): pg.PoolClient {
-  const client = clients.get(tx);
-  if (!client) throw new TypeError('this transaction is not one of Postgres');
-  return client;
-}
+const { consumer, eventId } = processedEvents;
+// By hand: a batch is one INSERT, in the order of the ids, so that two transactions never wait for each other in a circle.
+// Output: the events that the consumer had not handled yet.
+const claimEvents = statement<{ event_id: string }>(
+  'claim-events',
+  sql`insert into ${processedEvents} (${namesOf([consumer, eventId])})
+    select ${sql.placeholder('consumer')}, id from unnest(${sql.placeholder('ids')}::uuid[]) as id order by id
+    on conflict do nothing returning ${namesOf([eventId])}`,
+);
 
 /** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
 export function postgresTransactions(
   pool: pg.Pool,
   onAppend: () => void,
-  known = orderCache(0),
+  cache = orderCache(0),
 ): Transactions {
   return {
     async run(work) {
@@ -62,15 +56,15 @@ export function postgresTransactions(
       let appended = false;
       let broken: Error | undefined;
       try {
-        await query(client, { name: 'begin', text: 'BEGIN' });
+        await client.query('BEGIN');
         const seen = new Map<OrderId, Order>();
-        const tx = transaction(client, known, seen, () => {
+        const tx = transaction(client, cache, seen, () => {
           appended = true;
         });
-        clients.set(tx, client);
+        bindClient(tx, client);
         const result = await work(tx);
-        await query(client, { name: 'commit', text: 'COMMIT' });
-        known.keep(seen.values());
+        await client.query('COMMIT');
+        cache.add(seen.values());
         if (appended) onAppend();
         return result;
       } catch (error) {
@@ -97,19 +91,19 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
 /** `seen` takes every order as the transaction leaves it. */
 function transaction(
   client: pg.PoolClient,
-  known: OrderCache,
+  cache: OrderCache,
   seen: Map<OrderId, Order>,
   appended: () => void,
 ): Transaction {
   return {
     async lockOrders(ids: readonly OrderId[]) {
-      const orders = await known.read(client, ids, { lock: true });
+      const orders = await cache.read(client, ids, { lock: true });
       for (const [id, order] of orders) seen.set(id, order);
       return orders;
     },
     async saveOrders(orders: readonly Order[]) {
       if (orders.length === 0) return;
-      await query(client, SAVE_ORDERS, CHANGED_ROWS.values(orders.map(toChangedColumns)));
+      await saveOrders(client, changedRows.values(orders.map(toChangedRow)));
       for (const order of orders) seen.set(order.id, order);
     },
     async appendEvents(events: readonly Event[]) {
@@ -120,18 +114,11 @@ function transaction(
     async claimEvents(consumer: string, eventIds: readonly string[]) {
       if (eventIds.length === 0) return new Set();
       const names = new Map(eventIds.map((id) => [asUuid(id), id]));
-      const { rows } = await query<{ event_id: string }>(client, CLAIM_EVENTS, [consumer, [...names.keys()]]);
+      const { rows } = await claimEvents(client, { consumer, ids: [...names.keys()] });
       return new Set(rows.map((row) => names.get(row.event_id) as string));
     },
     async moveCursor(consumer: string, from: LogPosition, to: LogPosition) {
-      const { rowCount } = await query(client, MOVE_CURSOR, [
-        consumer,
-        from.transactionId,
-        from.position,
-        to.transactionId,
-        to.position,
-      ]);
-      if (rowCount !== 1)
+      if (!(await moveCursor(client, consumer, from, to)))
         throw new TiffinError('UNAVAILABLE', `another reader has moved the cursor of ${consumer}`);
     },
     deadLetters: {
@@ -147,7 +134,7 @@ function transaction(
         try {
           await saveResponse(client, key, answer);
         } catch (error) {
-          if (!isUniqueViolation(error, ONE_RESPONSE)) throw error;
+          if (!isViolationOf(error, ONE_RESPONSE)) throw error;
           throw new TiffinError(
             'IDEMPOTENCY_KEY_REUSED',
             'this idempotency key was used for another request at the same moment',

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
+import { clientOf } from '../../../internal/repository/postgres/database.ts';
 import { postgresCatalogue } from '../../../internal/repository/postgres/inventory/catalogue.ts';
 import { seedCatalogue } from '../../../internal/repository/postgres/inventory/seeds.ts';
-import { clientOf } from '../../../internal/repository/postgres/transactions.ts';
 import type { MenuItem, Restaurant } from '../../../internal/service/inventory/ports.ts';
 import { CONNECTIONS, type Stockroom, stockroom } from '../../support/stockroom.ts';
 import { until } from '../../support/until.ts';

@@ -40,21 +40,21 @@ describe('the orders that a process knows', () => {
     theirs = process(orderCache());
   });
 
-  function process(known: OrderCache): Process {
+  function process(cache: OrderCache): Process {
     const asked: string[] = [];
     const listening: OrderCache = {
-      keep: known.keep,
+      add: cache.add,
       read: (db, ids, options) => {
         const heard = new Proxy(db, {
           get: (target, name) =>
             name === 'query'
-              ? (statement: pg.QueryConfig) => {
+              ? (statement: pg.QueryConfig, values: unknown[]) => {
                   asked.push(statement.name ?? '');
-                  return target.query(statement);
+                  return target.query(statement, values);
                 }
               : Reflect.get(target, name),
         });
-        return known.read(heard, ids, options);
+        return cache.read(heard, ids, options);
       },
     };
     return {

@@ -5,7 +5,7 @@ import { isTransient } from '../../../internal/domain/errors.ts';
 import type { Event } from '../../../internal/domain/events.ts';
 import type { Order, OrderId } from '../../../internal/domain/order.ts';
 import { evolve } from '../../../internal/domain/order-decisions.ts';
-import { clientOf } from '../../../internal/repository/postgres/transactions.ts';
+import { clientOf } from '../../../internal/repository/postgres/database.ts';
 import { NOON } from '../../support/manual-clock.ts';
 import { type Stockroom, stockroom } from '../../support/stockroom.ts';
 import { until } from '../../support/until.ts';

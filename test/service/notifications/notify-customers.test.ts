@@ -9,11 +9,11 @@ import type { Event, EventType, Payload } from '../../../internal/domain/events.
 import type { Customer } from '../../../internal/domain/notification.ts';
 import type { OrderId, OrderStatus } from '../../../internal/domain/order.ts';
 import { toRfc3339 } from '../../../internal/domain/schedule.ts';
-import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { clientOf, migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
 import { postgresNotifications } from '../../../internal/repository/postgres/notifications/notifications.ts';
 import { postgresOrderStore } from '../../../internal/repository/postgres/orders/order-store.ts';
 import { postgresDeadLetters } from '../../../internal/repository/postgres/stream/dead-letters.ts';
-import { clientOf, postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
+import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
 import { notifyConsumer, retryConsumer } from '../../../internal/service/notifications/notify-customers.ts';
 import type { Transaction, Transactions } from '../../../internal/service/ports.ts';
 import type { Timers } from '../../../internal/service/scheduling/ports.ts';

@@ -1,147 +1,141 @@
-/** Riders in Postgres: where they are, and how many of their places are taken. */
+/** Riders in Postgres: their position, and how many of their places are taken. */
+import { eq, getTableColumns, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Rider } from '../../../domain/delivery.ts';
-import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { Riders } from '../../../service/delivery/ports.ts';
 import { bulkParameters } from '../bulk-parameters.ts';
-import { query } from '../database.ts';
-import { clientOf } from '../transactions.ts';
+import { clientOf } from '../database.ts';
+import { attempt, isAnyOf, namesOf, on, prepared, statement } from '../queries.ts';
+import { riders } from '../schema/delivery.ts';
 
-interface RiderRow {
-  rider_id: string;
-  name: string;
-  is_on_duty: boolean;
-  latitude: number | null;
-  longitude: number | null;
-  carrying: number;
-  capacity: number;
-}
+const { movedAt, ...columns } = getTableColumns(riders);
+const { riderId, isOnDuty, latitude, longitude, carrying, capacity } = columns;
+type RiderRow = Omit<typeof riders.$inferSelect, 'movedAt'>;
 
-const COLUMNS = 'rider_id, name, is_on_duty, latitude, longitude, carrying, capacity';
+const find = prepared('find-riders', (db) =>
+  db.select(columns).from(riders).where(isAnyOf(riderId, 'ids')).orderBy(riderId),
+);
 
-const FIND = {
-  name: 'find-riders',
-  text: `SELECT ${COLUMNS} FROM riders WHERE rider_id = ANY($1::text[])`,
-};
+const isFree = sql`${isOnDuty} and ${carrying} < ${capacity}`;
+// By hand: the nearest to each of many pickups by the index riders_free, one range of it for each pickup. Input: latitudes
+// and longitudes, whether there are pickups at an unknown place, a limit. Output: the ids of free riders, up to the limit of
+// the nearest to each pickup, and up to the limit of those whose place is unknown or does not matter.
+const free = statement<{ rider_id: string }>(
+  'free-riders',
+  sql`
+    select near.${namesOf([riderId])}
+    from unnest(${sql.placeholder('latitudes')}::float8[], ${sql.placeholder('longitudes')}::float8[]) as pickup(latitude, longitude)
+    cross join lateral (
+      select ${riderId} from ${riders} where ${isFree} and ${latitude} is not null
+      order by point(${longitude}, ${latitude}) <-> point(pickup.longitude, pickup.latitude) limit ${sql.placeholder('limit')}
+    ) near
+    union (
+      select ${riderId} from ${riders} where ${isFree} and (${sql.placeholder('anywhere')} or ${latitude} is null)
+      order by ${carrying}, ${riderId} limit ${sql.placeholder('limit')})`,
+);
 
-// Input: latitudes and longitudes of pickups, whether there are more that nobody knows, a limit. Output: free riders, so
-// many of the nearest to each pickup (by the index riders_free), and so many of those whose place is not known or no matter.
-const FREE = {
-  name: 'free-riders',
-  text: `
-    SELECT r.* FROM unnest($1::float8[], $2::float8[]) AS pickup(latitude, longitude)
-    CROSS JOIN LATERAL (
-      SELECT ${COLUMNS} FROM riders WHERE is_on_duty AND carrying < capacity AND latitude IS NOT NULL
-      ORDER BY point(longitude, latitude) <-> point(pickup.longitude, pickup.latitude) LIMIT $4
-    ) r
-    UNION (
-      SELECT ${COLUMNS} FROM riders WHERE is_on_duty AND carrying < capacity AND ($3 OR latitude IS NULL)
-      ORDER BY carrying, rider_id LIMIT $4)
-    ORDER BY rider_id`,
-};
+// A report older than the last one changes nothing, and still finds the rider.
+const isNewer = sql`(${latitude} is null or ${movedAt} <= ${sql.placeholder('at')}::timestamptz)`;
+const move = prepared('move-rider', (db) =>
+  db
+    .update(riders)
+    .set({
+      latitude: sql`case when ${isNewer} then ${sql.placeholder('latitude')}::float8 else ${latitude} end`,
+      longitude: sql`case when ${isNewer} then ${sql.placeholder('longitude')}::float8 else ${longitude} end`,
+      movedAt: sql`case when ${isNewer} then ${sql.placeholder('at')}::timestamptz else ${movedAt} end`,
+    })
+    .where(eq(riderId, sql.placeholder('id'))),
+);
 
-// Input: a rider; without a place the one that is known stays. Output: the row.
-const PUT = {
-  name: 'put-rider',
-  text: `
-    INSERT INTO riders AS r (rider_id, name, is_on_duty, capacity, latitude, longitude, moved_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
-    ON CONFLICT (rider_id) DO UPDATE
-    SET name = excluded.name, is_on_duty = excluded.is_on_duty, capacity = excluded.capacity,
-        latitude = coalesce(excluded.latitude, r.latitude), longitude = coalesce(excluded.longitude, r.longitude),
-        moved_at = CASE WHEN excluded.latitude IS NULL THEN r.moved_at ELSE excluded.moved_at END
-    RETURNING ${COLUMNS}`,
-};
+const wantedPlaces = bulkParameters({ riderId, carrying });
+const [ID, CARRYING] = [namesOf([riderId]), namesOf([carrying])];
+/** The places wanted of a rider, and the room that the rider has for them. */
+const places = namesOf([carrying], 'w');
+const room = sql`${namesOf([capacity], 'r')} - ${namesOf([carrying], 'r')}`;
 
-// Input: rider, place, time. An older place than the one that is known changes nothing, and finds the rider all the same.
-const MOVE = {
-  name: 'move-rider',
-  text: `
-    WITH moved AS (
-      UPDATE riders SET latitude = $2, longitude = $3, moved_at = $4
-      WHERE rider_id = $1 AND (latitude IS NULL OR moved_at <= $4))
-    SELECT rider_id FROM riders WHERE rider_id = $1`,
-};
-
-const WANTED = bulkParameters({ rider_id: 'words', places: 'int' });
-
-// Input: riders and how many places to take of each; whether regardless of duty and room. Output: what was
-// taken. The lock sees the row as it is by then, so two who want the last place get it one after the other, and once.
-const TAKE = {
-  name: 'take-places',
-  text: `
-    WITH free AS (
-      SELECT r.rider_id, CASE WHEN $3 THEN w.places ELSE least(w.places, r.capacity - r.carrying) END AS places
-      FROM riders r JOIN ${WANTED.from} w USING (rider_id)
-      WHERE $3 OR (r.is_on_duty AND r.carrying < r.capacity)
-      ORDER BY r.rider_id FOR UPDATE OF r
+// By hand: a batch takes its places in one statement. Output: the places that were taken of each rider. The row's lock
+// shows it as it is by then, so two transactions that want the last place get it one after the other, and once.
+const take = statement<{ rider_id: string; places: number }>(
+  'take-places',
+  sql`
+    with free as (
+      select r.${ID}, case when ${sql.placeholder('regardless')} then ${places} else least(${places}, ${room}) end as places
+      from ${riders} r join ${wantedPlaces.relation} w using (${ID})
+      where ${sql.placeholder('regardless')} or (${namesOf([isOnDuty], 'r')} and ${room} > 0)
+      order by r.${ID} for update of r
     )
-    UPDATE riders r SET carrying = r.carrying + free.places FROM free WHERE r.rider_id = free.rider_id
-    RETURNING r.rider_id, free.places`,
-};
+    update ${riders} r set ${CARRYING} = r.${CARRYING} + free.places from free where r.${ID} = free.${ID}
+    returning r.${ID}, free.places`,
+);
 
-// Input: rider ids, each as often as it gives a place back.
-const RELEASE = {
-  name: 'release-places',
-  text: `
-    WITH held AS (
-      SELECT r.rider_id, g.places
-      FROM riders r JOIN (SELECT id AS rider_id, count(*)::int AS places FROM unnest($1::text[]) AS id GROUP BY 1) g
-      USING (rider_id)
-      ORDER BY r.rider_id FOR UPDATE OF r
+// By hand: a batch returns its places in one statement.
+const release = statement(
+  'release-places',
+  sql`
+    with held as (
+      select r.${ID}, ${places} as places
+      from ${riders} r join ${wantedPlaces.relation} w using (${ID}) order by r.${ID} for update of r
     )
-    UPDATE riders r SET carrying = r.carrying - held.places FROM held WHERE r.rider_id = held.rider_id`,
-};
+    update ${riders} r set ${CARRYING} = r.${CARRYING} - held.places from held where r.${ID} = held.${ID}`,
+);
 
 export function postgresRiders(pool: pg.Pool): Riders {
   return {
-    async find(riderIds, tx) {
-      const { rows } = await query<RiderRow>(tx ? clientOf(tx) : pool, FIND, [riderIds]);
-      return rows.map(toRider);
-    },
+    find: async (ids, tx) => (await find(tx ? clientOf(tx) : pool, { ids })).map(toRider),
     async free(tx, pickups, limit) {
       // Many orders have one restaurant.
-      const places = [
-        ...new Map(pickups.flatMap((place) => (place ? [[place.join(), place]] : []))).values(),
-      ];
-      const { rows } = await query<RiderRow>(clientOf(tx), FREE, [
-        places.map(([latitude]) => latitude),
-        places.map(([, longitude]) => longitude),
-        pickups.includes(undefined),
+      const known = [...new Map(pickups.flatMap((place) => (place ? [[place.join(), place]] : []))).values()];
+      const { rows } = await free(clientOf(tx), {
+        latitudes: known.map(([latitude]) => latitude),
+        longitudes: known.map(([, longitude]) => longitude),
+        anywhere: pickups.includes(undefined),
         limit,
-      ]);
-      return rows.map(toRider);
+      });
+      const found = await find(clientOf(tx), { ids: rows.map((row) => row.rider_id) });
+      return found.map(toRider);
     },
     async put({ id, name, isOnDuty, place, capacity }, at) {
-      const values = [id, name, isOnDuty, capacity, place?.[0] ?? null, place?.[1] ?? null, toRfc3339(at)];
-      const { rows } = await query<RiderRow>(pool, PUT, values);
-      return toRider(rows[0] as RiderRow);
+      const rider = {
+        name,
+        isOnDuty,
+        capacity,
+        ...(place ? { latitude: place[0], longitude: place[1], movedAt: at } : {}),
+      };
+      const put = on(pool)
+        .insert(riders)
+        .values({ riderId: id, movedAt: at, ...rider })
+        .onConflictDoUpdate({ target: riderId, set: rider })
+        .returning(columns);
+      const [row] = await attempt(put);
+      return toRider(row as RiderRow);
     },
-    async move(riderId, [latitude, longitude], at, tx) {
-      const values = [riderId, latitude, longitude, toRfc3339(at)];
-      const { rowCount } = await query(tx ? clientOf(tx) : pool, MOVE, values);
-      return rowCount === 1;
+    async move(id, [latitude, longitude], at, tx) {
+      const values = { id, latitude, longitude, at: movedAt.mapToDriverValue(at) };
+      return (await move(tx ? clientOf(tx) : pool, values)).rowCount === 1;
     },
     async take(tx, wanted, { regardless } = { regardless: false }) {
       if (wanted.size === 0) return new Map();
-      const places = [...wanted].map(([rider_id, places]) => ({ rider_id, places }));
-      const { rows } = await query<{ rider_id: string; places: number }>(clientOf(tx), TAKE, [
-        ...WANTED.values(places),
-        regardless,
-      ]);
+      const { rows } = await take(clientOf(tx), { ...wantedPlaces.values(rowsOf(wanted)), regardless });
       return new Map(rows.map(({ rider_id, places }) => [rider_id, places]));
     },
     async release(tx, riderIds) {
-      if (riderIds.length > 0) await query(clientOf(tx), RELEASE, [riderIds]);
+      if (riderIds.length === 0) return;
+      const counts = new Map<string, number>();
+      for (const id of riderIds) counts.set(id, (counts.get(id) ?? 0) + 1);
+      await release(clientOf(tx), wantedPlaces.values(rowsOf(counts)));
     },
   };
 }
 
+function rowsOf(places: ReadonlyMap<string, number>) {
+  return [...places].map(([riderId, carrying]) => ({ riderId, carrying }));
+}
+
 function toRider(row: RiderRow): Rider {
   return {
-    id: row.rider_id,
+    id: row.riderId,
     name: row.name,
-    isOnDuty: row.is_on_duty,
+    isOnDuty: row.isOnDuty,
     ...(row.latitude === null || row.longitude === null ? {} : { place: [row.latitude, row.longitude] }),
     carrying: row.carrying,
     capacity: row.capacity,

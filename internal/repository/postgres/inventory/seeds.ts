@@ -1,46 +1,53 @@
-/** What a fresh Tiffin has in its catalogue, so that the first requests of a newcomer work. */
+/** The catalogue of a fresh Tiffin, so that a newcomer's first requests work. */
+import { sql } from 'drizzle-orm';
 import type pg from 'pg';
-import { query } from '../database.ts';
+import { attempt, on } from '../queries.ts';
+import { riders } from '../schema/delivery.ts';
+import { inventoryItems, menuItems, restaurants } from '../schema/inventory.ts';
 
-/** Only where there is nothing at all: what an operator has changed or removed stays so. */
-const SEED = {
-  name: 'seed',
-  text: `
-    WITH fresh AS (
-      SELECT WHERE NOT EXISTS (SELECT FROM restaurants) AND NOT EXISTS (SELECT FROM inventory_items)
-    ), restaurant AS (
-      INSERT INTO restaurants (restaurant_id, name, acceptance, address, latitude, longitude, preparation_s)
-      SELECT 'REST-456', 'Lagoon Pizza', 'manual', '2510 Lagoon Way, Anytown CA', 37.7749, -122.4194, 900 FROM fresh
-      RETURNING restaurant_id
-    ), menu AS (
-      INSERT INTO menu_items (item_id, restaurant_id, name, price)
-      SELECT m.id, restaurant_id, m.name, m.price FROM restaurant,
-        (VALUES ('PIZZA-001', 'Pizza Margherita', 12.50), ('DRINK-003', 'Lemonade', 2.50)) AS m(id, name, price)
-    ), stock AS (
-      INSERT INTO inventory_items (item_id, stock_count)
-      SELECT s.id, s.count FROM fresh, (VALUES ('PIZZA-001', 100), ('DRINK-003', 100), ('sushi-set', 10), ('pho-bo', 20),
-        ('pizza-pepperoni', 5), ('burger-classic', 15), ('fries-large', 30), ('item-zero-stock', 0)) AS s(id, count)
-    )
-    INSERT INTO riders (rider_id, name, latitude, longitude)
-    SELECT r.id, r.name, r.lat, r.lng FROM fresh, (VALUES ('RIDER-789', 'Rider 789', 37.7760, -122.4180),
-      ('RIDER-790', 'Rider 790', 37.7730, -122.4210), ('RIDER-791', 'Rider 791', 37.7790, -122.4150)) AS r(id, name, lat, lng)
-    ON CONFLICT DO NOTHING`,
+/** Any number, so that processes that start together seed one after another. */
+const SEED_LOCK = 7_337_002;
+
+const RESTAURANT = {
+  restaurantId: 'REST-456',
+  name: 'Lagoon Pizza',
+  acceptance: 'manual',
+  address: '2510 Lagoon Way, Anytown CA',
+  latitude: 37.7749,
+  longitude: -122.4194,
+} as const;
+const MENU = [
+  { itemId: 'PIZZA-001', name: 'Pizza Margherita', price: 1250 },
+  { itemId: 'DRINK-003', name: 'Lemonade', price: 250 },
+];
+const STOCK = {
+  'PIZZA-001': 100,
+  'DRINK-003': 100,
+  'sushi-set': 10,
+  'pho-bo': 20,
+  'pizza-pepperoni': 5,
+  'burger-classic': 15,
+  'fries-large': 30,
+  'item-zero-stock': 0,
 };
+const RIDERS = [
+  { riderId: 'RIDER-789', name: 'Rider 789', latitude: 37.776, longitude: -122.418 },
+  { riderId: 'RIDER-790', name: 'Rider 790', latitude: 37.773, longitude: -122.421 },
+  { riderId: 'RIDER-791', name: 'Rider 791', latitude: 37.779, longitude: -122.415 },
+];
 
-/** Processes that start together do it one after another. */
-const LOCK = { name: 'seed-lock', text: 'SELECT pg_advisory_xact_lock(7337002)' };
-
+/** Seeds a catalogue that has nothing at all: whatever an operator has changed or removed stays so. */
 export async function seedCatalogue(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    await query(client, LOCK);
-    await query(client, SEED);
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK');
-    throw error;
-  } finally {
-    client.release();
-  }
+  const seeded = on(pool).transaction(async (tx) => {
+    await tx.execute(sql`select pg_advisory_xact_lock(${SEED_LOCK})`);
+    const [restaurant] = await tx.select().from(restaurants).limit(1);
+    const [item] = await tx.select().from(inventoryItems).limit(1);
+    if (restaurant || item) return;
+    await tx.insert(restaurants).values(RESTAURANT);
+    await tx.insert(menuItems).values(MENU.map((row) => ({ ...row, restaurantId: RESTAURANT.restaurantId })));
+    const stock = Object.entries(STOCK).map(([itemId, stockCount]) => ({ itemId, stockCount }));
+    await tx.insert(inventoryItems).values(stock);
+    await tx.insert(riders).values(RIDERS).onConflictDoNothing();
+  });
+  await attempt(seeded);
 }

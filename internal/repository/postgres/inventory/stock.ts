@@ -1,58 +1,51 @@
-/** Stock, taken and given back under the locks of its rows, in item order. */
+/** Stock, reserved and released under the locks of its rows. */
+import { and, eq, sql } from 'drizzle-orm';
 import { addUp, allot } from '../../../domain/inventory.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import type { Inventory, Lines, ReservationOutcome } from '../../../service/inventory/ports.ts';
-import { bulkParameters } from '../bulk-parameters.ts';
-import { query } from '../database.ts';
-import { clientOf } from '../transactions.ts';
+import { assignments, bulkInsert, bulkParameters } from '../bulk-parameters.ts';
+import { clientOf } from '../database.ts';
+import { isAnyOf, namesOf, prepared, statement } from '../queries.ts';
+import { inventoryItems, reservations } from '../schema/inventory.ts';
 
-// Input: order ids. Output: those that have asked before.
-const RESERVED = {
-  name: 'find-reservations',
-  text: 'SELECT order_id FROM reservations WHERE order_id = ANY($1::text[])',
-};
+const { orderId, lines, state } = reservations;
+const find = prepared('find-reservations', (db) =>
+  db.select({ orderId }).from(reservations).where(isAnyOf(orderId, 'ids')),
+);
+const insert = bulkInsert('insert-reservations', reservations, { orderId, lines, state });
+const end = prepared('release-reservations', (db) =>
+  db
+    .update(reservations)
+    .set({ state: 'released', releasedAt: sql`now()` })
+    .where(and(isAnyOf(orderId, 'ids'), eq(state, 'reserved')))
+    .returning({ orderId, lines }),
+);
 
-// Input: item ids. Output: their stock, locked in item order so that two transactions never wait for each other in a circle.
-const LOCK_STOCK = {
-  name: 'lock-stock',
-  text: `SELECT item_id, stock_count, threshold_qty FROM inventory_items WHERE item_id = ANY($1::text[])
-    ORDER BY item_id FOR UPDATE`,
-};
+const { itemId, stockCount, threshold, updatedAt } = inventoryItems;
+// In item order, so that two transactions never wait for each other in a circle.
+const lockStock = prepared('lock-stock', (db) =>
+  db
+    .select({ itemId, stockCount, threshold })
+    .from(inventoryItems)
+    .where(isAnyOf(itemId, 'ids'))
+    .orderBy(itemId)
+    .for('update'),
+);
 
-// Input: item ids and their new stock counts.
-const SET_STOCK = {
-  name: 'set-stock',
-  text: `UPDATE inventory_items i SET stock_count = n.count, updated_at = now()
-    FROM unnest($1::text[], $2::int[]) AS n(item_id, count) WHERE i.item_id = n.item_id`,
-};
-
-// Input: order ids, their lines and what became of them.
-const ROWS = bulkParameters({ order_id: 'text', lines: 'jsonb', state: 'text' });
-const RESERVE = {
-  name: 'insert-reservations',
-  text: `INSERT INTO reservations (${ROWS.names}) SELECT ${ROWS.names} FROM ${ROWS.from} r`,
-};
-
-// Input: order ids. Output: what those of them had reserved whose reservation this ends.
-const RELEASE = {
-  name: 'release-reservations',
-  text: `UPDATE reservations SET state = 'released', released_at = now()
-    WHERE order_id = ANY($1::text[]) AND state = 'reserved' RETURNING order_id, lines`,
-};
-
-interface StockRow {
-  item_id: string;
-  stock_count: number;
-  threshold_qty: number;
-}
+const counts = bulkParameters({ itemId, stockCount });
+// By hand: the counts of a batch are one UPDATE.
+const setStock = statement(
+  'set-stock',
+  sql`update ${inventoryItems} i set ${assignments([stockCount], 'r')}, ${namesOf([updatedAt])} = now()
+    from ${counts.relation} r where ${namesOf([itemId], 'i')} = ${namesOf([itemId], 'r')}`,
+);
 
 export function postgresInventory(): Inventory {
   return {
     async reserve(tx, requests) {
       const client = clientOf(tx);
       const ids = requests.map(({ orderId }) => orderId);
-      const { rows: known } = await query<{ order_id: OrderId }>(client, RESERVED, [ids]);
-      const reserved = new Set(known.map((row) => row.order_id));
+      const reserved = new Set((await find(client, { ids })).map(({ orderId }) => orderId));
       const fresh = requests.filter(({ orderId }) => {
         const isFirst = !reserved.has(orderId);
         reserved.add(orderId);
@@ -61,13 +54,14 @@ export function postgresInventory(): Inventory {
       if (fresh.length === 0) return { outcomes: [], low: [] };
 
       const items = new Set(fresh.flatMap(({ lines }) => lines.map(({ itemId }) => itemId)));
-      const { rows: stock } = await query<StockRow>(client, LOCK_STOCK, [[...items]]);
-      const before = new Map(stock.map((row) => [row.item_id, row.stock_count]));
+      const stock = await lockStock(client, { ids: [...items] });
+      const before = new Map(stock.map((row) => [row.itemId, row.stockCount]));
       const { shortages, left } = allot(
         before,
         fresh.map(({ lines }) => lines),
       );
-      if (left.size > 0) await query(client, SET_STOCK, [[...left.keys()], [...left.values()]]);
+      const rows = [...left].map(([itemId, stockCount]) => ({ itemId, stockCount }));
+      if (rows.length > 0) await setStock(client, counts.values(rows));
 
       const outcomes = fresh.map(({ orderId, lines }, n): ReservationOutcome => {
         const missing = shortages[n] ?? [];
@@ -75,38 +69,43 @@ export function postgresInventory(): Inventory {
           ? { orderId, outcome: 'rejected', missing }
           : { orderId, outcome: 'reserved', lines: addUp(lines) };
       });
-      const rows = outcomes.map((asked) => ({
-        order_id: asked.orderId,
-        lines: asked.outcome === 'reserved' ? asked.lines : [],
-        state: asked.outcome,
-      }));
-      await query(client, RESERVE, ROWS.values(rows));
+      await insert(
+        client,
+        outcomes.map((asked) => ({
+          orderId: asked.orderId,
+          lines: asked.outcome === 'reserved' ? asked.lines : [],
+          state: asked.outcome,
+        })),
+      );
       const taken = outcomes.filter((asked) => asked.outcome === 'reserved');
       return { outcomes, low: ranLow(stock, left, taken) };
     },
 
     async release(tx, orderIds) {
       const client = clientOf(tx);
-      const { rows } = await query<{ order_id: OrderId; lines: Lines }>(client, RELEASE, [orderIds]);
-      const back = addUp(rows.flatMap(({ lines }) => lines));
+      const released = await end(client, { ids: orderIds });
+      const back = addUp(released.flatMap(({ lines }) => lines));
       if (back.length > 0) {
-        const { rows: stock } = await query<StockRow>(client, LOCK_STOCK, [back.map(({ itemId }) => itemId)]);
-        const now = new Map(stock.map((row) => [row.item_id, row.stock_count]));
-        const counts = back.map(({ itemId, quantity }) => (now.get(itemId) ?? 0) + quantity);
-        await query(client, SET_STOCK, [back.map(({ itemId }) => itemId), counts]);
+        const stock = await lockStock(client, { ids: back.map(({ itemId }) => itemId) });
+        const now = new Map(stock.map((row) => [row.itemId, row.stockCount]));
+        const rows = back.map(({ itemId, quantity }) => ({
+          itemId,
+          stockCount: (now.get(itemId) ?? 0) + quantity,
+        }));
+        await setStock(client, counts.values(rows));
       }
-      return rows.map((row) => ({ orderId: row.order_id, lines: row.lines }));
+      return released;
     },
   };
 }
 
 /** The items that fell to their threshold or below just now, with the last order that took of them. */
 function ranLow(
-  rows: readonly StockRow[],
+  rows: readonly Pick<typeof inventoryItems.$inferSelect, 'itemId' | 'stockCount' | 'threshold'>[],
   left: ReadonlyMap<string, number>,
   taken: readonly { orderId: OrderId; lines: Lines }[],
 ) {
-  return rows.flatMap(({ item_id: itemId, stock_count: before, threshold_qty: threshold }) => {
+  return rows.flatMap(({ itemId, stockCount: before, threshold }) => {
     const stockCount = left.get(itemId) ?? before;
     const last = taken.findLast(({ lines }) => lines.some((line) => line.itemId === itemId));
     const isLow = threshold > 0 && before > threshold && stockCount <= threshold;

@@ -1,18 +1,25 @@
 /** How far each consumer of the event log is behind. */
+import { sql } from 'drizzle-orm';
 import type pg from 'pg';
-import { query } from '../database.ts';
+import { namesOf, statement } from '../queries.ts';
+import { consumerCursors, events } from '../schema/stream.ts';
 
-// Output: each consumer, with the age in seconds of the oldest event it has not passed; 0 when there is none.
-const DELAYS = {
-  name: 'consumer-delays',
-  text: `SELECT c.consumer, coalesce(extract(epoch FROM clock_timestamp() - (
-      SELECT stored_at FROM events e WHERE (e.transaction_id, e.position) > (c.transaction_id, c.position)
-      ORDER BY e.transaction_id, e.position LIMIT 1)), 0)::float8 AS seconds
-    FROM consumer_cursors c`,
-};
+const { transactionId, position, storedAt } = events;
+const { consumer } = consumerCursors;
+const cursor = namesOf([consumerCursors.transactionId, consumerCursors.position], 'c');
+
+// By hand: the first event after each cursor, by its position, a pair. Output: each consumer, with the age in seconds of
+// the oldest event that it has not passed; 0 when there is none.
+const delays = statement<{ consumer: string; seconds: number }>(
+  'consumer-delays',
+  sql`select ${namesOf([consumer], 'c')}, coalesce(extract(epoch from clock_timestamp() - (
+      select ${storedAt} from ${events} where (${transactionId}, ${position}) > (${cursor})
+      order by ${transactionId}, ${position} limit 1)), 0)::float8 as seconds
+    from ${consumerCursors} c`,
+);
 
 /** Seconds by consumer. */
 export async function consumerDelays(pool: pg.Pool): Promise<ReadonlyMap<string, number>> {
-  const { rows } = await query<{ consumer: string; seconds: number }>(pool, DELAYS);
+  const { rows } = await delays(pool);
   return new Map(rows.map(({ consumer, seconds }) => [consumer, seconds]));
 }

@@ -1,47 +1,38 @@
 /** The partitions of the orders' history, one for each month. */
+import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { HistoryPartitions } from '../../../service/maintenance/ports.ts';
-import { asTransient, query } from '../database.ts';
-
-const PARTITIONS = {
-  name: 'history-partitions',
-  text: `SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'order_history'::regclass`,
-};
+import { attempt, on } from '../queries.ts';
+import { orderHistory } from '../schema/views.ts';
 
 /** Any number, so that processes that maintain at the same moment do so one after another. */
 const MAINTENANCE_LOCK = 7_337_003;
 const MONTHS_AHEAD = 2;
+const REST = sql.identifier('order_history_rest');
+
+type Tx = Parameters<Parameters<ReturnType<typeof on>['transaction']>[0]>[0];
 
 export function postgresHistoryPartitions(pool: pg.Pool): HistoryPartitions {
   return {
     async maintain(now, keepFrom) {
-      const client = await pool.connect().catch((error) => {
-        throw asTransient(error);
-      });
-      let broken: Error | undefined;
-      try {
-        await client.query('BEGIN');
-        await client.query('SELECT pg_advisory_xact_lock($1)', [MAINTENANCE_LOCK]);
-        const { rows } = await query<{ name: string }>(client, PARTITIONS);
+      const maintained = on(pool).transaction(async (tx) => {
+        await tx.execute(sql`select pg_advisory_xact_lock(${MAINTENANCE_LOCK})`);
+        const { rows } = await tx.execute<{ name: string }>(
+          // By hand: the catalog has no Drizzle table.
+          sql`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'order_history'::regclass`,
+        );
         const known = new Set(rows.map(({ name }) => name));
         // First: a drop locks the whole table, which an append holds while it waits for the partition that is locked below.
-        for (const name of known) if (endOf(name) <= keepFrom) await client.query(`DROP TABLE ${name}`);
+        for (const name of known)
+          if (endOf(name) <= keepFrom) await tx.execute(sql`drop table ${sql.identifier(name)}`);
         for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead++) {
           const month = monthOf(now, ahead);
-          if (!known.has(month.name)) await addPartition(client, month);
+          if (!known.has(month.name)) await addPartition(tx, month);
         }
-        await client.query('DELETE FROM order_history_rest WHERE at < $1', [new Date(keepFrom)]);
-        await client.query('COMMIT');
-      } catch (error) {
-        // A connection whose rollback fails is of no further use.
-        await client.query('ROLLBACK').catch((fault: Error) => {
-          broken = fault;
-        });
-        throw asTransient(error);
-      } finally {
-        client.release(broken);
-      }
+        await tx.execute(sql`delete from ${REST} where at < to_timestamp(${keepFrom} / 1000.0)`);
+      });
+      await attempt(maintained);
     },
   };
 }
@@ -52,16 +43,17 @@ interface Month {
   readonly to: string;
 }
 
-/** What the last partition holds of that month moves over. The names are made here, of digits. */
-async function addPartition(client: pg.PoolClient, { name, from, to }: Month): Promise<void> {
-  await client.query('LOCK TABLE order_history_rest IN ACCESS EXCLUSIVE MODE');
-  await client.query(`CREATE TABLE ${name} (LIKE order_history INCLUDING ALL)`);
-  await client.query(
-    `WITH moved AS (DELETE FROM order_history_rest WHERE at >= '${from}' AND at < '${to}' RETURNING *)
-     INSERT INTO ${name} SELECT * FROM moved`,
-  );
-  await client.query(
-    `ALTER TABLE order_history ATTACH PARTITION ${name} FOR VALUES FROM ('${from}') TO ('${to}')`,
+/** By hand: Drizzle has no word for partitions. Moves what the default partition holds of that month. */
+async function addPartition(tx: Tx, { name, from, to }: Month): Promise<void> {
+  const partition = sql.identifier(name);
+  const [start, end] = [sql.raw(`'${from}'`), sql.raw(`'${to}'`)];
+  await tx.execute(sql`lock table ${REST} in access exclusive mode`);
+  await tx.execute(sql`create table ${partition} (like ${orderHistory} including all)`);
+  await tx.execute(sql`
+    with moved as (delete from ${REST} where at >= ${start} and at < ${end} returning *)
+    insert into ${partition} select * from moved`);
+  await tx.execute(
+    sql`alter table ${orderHistory} attach partition ${partition} for values from (${start}) to (${end})`,
   );
 }
 

@@ -1,62 +1,60 @@
 /** Deletes rows that the retention has passed. */
+import { inArray, lt, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Retention } from '../../../service/maintenance/ports.ts';
-import { query } from '../database.ts';
+import { attempt, namesOf, on, statement } from '../queries.ts';
+import { idempotencyKeys } from '../schema/orders.ts';
+import { consumerCursors, events, processedEvents } from '../schema/stream.ts';
 
 const PRUNE_BATCH = 10_000;
+const { transactionId, position, storedAt } = events;
+const { consumer, movedAt } = consumerCursors;
+const CURSOR = [consumerCursors.transactionId, consumerCursors.position];
+const before = sql`${sql.placeholder('before')}::timestamptz`;
 
-// Input: a time, a limit. Deletes events that every cursor has passed and that are older.
-const PRUNE_EVENTS = {
-  name: 'prune-events',
-  text: `
-    DELETE FROM events WHERE (transaction_id, position) IN (
-      SELECT transaction_id, position FROM events
-      WHERE stored_at < $1 AND (transaction_id, position) <= (
-        SELECT transaction_id, position FROM consumer_cursors ORDER BY transaction_id, position LIMIT 1)
-      ORDER BY transaction_id, position LIMIT $2)`,
-};
-const PRUNE_PROCESSED = {
-  name: 'prune-processed',
-  text: 'DELETE FROM processed_events WHERE processed_at < $1',
-};
-const PRUNE_RESPONSES = {
-  name: 'prune-responses',
-  text: 'DELETE FROM idempotency_keys WHERE created_at < $1',
-};
+// By hand: positions are pairs, and Drizzle's DELETE takes no limit. Input: a time, a limit. Deletes events that are older
+// and that every cursor has passed.
+const pruneEvents = statement(
+  'prune-events',
+  sql`
+    delete from ${events} where (${transactionId}, ${position}) in (
+      select ${transactionId}, ${position} from ${events}
+      where ${storedAt} < ${before} and (${transactionId}, ${position}) <= (
+        select ${namesOf(CURSOR)} from ${consumerCursors} order by ${namesOf(CURSOR)} limit 1)
+      order by ${transactionId}, ${position} limit ${sql.placeholder('limit')})`,
+);
 
-// Input: a time. Output: cursors not moved since then whose next event is older than that.
-const IDLE_CURSORS = {
-  name: 'idle-cursors',
-  text: `SELECT consumer, moved_at FROM consumer_cursors c WHERE moved_at < $1 AND (
-      SELECT stored_at FROM events e WHERE (e.transaction_id, e.position) > (c.transaction_id, c.position)
-      ORDER BY e.transaction_id, e.position LIMIT 1) < $1`,
-};
-const REMOVE_CURSORS = {
-  name: 'remove-cursors',
-  text: 'DELETE FROM consumer_cursors WHERE consumer = ANY($1::text[])',
-};
+// By hand: the first event after each cursor, by its position, a pair. Input: a time. Output: the cursors that have not
+// moved since then although an event older than that comes next.
+const idleCursors = statement<{ consumer: string; moved_at: Date }>(
+  'idle-cursors',
+  sql`
+    select ${namesOf([consumer, movedAt])} from ${consumerCursors} c
+    where ${namesOf([movedAt], 'c')} < ${before} and (
+      select ${storedAt} from ${events} where (${transactionId}, ${position}) > (${namesOf(CURSOR, 'c')})
+      order by ${transactionId}, ${position} limit 1) < ${before}`,
+);
 
 export function postgresRetention(pool: pg.Pool): Retention {
+  const db = on(pool);
   return {
     async pruneEvents(before) {
       for (let pruned = 0; ; ) {
-        const { rowCount } = await query(pool, PRUNE_EVENTS, [new Date(before), PRUNE_BATCH]);
+        const { rowCount } = await pruneEvents(pool, { before: new Date(before), limit: PRUNE_BATCH });
         pruned += rowCount ?? 0;
         if ((rowCount ?? 0) < PRUNE_BATCH) return pruned;
       }
     },
     async pruneKeys(before) {
-      await query(pool, PRUNE_PROCESSED, [new Date(before)]);
-      await query(pool, PRUNE_RESPONSES, [new Date(before)]);
+      await attempt(db.delete(processedEvents).where(lt(processedEvents.processedAt, before)));
+      await attempt(db.delete(idempotencyKeys).where(lt(idempotencyKeys.createdAt, before)));
     },
     async idleCursors(before) {
-      const { rows } = await query<{ consumer: string; moved_at: Date }>(pool, IDLE_CURSORS, [
-        new Date(before),
-      ]);
+      const { rows } = await idleCursors(pool, { before: new Date(before) });
       return rows.map(({ consumer, moved_at }) => ({ consumer, movedAt: moved_at.getTime() }));
     },
     async removeCursors(consumers) {
-      await query(pool, REMOVE_CURSORS, [consumers]);
+      await attempt(db.delete(consumerCursors).where(inArray(consumer, [...consumers])));
     },
   };
 }

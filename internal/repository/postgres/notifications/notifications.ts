@@ -1,115 +1,63 @@
 /** Messages to customers in Postgres: one row of a kind for each order. */
+import { and, getTableColumns, isNotNull, or, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Customer, Notification } from '../../../domain/notification.ts';
-import type { OrderId } from '../../../domain/order.ts';
-import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { Notifications } from '../../../service/notifications/ports.ts';
-import { bulkParameters } from '../bulk-parameters.ts';
-import { query } from '../database.ts';
-import { clientOf } from '../transactions.ts';
+import { bulkInsert } from '../bulk-parameters.ts';
+import { clientOf } from '../database.ts';
+import { isAnyOf, prepared } from '../queries.ts';
+import { notifications } from '../schema/notifications.ts';
+import { orders } from '../schema/orders.ts';
 
-// Input: order ids. Output: whom those orders name that name anybody; most orders of a shop may name nobody.
-const CUSTOMERS = {
-  name: 'find-customers',
-  text: `SELECT order_id, customer_id, content->'contact' AS contact FROM orders
-    WHERE order_id = ANY($1::text[]) AND (customer_id IS NOT NULL OR content->'contact' IS NOT NULL)`,
-};
+const contact = sql<Customer['contact'] | null>`${orders.content}->'contact'`;
+// Most orders of a shop may name nobody to notify.
+const customers = prepared('find-customers', (db) =>
+  db
+    .select({ orderId: orders.orderId, customerId: orders.customerId, contact })
+    .from(orders)
+    .where(and(isAnyOf(orders.orderId, 'ids'), or(isNotNull(orders.customerId), isNotNull(contact)))),
+);
 
-// Input: order ids. Output: all messages of the orders, oldest first.
-const FIND = {
-  name: 'find-notifications',
-  text: `SELECT order_id, template, state, recipient, variables, attempts, error, created_at, sent_at
-    FROM notifications WHERE order_id = ANY($1::text[]) ORDER BY created_at, order_id, template`,
-};
+const columns = getTableColumns(notifications);
+const { orderId, template, state, attempts, error, createdAt, sentAt } = columns;
 
-const ROWS = bulkParameters({
-  order_id: 'text',
-  template: 'text',
-  state: 'text',
-  recipient: 'words',
-  variables: 'jsonb',
-  attempts: 'int',
-  error: 'words',
-  created_at: 'timestamptz',
-  sent_at: 'timestamptz',
+// Oldest first.
+const find = prepared('find-notifications', (db) =>
+  db.select().from(notifications).where(isAnyOf(orderId, 'ids')).orderBy(createdAt, orderId, template),
+);
+// A message that was sent stays as it is.
+const save = bulkInsert('save-notifications', notifications, columns, {
+  target: [orderId, template],
+  update: [state, attempts, error, sentAt],
+  where: sql`${state} <> 'SENT'`,
 });
-
-// Input: messages, no two of the same order and template. A message that was sent stays as it is.
-const SAVE = {
-  name: 'save-notifications',
-  text: `
-    INSERT INTO notifications AS n (${ROWS.names}) SELECT ${ROWS.names} FROM ${ROWS.from} r
-    ORDER BY order_id, template
-    ON CONFLICT (order_id, template) DO UPDATE
-    SET state = excluded.state, attempts = excluded.attempts, error = excluded.error, sent_at = excluded.sent_at
-    WHERE n.state <> 'SENT'`,
-};
-
-interface NotificationRow {
-  order_id: string;
-  template: string;
-  state: string;
-  recipient: string;
-  variables: Record<string, string>;
-  attempts: number;
-  error: string | null;
-  created_at: Date;
-  sent_at: Date | null;
-}
 
 export function postgresNotifications(pool: pg.Pool): Notifications {
   return {
-    async customers(orderIds) {
-      const { rows } = await query<{
-        order_id: OrderId;
-        customer_id: string | null;
-        contact: Customer['contact'] | null;
-      }>(pool, CUSTOMERS, [orderIds]);
+    async customers(ids) {
+      const rows = await customers(pool, { ids });
       return new Map(
-        rows.map(({ order_id, customer_id, contact }) => [
-          order_id,
-          {
-            ...(customer_id === null ? {} : { customerId: customer_id }),
-            ...(contact ? { contact } : {}),
-          },
+        rows.map(({ orderId, customerId, contact }) => [
+          orderId,
+          { ...(customerId === null ? {} : { customerId }), ...(contact ? { contact } : {}) },
         ]),
       );
     },
-    async find(orderIds, tx) {
-      const { rows } = await query<NotificationRow>(tx ? clientOf(tx) : pool, FIND, [orderIds]);
-      return rows.map(toNotification);
-    },
-    async save(tx, notifications) {
-      if (notifications.length > 0)
-        await query(clientOf(tx), SAVE, ROWS.values(notifications.map(toColumns)));
-    },
+    find: async (ids, tx) => (await find(tx ? clientOf(tx) : pool, { ids })).map(toNotification),
+    save: (tx, saved) =>
+      save(
+        clientOf(tx),
+        saved.map(({ to, ...message }) => ({ ...message, recipient: to })),
+      ),
   };
 }
 
-function toNotification(row: NotificationRow): Notification {
+function toNotification(row: typeof notifications.$inferSelect): Notification {
+  const { recipient, error, sentAt, ...message } = row;
   return {
-    orderId: row.order_id as OrderId,
-    to: row.recipient,
-    template: row.template,
-    variables: row.variables,
-    state: row.state as Notification['state'],
-    attempts: row.attempts,
-    ...(row.error === null ? {} : { error: row.error }),
-    createdAt: row.created_at.getTime(),
-    ...(row.sent_at === null ? {} : { sentAt: row.sent_at.getTime() }),
-  };
-}
-
-function toColumns(notification: Notification) {
-  return {
-    order_id: notification.orderId,
-    template: notification.template,
-    state: notification.state,
-    recipient: notification.to,
-    variables: notification.variables,
-    attempts: notification.attempts,
-    error: notification.error,
-    created_at: toRfc3339(notification.createdAt),
-    sent_at: notification.sentAt === undefined ? undefined : toRfc3339(notification.sentAt),
-  };
+    ...message,
+    to: recipient,
+    ...(error === null ? {} : { error }),
+    ...(sentAt === null ? {} : { sentAt }),
+  } as Notification;
 }

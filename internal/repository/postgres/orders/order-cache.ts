@@ -1,62 +1,65 @@
-/** Orders as this process last saw them, so that Postgres need only say whether they are still that. */
+/** Orders as this process last saw them, so that Postgres only has to confirm their versions. */
 import type { Order, OrderId } from '../../../domain/order.ts';
-import { type Queryable, query } from '../database.ts';
-import { ORDER_COLUMNS, type OrderRow, toOrder } from './order-rows.ts';
+import { type Connection, isAnyOf, prepared } from '../queries.ts';
+import { orders } from '../schema/orders.ts';
+import { toOrder } from './order-rows.ts';
 
-/** Orders kept; those under way are few, and each is looked at by several consumers within seconds. */
-const KEPT = 5_000;
+/** Orders in memory; those in flight are few, and several consumers look at each within seconds. */
+const SIZE = 5_000;
 
-// Input: order ids. Output: their rows.
-const FIND = {
-  name: 'find-orders',
-  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = ANY($1::text[])`,
-};
-const FIND_VERSIONS = {
-  name: 'find-versions',
-  text: 'SELECT order_id, version FROM orders WHERE order_id = ANY($1::text[])',
-};
-
-// Locked in id order, so that two transactions never wait for each other in a circle.
-const inTurn = ' ORDER BY order_id FOR UPDATE';
-const LOCK = { name: 'lock-orders', text: FIND.text + inTurn };
-const LOCK_VERSIONS = { name: 'lock-versions', text: FIND_VERSIONS.text + inTurn };
+const version = { orderId: orders.orderId, version: orders.version };
+const find = prepared('find-orders', (db) => db.select().from(orders).where(isAnyOf(orders.orderId, 'ids')));
+const findVersions = prepared('find-versions', (db) =>
+  db.select(version).from(orders).where(isAnyOf(orders.orderId, 'ids')),
+);
+// In id order, so that two transactions never wait for each other in a circle.
+const lock = prepared('lock-orders', (db) =>
+  db.select().from(orders).where(isAnyOf(orders.orderId, 'ids')).orderBy(orders.orderId).for('update'),
+);
+const lockVersions = prepared('lock-versions', (db) =>
+  db.select(version).from(orders).where(isAnyOf(orders.orderId, 'ids')).orderBy(orders.orderId).for('update'),
+);
 
 export interface OrderCache {
-  /** What has been committed. */
-  keep(orders: Iterable<Order>): void;
+  /** Adds orders whose transaction has been committed. */
+  add(orders: Iterable<Order>): void;
   /** The orders as they are, from memory where their version has not changed. Unknown ids are absent from the answer. */
-  read(db: Queryable, ids: readonly OrderId[], options?: { lock: boolean }): Promise<Map<OrderId, Order>>;
+  read(
+    connection: Connection,
+    ids: readonly OrderId[],
+    options?: { lock: boolean },
+  ): Promise<Map<OrderId, Order>>;
 }
 
-/** An order's version rises with every change of it, so id and version name its content. Keeps nothing if `kept` is 0. */
-export function orderCache(kept = KEPT): OrderCache {
-  const known = new Map<OrderId, Order>();
+/** Every change of an order raises its version, so id and version name its content. Holds nothing if `size` is 0. */
+export function orderCache(size = SIZE): OrderCache {
+  const cached = new Map<OrderId, Order>();
 
   return {
-    keep(orders) {
+    add(orders) {
       for (const order of orders) {
-        known.delete(order.id);
-        known.set(order.id, order);
+        cached.delete(order.id);
+        cached.set(order.id, order);
       }
-      for (const id of known.keys()) {
-        if (known.size <= kept) return;
-        known.delete(id);
+      for (const id of cached.keys()) {
+        if (cached.size <= size) return;
+        cached.delete(id);
       }
     },
-    async read(db, ids, { lock } = { lock: false }) {
+    async read(connection, ids, options = { lock: false }) {
       const found = new Map<OrderId, Order>();
-      let unknown: readonly OrderId[] = ids;
-      if (ids.some((id) => known.has(id))) {
-        const { rows } = await query<OrderRow>(db, lock ? LOCK_VERSIONS : FIND_VERSIONS, [ids]);
+      let missing: readonly OrderId[] = ids;
+      if (ids.some((id) => cached.has(id))) {
+        const rows = await (options.lock ? lockVersions : findVersions)(connection, { ids });
         for (const row of rows) {
-          const order = known.get(row.order_id as OrderId);
+          const order = cached.get(row.orderId);
           if (order?.version === row.version) found.set(order.id, order);
         }
-        unknown = rows.map((row) => row.order_id as OrderId).filter((id) => !found.has(id));
+        missing = rows.map(({ orderId }) => orderId).filter((id) => !found.has(id));
       }
-      if (unknown.length > 0) {
-        const { rows } = await query<OrderRow>(db, lock ? LOCK : FIND, [unknown]);
-        for (const row of rows) found.set(row.order_id as OrderId, toOrder(row));
+      if (missing.length > 0) {
+        const rows = await (options.lock ? lock : find)(connection, { ids: missing });
+        for (const row of rows) found.set(row.orderId, toOrder(row));
       }
       return found;
     },

@@ -1,89 +1,84 @@
-/** Orders in Postgres: many are placed in one statement, and read one by one, in pages, or as the scheduler's source. */
+/** Orders in Postgres: placed many in one statement, and read by id or in pages. */
+import { and, desc, eq, gte, lt, sql } from 'drizzle-orm';
+import { unionAll } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 import { TiffinError } from '../../../domain/errors.ts';
-import { ORDER_STATUSES } from '../../../domain/order.ts';
-import type { OrderStore, Placement, PlacementOutcome } from '../../../service/orders/ports.ts';
+import { ORDER_STATUSES, type OrderId, type OrderStatus } from '../../../domain/order.ts';
+import type { OrderQuery, OrderStore, Placement, PlacementOutcome } from '../../../service/orders/ports.ts';
 import { bulkParameters } from '../bulk-parameters.ts';
-import { isUniqueViolation, query } from '../database.ts';
-import { findResponse, ONE_RESPONSE, responseColumn, saveResponse } from '../idempotency-keys.ts';
+import { isViolationOf } from '../database.ts';
+import { findResponse, ONE_RESPONSE, saveResponse, withoutFingerprint } from '../idempotency-keys.ts';
+import { attempt, namesOf, on, prepared, statement } from '../queries.ts';
+import { idempotencyKeys, orders } from '../schema/orders.ts';
+import { events } from '../schema/stream.ts';
 import { toLogEntry } from '../stream/event-log.ts';
 import { orderCache } from './order-cache.ts';
-import { ORDER_COLUMNS, type OrderRow, PLACED_COLUMNS, toColumns, toOrder } from './order-rows.ts';
+import { PLACED, toOrder, toPlacedRow } from './order-rows.ts';
 
-const ORDER_NAMES = Object.keys(PLACED_COLUMNS).join(', ');
-const PLACEMENTS = bulkParameters({
-  ...PLACED_COLUMNS,
-  event_id: 'uuid',
-  event_type: 'text',
-  record: 'json',
-  principal: 'words',
-  operation: 'words',
-  key: 'words',
-  answer: 'json',
+const { principal, operation, key, response } = idempotencyKeys;
+const placementRows = bulkParameters({
+  ...PLACED,
+  eventId: events.eventId,
+  eventType: events.eventType,
+  record: events.record,
+  principal,
+  operation,
+  key,
+  response,
 });
+const ORDER = namesOf(Object.values(PLACED));
+const ORDER_ID = namesOf([orders.orderId]);
+const EVENT = namesOf([events.eventId, events.eventType, events.orderId, events.record]);
+const KEY = [principal, operation, key];
+const RESPONSE = namesOf([...KEY, idempotencyKeys.fingerprint, response]);
 
-/*
- * Input: placements. Output: the ids that were stored. Order, event and answer are one statement and so one
- * transaction. A placement whose idempotency key or order id is known already stores nothing.
- */
-const PLACE = {
-  name: 'place-orders',
-  text: `
-    WITH input AS (
-      SELECT * FROM ${PLACEMENTS.from} r
-    ), fresh AS (
-      SELECT * FROM input i WHERE i.key IS NULL OR NOT EXISTS (
-        SELECT FROM idempotency_keys k WHERE (k.principal, k.operation, k.key) = (i.principal, i.operation, i.key))
-    ), placed AS (
-      INSERT INTO orders (${ORDER_NAMES}) SELECT ${ORDER_NAMES} FROM fresh ORDER BY order_id
-      ON CONFLICT (order_id) DO NOTHING
-      RETURNING order_id
-    ), logged AS (
-      INSERT INTO events (event_id, event_type, order_id, record)
-      SELECT event_id, event_type, order_id, record FROM fresh JOIN placed USING (order_id)
-    ), answered AS (
-      INSERT INTO idempotency_keys (principal, operation, key, fingerprint, answer)
-      SELECT principal, operation, key, fingerprint, answer FROM fresh JOIN placed USING (order_id) WHERE key IS NOT NULL
+// By hand: order, event and response of many requests are one statement, and so one round trip and one transaction.
+// Output: the ids that were stored. A placement whose idempotency key or order id exists already stores nothing.
+const placeAll = statement<{ order_id: OrderId }>(
+  'place-orders',
+  sql`
+    with input as (
+      select * from ${placementRows.relation} r
+    ), fresh as (
+      select * from input i where i.${namesOf([key])} is null
+        or not exists (select from ${idempotencyKeys} k where (${namesOf(KEY, 'k')}) = (${namesOf(KEY, 'i')}))
+    ), placed as (
+      insert into ${orders} (${ORDER}) select ${ORDER} from fresh order by ${ORDER_ID}
+      on conflict (${ORDER_ID}) do nothing
+      returning ${ORDER_ID}
+    ), logged as (
+      insert into ${events} (${EVENT}) select ${EVENT} from fresh join placed using (${ORDER_ID})
+    ), answered as (
+      insert into ${idempotencyKeys} (${RESPONSE})
+      select ${RESPONSE} from fresh join placed using (${ORDER_ID}) where ${namesOf([key])} is not null
     )
-    SELECT order_id FROM placed`,
-};
+    select ${ORDER_ID} from placed`,
+);
 
-const FIND_ONE = {
-  name: 'find-order',
-  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE order_id = $1`,
-};
-
-// Input: statuses, the window of creation, the last order of the page before, a limit. Output: the next page, newest
-// first: of each status at most a page is read from its index, and of those the newest are kept.
-const LIST = {
-  name: 'list-orders',
-  text: `SELECT o.* FROM unnest($1::text[]) AS wanted(status) CROSS JOIN LATERAL (
-      SELECT ${ORDER_COLUMNS} FROM orders
-      WHERE orders.status = wanted.status AND created_at >= $2 AND created_at < $3 AND (created_at, order_id) < ($4, $5)
-      ORDER BY created_at DESC, order_id DESC LIMIT $6
-    ) o ORDER BY o.created_at DESC, o.order_id DESC LIMIT $6`,
-};
+const findOne = prepared('find-order', (db) =>
+  db
+    .select()
+    .from(orders)
+    .where(eq(orders.orderId, sql.placeholder('id'))),
+);
 
 /** `onAppend` is called after a commit that appended events, to wake the readers of the log. */
-export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = orderCache(0)): OrderStore {
-  async function insert(placements: readonly Placement[]): Promise<Set<string>> {
-    const rows = placements.map(({ order, event, fingerprint, idempotency }) => {
-      const { event_id, event_type, record } = toLogEntry(event);
+export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, cache = orderCache(0)): OrderStore {
+  async function insert(wanted: readonly Placement[]): Promise<Set<string>> {
+    const rows = wanted.map(({ order, event, fingerprint, idempotency }) => {
       const { key, answer } = idempotency ?? {};
-      return Object.assign(toColumns(order, fingerprint), {
-        event_id,
-        event_type,
-        record,
+      return Object.assign(toPlacedRow(order, fingerprint), toLogEntry(event), {
+        orderId: order.id,
         principal: key?.principal,
         operation: key?.operation,
         key: key?.key,
-        answer: answer && responseColumn(answer),
+        response: answer && withoutFingerprint(answer),
       });
     });
-    const stored = await query<{ order_id: string }>(pool, PLACE, PLACEMENTS.values(rows));
+    const stored = await placeAll(pool, placementRows.values(rows));
     if (stored.rows.length > 0) onAppend();
     const ids = new Set(stored.rows.map((row) => row.order_id));
-    known.keep(placements.flatMap(({ order }) => (ids.has(order.id) ? [order] : [])));
+    cache.add(wanted.flatMap(({ order }) => (ids.has(order.id) ? [order] : [])));
     return ids;
   }
 
@@ -91,8 +86,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = 
   async function explain(placement: Placement): Promise<PlacementOutcome> {
     const answer = placement.idempotency && (await findResponse(pool, placement.idempotency.key));
     if (answer) return { outcome: 'answered', answer };
-    const { rows } = await query<OrderRow>(pool, FIND_ONE, [placement.order.id]);
-    const [row] = rows;
+    const [row] = await findOne(pool, { id: placement.order.id });
     if (row) return { outcome: 'id-taken', order: toOrder(row), fingerprint: row.fingerprint };
     throw new TiffinError('UNAVAILABLE', 'the order was removed while it was placed');
   }
@@ -100,7 +94,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = 
   async function placeDistinct(placements: readonly Placement[]): Promise<PlacementOutcome[]> {
     const stored = await insert(placements).catch((error) => {
       // The key was stored by another process a moment ago; now it is there to be seen.
-      if (isUniqueViolation(error, ONE_RESPONSE)) return insert(placements);
+      if (isViolationOf(error, ONE_RESPONSE)) return insert(placements);
       throw error;
     });
     return Promise.all(
@@ -128,24 +122,45 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, known = 
     async saveResponse(key, answer) {
       await saveResponse(pool, key, answer).catch((error) => {
         // Whoever was first has stored the same answer, or will be told apart by the fingerprint.
-        if (!isUniqueViolation(error, ONE_RESPONSE)) throw error;
+        if (!isViolationOf(error, ONE_RESPONSE)) throw error;
       });
     },
     async find(ids) {
-      return [...(await known.read(pool, ids)).values()];
+      return [...(await cache.read(pool, ids)).values()];
     },
-    async list({ status, createdFrom, createdBefore, after, limit }) {
-      const { rows } = await query<OrderRow>(pool, LIST, [
-        status ? [status] : ORDER_STATUSES,
-        new Date(createdFrom ?? 0),
-        createdBefore === undefined ? 'infinity' : new Date(createdBefore),
-        after ? new Date(after.createdAt) : 'infinity',
-        after?.id ?? '',
-        limit,
-      ]);
-      return rows.map(toOrder);
+    async list(query) {
+      const pages = (query.status ? [query.status] : ORDER_STATUSES).map((status) =>
+        page(pool, status, query),
+      );
+      const [first, second, ...rest] = pages;
+      // Each status has its own index range, of which at most a page is read; of those the newest are taken.
+      const merged =
+        first && second
+          ? unionAll(first, second, ...rest)
+              .orderBy(desc(orders.createdAt), desc(orders.orderId))
+              .limit(query.limit)
+          : first;
+      return merged ? (await attempt(merged)).map(toOrder) : [];
     },
   };
+}
+
+/** The newest orders in one status that the query asks for. */
+function page(pool: pg.Pool, status: OrderStatus, { createdFrom, createdBefore, after, limit }: OrderQuery) {
+  return on(pool)
+    .select()
+    .from(orders)
+    .where(
+      and(
+        eq(orders.status, status),
+        createdFrom === undefined ? undefined : gte(orders.createdAt, createdFrom),
+        createdBefore === undefined ? undefined : lt(orders.createdAt, createdBefore),
+        after &&
+          sql`(${orders.createdAt}, ${orders.orderId}) < (${sql.param(after.createdAt, orders.createdAt)}::timestamptz, ${after.id})`,
+      ),
+    )
+    .orderBy(desc(orders.createdAt), desc(orders.orderId))
+    .limit(limit);
 }
 
 function splitRepeated<T extends { placement: Placement }>(

@@ -1,66 +1,70 @@
 /** The orders' times in Postgres, which the due queue is an index of. */
+import { and, eq, sql } from 'drizzle-orm';
 import type pg from 'pg';
-import { isFinal, ORDER_STATUSES, type OrderId } from '../../../domain/order.ts';
-import type { OrderSchedule, Waiting } from '../../../service/scheduling/ports.ts';
-import { query } from '../database.ts';
-import { ORDER_COLUMNS, type OrderRow, toOrder } from '../orders/order-rows.ts';
+import { isFinal, ORDER_STATUSES } from '../../../domain/order.ts';
+import type { OrderSchedule } from '../../../service/scheduling/ports.ts';
+import { toOrder } from '../orders/order-rows.ts';
+import { isAnyOf, prepared } from '../queries.ts';
+import { orders } from '../schema/orders.ts';
+import { epochMs, isAfter, isBefore } from './time-window.ts';
 
 const WAITING_PAGE = 10_000;
-
-const STILL_WAITING = {
-  name: 'still-waiting',
-  text: `SELECT order_id, due_at FROM orders WHERE order_id = ANY($1::text[]) AND status = 'CREATED'`,
-};
-
-// Input: the last row of the page before, the end of the window, a limit. Output: the next page, nearest due first.
-const WAITING = {
-  name: 'waiting-orders',
-  text: `SELECT order_id, floor(extract(epoch FROM due_at) * 1000)::float8 AS due_ms FROM orders
-    WHERE status = 'CREATED' AND (due_at, order_id) > (to_timestamp($1::float8 / 1000), $2) AND due_at < to_timestamp($3::float8 / 1000)
-    ORDER BY due_at, order_id LIMIT $4`,
-};
-
-// Input: a status, the last order of the page before, a limit. Output: the next page of the orders in it, oldest first.
-const IN_STATUS = {
-  name: 'orders-in-status',
-  text: `SELECT ${ORDER_COLUMNS} FROM orders WHERE status = $1 AND (created_at, order_id) > ($2, $3)
-    ORDER BY created_at, order_id LIMIT $4`,
-};
 const IN_FLIGHT_PAGE = 1_000;
 const IN_FLIGHT = ORDER_STATUSES.filter((status) => status !== 'CREATED' && !isFinal(status));
+
+const isWaiting = eq(orders.status, sql`'CREATED'`);
+
+const stillWaiting = prepared('still-waiting', (db) =>
+  db
+    .select({ orderId: orders.orderId, dueAt: orders.dueAt })
+    .from(orders)
+    .where(and(isAnyOf(orders.orderId, 'ids'), isWaiting)),
+);
+
+// The next page after the last row of the page before, nearest due first.
+const waiting = prepared('waiting-orders', (db) =>
+  db
+    .select({ orderId: orders.orderId, dueAt: epochMs(orders.dueAt) })
+    .from(orders)
+    .where(and(isWaiting, isAfter(orders.dueAt, orders.orderId), isBefore(orders.dueAt)))
+    .orderBy(orders.dueAt, orders.orderId)
+    .limit(WAITING_PAGE),
+);
+
+// The next page of the orders in a status, oldest first.
+const inStatus = prepared('orders-in-status', (db) =>
+  db
+    .select()
+    .from(orders)
+    .where(and(eq(orders.status, sql.placeholder('status')), isAfter(orders.createdAt, orders.orderId)))
+    .orderBy(orders.createdAt, orders.orderId)
+    .limit(IN_FLIGHT_PAGE),
+);
 
 export function postgresOrderSchedule(pool: pg.Pool): OrderSchedule {
   return {
     async *inFlight() {
       for (const status of IN_FLIGHT) {
-        let last: readonly [Date | string, string] = ['-infinity', ''];
+        let last = { after: Number.NEGATIVE_INFINITY, orderId: '' };
         for (;;) {
-          const { rows } = await query<OrderRow>(pool, IN_STATUS, [status, ...last, IN_FLIGHT_PAGE]);
-          if (rows.length > 0) yield rows.map(toOrder);
-          const end = rows.at(-1);
-          if (!end || rows.length < IN_FLIGHT_PAGE) break;
-          last = [end.created_at, end.order_id];
+          const page = await inStatus(pool, { status, ...last });
+          if (page.length > 0) yield page.map(toOrder);
+          const end = page.at(-1);
+          if (!end || page.length < IN_FLIGHT_PAGE) break;
+          last = { after: end.createdAt, orderId: end.orderId };
         }
       }
     },
     async *waiting({ from, to }) {
-      let last = { due_ms: from - 0.001, order_id: '' };
+      let last = { after: from - 0.001, orderId: '' };
       for (;;) {
-        const { rows } = await query<{ order_id: string; due_ms: number }>(pool, WAITING, [
-          last.due_ms,
-          last.order_id,
-          to,
-          WAITING_PAGE,
-        ]);
-        if (rows.length > 0)
-          yield rows.map((row): Waiting => ({ orderId: row.order_id as OrderId, dueAt: row.due_ms }));
-        if (rows.length < WAITING_PAGE) return;
-        last = rows.at(-1) ?? last;
+        const page = await waiting(pool, { ...last, before: to });
+        if (page.length > 0) yield page;
+        const end = page.at(-1);
+        if (!end || page.length < WAITING_PAGE) return;
+        last = { after: end.dueAt, orderId: end.orderId };
       }
     },
-    async stillWaiting(ids) {
-      const { rows } = await query<{ order_id: string; due_at: Date }>(pool, STILL_WAITING, [ids]);
-      return rows.map((row) => ({ orderId: row.order_id as OrderId, dueAt: row.due_at.getTime() }));
-    },
+    stillWaiting: (ids) => stillWaiting(pool, { ids }),
   };
 }

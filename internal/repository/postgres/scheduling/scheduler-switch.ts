@@ -1,19 +1,20 @@
-/** The operator's switch for dispatching, kept where it outlives Redis. */
+/** The operator's switch for dispatching, stored where it outlives Redis. */
+import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { SchedulerSwitch } from '../../../service/scheduling/ports.ts';
-import { query } from '../database.ts';
+import { prepared } from '../queries.ts';
+import { schedulerSwitch } from '../schema/scheduling.ts';
 
-const READ = { name: 'read-switch', text: 'SELECT paused FROM scheduler_switch' };
-const WRITE = { name: 'write-switch', text: 'UPDATE scheduler_switch SET paused = $1, changed_at = now()' };
+const read = prepared('read-switch', (db) =>
+  db.select({ paused: schedulerSwitch.paused }).from(schedulerSwitch),
+);
+const write = prepared('write-switch', (db) =>
+  db.update(schedulerSwitch).set({ paused: sql`${sql.placeholder('paused')}`, changedAt: sql`now()` }),
+);
 
 export function postgresSchedulerSwitch(pool: pg.Pool): SchedulerSwitch {
   return {
-    async isPaused() {
-      const { rows } = await query<{ paused: boolean }>(pool, READ);
-      return rows[0]?.paused ?? false;
-    },
-    async setPaused(paused) {
-      await query(pool, WRITE, [paused]);
-    },
+    isPaused: async () => (await read(pool))[0]?.paused ?? false,
+    setPaused: async (paused) => void (await write(pool, { paused })),
   };
 }

@@ -63,7 +63,10 @@ export const deliveries = pgTable(
       'deliveries_state_check',
       sql`${table.state} in ('REQUESTED', 'ASSIGNED', 'PICKED_UP', 'DELIVERED', 'RELEASED')`,
     ),
-    check('deliveries_check', sql`${table.riderId} is not null or ${table.state} in ('REQUESTED', 'RELEASED')`),
+    check(
+      'deliveries_check',
+      sql`${table.riderId} is not null or ${table.state} in ('REQUESTED', 'RELEASED')`,
+    ),
     check('deliveries_check1', sql`not ${table.holdsPlace} or ${table.state} in ('ASSIGNED', 'PICKED_UP')`),
     check('deliveries_check2', sql`${table.etaP90} >= ${table.eta}`),
     index('deliveries_of_rider')

@@ -14,7 +14,5 @@ export const orderHistory = pgTable(
     producer: varchar('producer', { length: 64 }).notNull(),
     payload: jsonText('payload').notNull(),
   },
-  (table) => [
-    primaryKey({ name: 'order_history_pkey', columns: [table.orderId, table.at, table.eventId] }),
-  ],
+  (table) => [primaryKey({ name: 'order_history_pkey', columns: [table.orderId, table.at, table.eventId] })],
 );

@@ -1,80 +1,107 @@
 /** The event log: appends events, and reads them for each consumer in commit order without skipping any. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { and, eq, type SQL, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Event } from '../../../domain/events.ts';
-import type { Log } from '../../../service/ports.ts';
+import type { OrderId } from '../../../domain/order.ts';
+import type { Log, LogPosition } from '../../../service/ports.ts';
 import type { EventLog } from '../../../service/stream/ports.ts';
-import { bulkParameters } from '../bulk-parameters.ts';
-import { type Queryable, query } from '../database.ts';
+import { bulkInsert } from '../bulk-parameters.ts';
+import { type Connection, isAnyOf, namesOf, prepared, statement } from '../queries.ts';
+import { consumerCursors, events } from '../schema/stream.ts';
 import { asUuid } from './event-ids.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
 import { type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-tail.ts';
 
-const ENTRIES = bulkParameters({
-  event_id: 'uuid',
-  event_type: 'text',
-  order_id: 'text',
-  topic: 'text',
-  record: 'json',
-  headers: 'json',
-});
-const APPEND = {
-  name: 'append-events',
-  text: `INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
-    SELECT event_id, event_type, coalesce(order_id, ''), topic, coalesce(record, 'null'), headers FROM ${ENTRIES.from} e`,
-};
+const { position, transactionId, eventId, eventType, orderId, topic, record, headers } = events;
+const PLACE = [transactionId, position];
+
+const append = bulkInsert('append-events', events, { eventId, eventType, orderId, topic, record, headers });
+
+const horizon = sql`pg_snapshot_xmin(pg_current_snapshot())`;
+const placeOf = (id: string, at: string) =>
+  sql`(${sql.placeholder(id)}::xid8, ${sql.placeholder(at)}::bigint)`;
 
 /*
- * Input: two positions, limit, topics, event types. Output: a row with where the log ends and whether it goes on beyond
- * the horizon; then, of the rows after the one position up to the other, the first `limit` that are asked for. Rows of
- * transactions at or above the oldest one still open are held back: an open transaction may yet commit rows that sort
- * before them, and a cursor that had passed would skip those. (pg_current_snapshot and xid8: PostgreSQL manual, 9.27
- * "Transaction ID and Snapshot Information Functions".)
+ * By hand: the end of the log and a page of it in one round trip. Input: two positions, limit, topics, event types.
+ * Output: a row with the end of the log and whether events stand beyond the horizon; then, of the rows between the two
+ * positions, the first `limit` that are wanted. Rows of transactions at or above the oldest one still open are held back:
+ * an open transaction may yet commit rows that sort before them, and a cursor that had passed would skip those.
+ * (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and Snapshot Information Functions".)
  */
-const read = (wanted: string) => `
-  (
-    SELECT held, transaction_id, position, NULL AS event_type, NULL AS order_id, NULL AS topic, NULL AS record,
-      NULL::json AS headers
-    FROM (
-      SELECT EXISTS (SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held
-    ) h
-    LEFT JOIN LATERAL (
-      SELECT transaction_id, position FROM events WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-      ORDER BY transaction_id DESC, position DESC LIMIT 1
-    ) last ON true
-  ) UNION ALL (
-    SELECT NULL, transaction_id, position, event_type, order_id, topic, record::text, headers FROM events
-    WHERE (transaction_id, position) > ($1::xid8, $2::bigint) AND (transaction_id, position) <= ($3::xid8, $4::bigint)
-      AND transaction_id < pg_snapshot_xmin(pg_current_snapshot()) AND ${wanted}
-    ORDER BY transaction_id, position
-    LIMIT $5
-  ) ORDER BY held, transaction_id, position`;
-const READ = {
-  name: 'read-events',
-  text: read('CASE WHEN topic IS NULL THEN event_type = ANY($7::text[]) ELSE topic = ANY($6::text[]) END'),
-};
+const read = (name: string, wanted: SQL) =>
+  statement<EndRow | LogRow>(
+    name,
+    sql`
+      (
+        select held, ${namesOf(PLACE)}, null as event_type, null as order_id, null as topic, null as record,
+          null::json as headers
+        from (select exists (select from ${events} where ${transactionId} >= ${horizon}) as held) h
+        left join lateral (
+          select ${namesOf(PLACE)} from ${events} where ${transactionId} < ${horizon}
+          order by ${transactionId} desc, ${position} desc limit 1
+        ) last on true
+      ) union all (
+        select null, ${namesOf([...PLACE, eventType, orderId, topic])}, ${record}::text, ${namesOf([headers])} from ${events}
+        where (${transactionId}, ${position}) > ${placeOf('fromId', 'fromPosition')}
+          and (${transactionId}, ${position}) <= ${placeOf('untilId', 'untilPosition')}
+          and ${transactionId} < ${horizon} and ${wanted}
+        order by ${transactionId}, ${position}
+        limit ${sql.placeholder('limit')}
+      ) order by held, transaction_id, position`,
+  );
+const isOnTopic = isAnyOf(topic, 'topics');
+const readAll = read(
+  'read-events',
+  sql`case when ${topic} is null then ${isAnyOf(eventType, 'types')} else ${isOnTopic} end`,
+);
 // Few rows have a topic of their own, and those have an index.
-const READ_TOPICS = { name: 'read-topics', text: read('topic IS NOT NULL AND topic = ANY($6::text[])') };
+const readTopics = read('read-topics', sql`${topic} is not null and ${isOnTopic}`);
 
-const CURSOR = {
-  name: 'find-cursor',
-  text: 'SELECT transaction_id, position FROM consumer_cursors WHERE consumer = $1',
-};
-const OPEN_CURSOR = {
-  name: 'open-cursor',
-  text: 'INSERT INTO consumer_cursors (consumer) VALUES ($1) ON CONFLICT DO NOTHING',
-};
+const findCursor = prepared('find-cursor', (db) =>
+  db
+    .select({ transactionId: consumerCursors.transactionId, position: consumerCursors.position })
+    .from(consumerCursors)
+    .where(eq(consumerCursors.consumer, sql.placeholder('consumer'))),
+);
+const openCursor = prepared('open-cursor', (db) =>
+  db
+    .insert(consumerCursors)
+    .values({ consumer: sql.placeholder('consumer') })
+    .onConflictDoNothing(),
+);
+const updateCursor = prepared('move-cursor', (db) =>
+  db
+    .update(consumerCursors)
+    .set({
+      transactionId: sql`${sql.placeholder('toId')}`,
+      position: sql`${sql.placeholder('toPosition')}`,
+      movedAt: sql`now()`,
+    })
+    .where(
+      and(
+        eq(consumerCursors.consumer, sql.placeholder('consumer')),
+        eq(consumerCursors.transactionId, sql.placeholder('fromId')),
+        sql`${consumerCursors.position} = ${sql.placeholder('fromPosition')}`,
+      ),
+    ),
+);
 
-/** Moves a cursor, provided that nobody else has moved it: input consumer, from, to. */
-export const MOVE_CURSOR = {
-  name: 'move-cursor',
-  text: `UPDATE consumer_cursors SET transaction_id = $4, position = $5, moved_at = now()
-    WHERE consumer = $1 AND transaction_id = $2 AND position = $3`,
-};
-
-interface CursorRow {
-  transaction_id: string;
-  position: string;
+/** Moves a cursor; false where another reader has moved it meanwhile. */
+export async function moveCursor(
+  connection: Connection,
+  consumer: string,
+  from: LogPosition,
+  to: LogPosition,
+): Promise<boolean> {
+  const moved = await updateCursor(connection, {
+    consumer,
+    fromId: from.transactionId,
+    fromPosition: from.position,
+    toId: to.transactionId,
+    toPosition: to.position,
+  });
+  return moved.rowCount === 1;
 }
 
 interface EndRow {
@@ -95,36 +122,26 @@ interface LogRow {
   headers: Record<string, string> | null;
 }
 
-export interface LogEntry {
-  readonly event_id?: string;
-  readonly event_type: string;
-  readonly order_id: string;
-  readonly topic?: string;
-  readonly record: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
-}
+export type LogEntry = Pick<
+  typeof events.$inferInsert,
+  'eventId' | 'eventType' | 'orderId' | 'topic' | 'record' | 'headers'
+>;
 
-export function toLogEntry(event: Event): LogEntry {
+export function toLogEntry(event: Event) {
   return {
-    event_id: asUuid(event.eventId),
-    event_type: event.eventType,
-    order_id: event.orderId,
+    eventId: asUuid(event.eventId),
+    eventType: event.eventType,
+    orderId: event.orderId as OrderId,
     record: event,
   };
 }
 
-export async function appendEntries(db: Queryable, entries: readonly LogEntry[]): Promise<void> {
-  await query(db, APPEND, ENTRIES.values(entries.map(withReadableKey)));
+export async function appendEntries(connection: Connection, entries: readonly LogEntry[]): Promise<void> {
+  await append(connection, entries);
 }
 
-/** A key from outside may hold what no text of a database can, or a line break. */
-function withReadableKey(entry: LogEntry): LogEntry {
-  const order_id = entry.order_id.replace(/[\p{Cc}\p{Cs}]/gu, '\ufffd');
-  return order_id === entry.order_id ? entry : { ...entry, order_id };
-}
-
-export async function appendEvents(db: Queryable, events: readonly Event[]): Promise<void> {
-  await appendEntries(db, events.map(toLogEntry));
+export async function appendEvents(connection: Connection, events: readonly Event[]): Promise<void> {
+  await append(connection, events.map(toLogEntry));
 }
 
 export interface PostgresEventLog extends EventLog {
@@ -170,9 +187,9 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
     },
     async cursor(consumer) {
       for (;;) {
-        const [row] = (await query<CursorRow>(pool, CURSOR, [consumer])).rows;
-        if (row) return { transactionId: row.transaction_id, position: row.position };
-        await query(pool, OPEN_CURSOR, [consumer]);
+        const [row] = await findCursor(pool, { consumer });
+        if (row) return { transactionId: row.transactionId, position: String(row.position) };
+        await openCursor(pool, { consumer });
       }
     },
     read: tail.read,
@@ -190,11 +207,18 @@ async function readStretch(
   pool: pg.Pool,
   ...[from, until, filter, limit]: Parameters<Fetch>
 ): Promise<Stretch> {
-  const range = [from.transactionId, from.position, until.transactionId, until.position, limit];
   const { topics, types } = filter;
+  const range = {
+    fromId: from.transactionId,
+    fromPosition: from.position,
+    untilId: until.transactionId,
+    untilPosition: until.position,
+    limit,
+    topics: [...topics],
+  };
   const { rows } = await (types.size > 0
-    ? query(pool, READ, [...range, [...topics], [...types]])
-    : query(pool, READ_TOPICS, [...range, [...topics]]));
+    ? readAll(pool, { ...range, types: [...types] })
+    : readTopics(pool, range));
   const [end, ...found] = rows as [EndRow, ...LogRow[]];
   const entries = found.map(toEntry);
   const full = entries.length === limit;

@@ -1,10 +1,12 @@
 /** One topic of the event log, read and written by hand as a console does with a broker's topic: without a consumer. */
+import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { type Event, isEventType } from '../../../domain/events.ts';
 import { toRecord } from '../../../domain/records.ts';
 import { typesOn } from '../../../domain/topics.ts';
 import type { LogPosition } from '../../../service/ports.ts';
-import { query } from '../database.ts';
+import { isAnyOf, prepared, statement } from '../queries.ts';
+import { events } from '../schema/stream.ts';
 import { appendEntries } from './event-log.ts';
 
 export interface TopicLog {
@@ -15,54 +17,54 @@ export interface TopicLog {
   produce(topic: string, records: readonly { key: string; value: unknown }[]): Promise<void>;
 }
 
-// Everything of transactions below the oldest open one has been committed; see the reader of event-log.ts.
-const END = { name: 'log-end', text: 'SELECT pg_snapshot_xmin(pg_current_snapshot()) AS transaction_id' };
+const { transactionId, position, eventType, topic, record } = events;
+const horizon = sql`pg_snapshot_xmin(pg_current_snapshot())`;
 
-const READ = {
-  name: 'read-topic',
-  text: `SELECT transaction_id, position, event_type, topic, record FROM events
-    WHERE (transaction_id, position) > ($1::xid8, $2::bigint) AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-      AND CASE WHEN topic IS NULL THEN event_type = ANY($3::text[]) ELSE topic = $4 END
-    ORDER BY transaction_id, position LIMIT $5`,
-};
+// By hand: it reads no table. Everything of transactions below the oldest open one has been committed; see event-log.ts.
+const end = statement<{ transaction_id: string }>('log-end', sql`select ${horizon} as transaction_id`);
 
-interface TopicRow {
-  transaction_id: string;
-  position: string;
-  event_type: string;
-  topic: string | null;
-  record: unknown;
-}
+const read = prepared('read-topic', (db) =>
+  db
+    .select({ transactionId, position, eventType, topic, record })
+    .from(events)
+    .where(
+      sql`(${transactionId}, ${position}) > (${sql.placeholder('id')}::xid8, ${sql.placeholder('position')}::bigint)
+        and ${transactionId} < ${horizon}
+        and case when ${topic} is null then ${isAnyOf(eventType, 'types')} else ${topic} = ${sql.placeholder('topic')} end`,
+    )
+    .orderBy(transactionId, position)
+    .limit(sql.placeholder('limit')),
+);
 
 /** `onAppend` is called after a commit that appended records, to wake the readers of the log. */
 export function postgresTopicLog(pool: pg.Pool, onAppend: () => void): TopicLog {
   return {
     async end() {
-      const { rows } = await query<{ transaction_id: string }>(pool, END);
+      const { rows } = await end(pool);
       return { transactionId: rows[0]?.transaction_id ?? '0', position: '0' };
     },
     async read(topic, after, limit) {
-      const { rows } = await query<TopicRow>(pool, READ, [
-        after.transactionId,
-        after.position,
-        typesOn(topic),
+      const rows = await read(pool, {
+        id: after.transactionId,
+        position: after.position,
+        types: typesOn(topic),
         topic,
         limit,
-      ]);
+      });
       const last = rows.at(-1);
       return {
         records: rows.map((row) =>
-          row.topic === null && isEventType(row.event_type)
+          row.topic === null && isEventType(row.eventType)
             ? toRecord(row.record as Event, topic)
             : row.record,
         ),
-        to: last ? { transactionId: last.transaction_id, position: last.position } : after,
+        to: last ? { transactionId: last.transactionId, position: String(last.position) } : after,
       };
     },
     async produce(topic, records) {
       await appendEntries(
         pool,
-        records.map(({ key, value }) => ({ event_type: 'record', order_id: key, topic, record: value })),
+        records.map(({ key, value }) => ({ eventType: 'record', orderId: key, topic, record: value })),
       );
       onAppend();
     },
