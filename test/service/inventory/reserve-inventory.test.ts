@@ -23,7 +23,7 @@ describe('inventory-service', () => {
     (await room.announced()).map(({ eventType, orderId }) => `${orderId} ${eventType}`);
   const isWaiting = (statement: string) => async () => {
     const { rows } = await room.pool.query(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE $1`,
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE $1`,
       [`%${statement}%FOR UPDATE%`],
     );
     return rows.length > 0;
@@ -123,7 +123,7 @@ describe('inventory-service', () => {
     await room.transactions.run(async (tx) => {
       const order = (await tx.lockOrders(['a' as OrderId])).get('a' as OrderId) as Order;
       reserving = room.deliver(room.processing('a'));
-      await until('the reservation to wait', isWaiting('FROM orders'));
+      await until('the reservation to wait', isWaiting('from "orders"'));
       await tx.saveOrders([evolve(order, { type: 'cancelled', at: NOON })]);
     });
     await reserving;
@@ -139,9 +139,9 @@ describe('inventory-service', () => {
     await room.transactions.run(async (tx) => {
       await clientOf(tx).query('SELECT FROM inventory_items FOR UPDATE');
       reserving = room.deliver(room.processing('a'));
-      await until('the reservation to wait for stock', isWaiting('FROM inventory_items'));
+      await until('the reservation to wait for stock', isWaiting('from "inventory_items"'));
       cancelling = room.cancel('a');
-      await until('the cancellation to wait for the order', isWaiting('FROM orders'));
+      await until('the cancellation to wait for the order', isWaiting('from "orders"'));
     });
     await Promise.all([reserving, cancelling]);
     assert.deepEqual(await room.shelf(), { dal: 8 }, 'the reservation came first');

@@ -11,7 +11,8 @@ export const bytewise = customType<{ data: string; config: { length: number } }>
 /** A moment, in epoch milliseconds. */
 export const moment = customType<{ data: number; driverData: string }>({
   dataType: () => 'timestamptz(3)',
-  toDriver: toRfc3339,
+  // A year of more than four digits has a sign and zeros before it in JavaScript, and neither in Postgres.
+  toDriver: (epochMs) => toRfc3339(epochMs).replace(/^\+0*/, ''),
   fromDriver: (text) => Date.parse(text),
 });
 
