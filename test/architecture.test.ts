@@ -203,7 +203,10 @@ test('the folders of every layer, and of its tests, are named for the capabiliti
       .flatMap((base) => roomOf(file, base) ?? []),
   );
   const beside = ['schema', 'operations'];
-  assert.deepEqual([...new Set(rooms)].filter((room) => ![...CAPABILITIES, ...beside].includes(room)), []);
+  assert.deepEqual(
+    [...new Set(rooms)].filter((room) => ![...CAPABILITIES, ...beside].includes(room)),
+    [],
+  );
 });
 
 test('the only package that the domain imports is zod, in events.ts', () => {

@@ -12,16 +12,16 @@ import {
 } from '../../internal/repository/postgres/bulk-parameters.ts';
 import { openPool } from '../../internal/repository/postgres/database.ts';
 import { on, statement } from '../../internal/repository/postgres/queries.ts';
-import { amount, jsonBinary, jsonText, moment } from '../../internal/repository/postgres/schema/columns.ts';
+import { amount, json, jsonb, timestamptz } from '../../internal/repository/postgres/schema/columns.ts';
 import { freshDatabase } from '../support/servers.ts';
 
 const notes = pgTable('notes', {
   n: integer('n').primaryKey(),
   note: text('note'),
-  at: moment('at'),
+  at: timestamptz('at'),
   price: amount('price'),
-  data: jsonBinary('data'),
-  raw: jsonText('raw'),
+  data: jsonb('data'),
+  raw: json('raw'),
 });
 const columns = {
   n: notes.n,

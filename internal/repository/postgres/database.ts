@@ -7,7 +7,7 @@ import pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Transaction } from '../../service/ports.ts';
 
-const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
+export const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Any number, so that processes that start together migrate one after another. */
 const MIGRATION_LOCK = 7_337_001;
 
@@ -28,7 +28,8 @@ export function openPool(url: string, options: { max: number; onError: (error: E
   return pool;
 }
 
-export async function migrateDatabase(url: string): Promise<void> {
+/** Applies the migrations that the database does not have yet. */
+export async function migrateDatabase(url: string, folder = MIGRATIONS): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   await client.connect().catch((error: Error) => {
     const { host, pathname } = new URL(url);
@@ -44,7 +45,7 @@ export async function migrateDatabase(url: string): Promise<void> {
     await client.query('SET client_min_messages TO warning');
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     await migrate(drizzle(client), {
-      migrationsFolder: MIGRATIONS,
+      migrationsFolder: folder,
       migrationsSchema: 'public',
       migrationsTable: 'migrations',
     });

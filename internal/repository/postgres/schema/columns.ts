@@ -1,15 +1,16 @@
 /** Column types that Drizzle has no word for, and how their values travel. */
-import { customType } from 'drizzle-orm/pg-core';
+import { type SQL, sql } from 'drizzle-orm';
+import { type AnyPgColumn, customType } from 'drizzle-orm/pg-core';
 import { toDecimalText } from '../../../domain/money.ts';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 
 /** Text compared byte by byte, so that its order is the same in every database and in JavaScript. */
-export const bytewise = customType<{ data: string; config: { length: number } }>({
+export const varcharC = customType<{ data: string; config: { length: number } }>({
   dataType: (config) => `varchar(${config?.length}) COLLATE "C"`,
 });
 
-/** A moment, in epoch milliseconds. */
-export const moment = customType<{ data: number; driverData: string }>({
+/** A timestamptz, in epoch milliseconds. */
+export const timestamptz = customType<{ data: number; driverData: string }>({
   dataType: () => 'timestamptz(3)',
   // A year of more than four digits has a sign and zeros before it in JavaScript, and neither in Postgres.
   toDriver: (epochMs) => toRfc3339(epochMs).replace(/^\+0*/, ''),
@@ -23,17 +24,21 @@ export const amount = customType<{ data: number; driverData: string }>({
   fromDriver: (text) => Number(text.replace('.', '')),
 });
 
-/** A transaction id that never wraps, as decimal text: it exceeds a double. */
-export const transactionId = customType<{ data: string }>({ dataType: () => 'xid8' });
+/** 64-bit numbers as decimal text, since they exceed a double: an integer, a transaction id that never wraps, a generated id. */
+export const bigint = customType<{ data: string }>({ dataType: () => 'bigint' });
+export const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
+export const identity = customType<{ data: string; default: true }>({
+  dataType: () => 'bigint GENERATED ALWAYS AS IDENTITY',
+});
 
 /** JSON stored as it was written, for values that are only read whole. */
-export const jsonText = customType<{ data: unknown; driverData: string }>({
+export const json = customType<{ data: unknown; driverData: string }>({
   dataType: () => 'json',
   toDriver: toJson,
 });
 
 /** JSON that queries look into. */
-export const jsonBinary = customType<{ data: unknown; driverData: string }>({
+export const jsonb = customType<{ data: unknown; driverData: string }>({
   dataType: () => 'jsonb',
   toDriver: toJson,
 });
@@ -46,4 +51,9 @@ export function toJson(value: unknown): string {
   return text.replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (found) =>
     found === '\\\\' ? found : '\\ufffd',
   );
+}
+
+/** The condition that a column holds one of these values. DDL has no parameters, so the values stand in its text. */
+export function isOneOf(column: AnyPgColumn, values: readonly string[]): SQL {
+  return sql`${column} in (${sql.raw(values.map((value) => `'${value}'`).join(', '))})`;
 }

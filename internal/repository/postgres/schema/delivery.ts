@@ -3,13 +3,13 @@ import { sql } from 'drizzle-orm';
 import { boolean, check, doublePrecision, index, integer, pgTable, varchar } from 'drizzle-orm/pg-core';
 import type { Delivery, Place } from '../../../domain/delivery.ts';
 import type { OrderId } from '../../../domain/order.ts';
-import { bytewise, jsonBinary, moment } from './columns.ts';
+import { jsonb, timestamptz, varcharC } from './columns.ts';
 
 /** With fillfactor 50, since a rider's position and load change all the time. */
 export const riders = pgTable(
   'riders',
   {
-    riderId: bytewise('rider_id', { length: 64 }).primaryKey(),
+    riderId: varcharC('rider_id', { length: 64 }).primaryKey(),
     name: varchar('name', { length: 256 }).notNull(),
     isOnDuty: boolean('is_on_duty').notNull().default(true),
     latitude: doublePrecision('latitude'),
@@ -18,7 +18,7 @@ export const riders = pgTable(
     carrying: integer('carrying').notNull().default(0),
     /** Orders the rider may carry when another one is assigned. */
     capacity: integer('capacity').notNull().default(2),
-    movedAt: moment('moved_at').notNull().default(sql`now()`),
+    movedAt: timestamptz('moved_at').notNull().default(sql`now()`),
   },
   (table) => [
     check('riders_latitude_check', sql`${table.latitude} between -90 and 90`),
@@ -38,25 +38,25 @@ export const riders = pgTable(
 export const deliveries = pgTable(
   'deliveries',
   {
-    orderId: bytewise('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
+    orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
     state: varchar('state', { length: 16 }).$type<Delivery['state']>().notNull(),
-    riderId: bytewise('rider_id', { length: 64 }),
+    riderId: varcharC('rider_id', { length: 64 }),
     /** The delivery takes one of the rider's places: riders.carrying counts these rows. */
     holdsPlace: boolean('holds_place').notNull().default(false),
     restaurantId: varchar('restaurant_id', { length: 64 }),
     pickupAddress: varchar('pickup_address', { length: 512 }),
     /** [latitude, longitude], where known. */
-    pickup: jsonBinary('pickup').$type<Place>(),
-    dropoff: jsonBinary('dropoff').$type<Place>(),
+    pickup: jsonb('pickup').$type<Place>(),
+    dropoff: jsonb('dropoff').$type<Place>(),
     attempts: integer('attempts').notNull().default(0),
-    requestedAt: moment('requested_at').notNull(),
-    readyAt: moment('ready_at'),
-    assignedAt: moment('assigned_at'),
-    pickedUpAt: moment('picked_up_at'),
-    deliveredAt: moment('delivered_at'),
-    eta: moment('eta'),
-    etaP90: moment('eta_p90'),
-    etaAt: moment('eta_at'),
+    requestedAt: timestamptz('requested_at').notNull(),
+    readyAt: timestamptz('ready_at'),
+    assignedAt: timestamptz('assigned_at'),
+    pickedUpAt: timestamptz('picked_up_at'),
+    deliveredAt: timestamptz('delivered_at'),
+    eta: timestamptz('eta'),
+    etaP90: timestamptz('eta_p90'),
+    etaAt: timestamptz('eta_at'),
   },
   (table) => [
     check(

@@ -12,12 +12,12 @@ import {
 } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';
 import type { Lines, Restaurant } from '../../../service/inventory/ports.ts';
-import { amount, bytewise, jsonBinary, moment } from './columns.ts';
+import { amount, jsonb, timestamptz, varcharC } from './columns.ts';
 
 export const restaurants = pgTable(
   'restaurants',
   {
-    restaurantId: bytewise('restaurant_id', { length: 64 }).primaryKey(),
+    restaurantId: varcharC('restaurant_id', { length: 64 }).primaryKey(),
     name: varchar('name', { length: 256 }).notNull(),
     isActive: boolean('is_active').notNull().default(true),
     /** Whether a person at the restaurant accepts orders, or they are accepted automatically. */
@@ -30,7 +30,7 @@ export const restaurants = pgTable(
     longitude: doublePrecision('longitude'),
     /** From acceptance to the counter, as a rule. */
     preparationS: integer('preparation_s').notNull().default(900),
-    createdAt: moment('created_at').notNull().default(sql`now()`),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
   },
   (table) => [
     check('restaurants_acceptance_check', sql`${table.acceptance} in ('automatic', 'manual')`),
@@ -44,12 +44,12 @@ export const restaurants = pgTable(
 export const menuItems = pgTable(
   'menu_items',
   {
-    itemId: bytewise('item_id', { length: 64 }).primaryKey(),
-    restaurantId: bytewise('restaurant_id', { length: 64 }).notNull(),
+    itemId: varcharC('item_id', { length: 64 }).primaryKey(),
+    restaurantId: varcharC('restaurant_id', { length: 64 }).notNull(),
     name: varchar('name', { length: 256 }).notNull(),
     price: amount('price').notNull(),
     isActive: boolean('is_active').notNull().default(true),
-    createdAt: moment('created_at').notNull().default(sql`now()`),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
   },
   (table) => [
     foreignKey({
@@ -66,10 +66,10 @@ export const menuItems = pgTable(
 export const inventoryItems = pgTable(
   'inventory_items',
   {
-    itemId: bytewise('item_id', { length: 64 }).primaryKey(),
+    itemId: varcharC('item_id', { length: 64 }).primaryKey(),
     stockCount: integer('stock_count').notNull(),
     threshold: integer('threshold_qty').notNull().default(0),
-    updatedAt: moment('updated_at').notNull().default(sql`now()`),
+    updatedAt: timestamptz('updated_at').notNull().default(sql`now()`),
   },
   (table) => [
     check('inventory_items_stock_count_check', sql`${table.stockCount} >= 0`),
@@ -84,11 +84,11 @@ export const inventoryItems = pgTable(
 export const reservations = pgTable(
   'reservations',
   {
-    orderId: bytewise('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
-    lines: jsonBinary('lines').$type<Lines>().notNull(),
+    orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
+    lines: jsonb('lines').$type<Lines>().notNull(),
     state: varchar('state', { length: 16 }).$type<'reserved' | 'released' | 'rejected'>().notNull(),
-    reservedAt: moment('reserved_at').notNull().default(sql`now()`),
-    releasedAt: moment('released_at'),
+    reservedAt: timestamptz('reserved_at').notNull().default(sql`now()`),
+    releasedAt: timestamptz('released_at'),
   },
   (table) => [
     check('reservations_state_check', sql`${table.state} in ('reserved', 'released', 'rejected')`),

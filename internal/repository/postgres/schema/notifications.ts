@@ -3,20 +3,20 @@ import { sql } from 'drizzle-orm';
 import { check, integer, pgTable, primaryKey, text, varchar } from 'drizzle-orm/pg-core';
 import type { Notification } from '../../../domain/notification.ts';
 import type { OrderId } from '../../../domain/order.ts';
-import { bytewise, jsonBinary, moment } from './columns.ts';
+import { jsonb, timestamptz, varcharC } from './columns.ts';
 
 export const notifications = pgTable(
   'notifications',
   {
-    orderId: bytewise('order_id', { length: 64 }).$type<OrderId>().notNull(),
+    orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().notNull(),
     template: varchar('template', { length: 64 }).notNull(),
     state: varchar('state', { length: 16 }).$type<Notification['state']>().notNull(),
     recipient: varchar('recipient', { length: 256 }).notNull(),
-    variables: jsonBinary('variables').$type<Notification['variables']>().notNull(),
+    variables: jsonb('variables').$type<Notification['variables']>().notNull(),
     attempts: integer('attempts').notNull().default(0),
     error: text('error'),
-    createdAt: moment('created_at').notNull(),
-    sentAt: moment('sent_at'),
+    createdAt: timestamptz('created_at').notNull(),
+    sentAt: timestamptz('sent_at'),
   },
   (table) => [
     primaryKey({ name: 'notifications_pkey', columns: [table.orderId, table.template] }),

@@ -1,9 +1,15 @@
 /** Orders, and the responses to the idempotency keys of requests about them. */
 import { sql } from 'drizzle-orm';
 import { char, check, index, integer, pgTable, primaryKey, text, varchar } from 'drizzle-orm/pg-core';
-import type { OrderContent, OrderId, OrderStatus, TimelineEntry } from '../../../domain/order.ts';
+import {
+  ORDER_STATUSES,
+  type OrderContent,
+  type OrderId,
+  type OrderStatus,
+  type TimelineEntry,
+} from '../../../domain/order.ts';
 import type { StoredResponse } from '../../../service/ports.ts';
-import { amount, bytewise, jsonBinary, jsonText, moment } from './columns.ts';
+import { amount, isOneOf, json, jsonb, timestamptz, varcharC } from './columns.ts';
 
 /** The parts of an order without a column of their own. */
 export type StoredContent = Partial<
@@ -16,7 +22,7 @@ export type StoredContent = Partial<
 export const orders = pgTable(
   'orders',
   {
-    orderId: bytewise('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
+    orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
     customerId: varchar('customer_id', { length: 128 }),
     customerName: varchar('customer_name', { length: 256 }),
     restaurantId: varchar('restaurant_id', { length: 64 }),
@@ -25,23 +31,19 @@ export const orders = pgTable(
     total: amount('total_amount').notNull(),
     currency: char('currency', { length: 3 }).notNull(),
     /** Null for an order that carries none of its parts. */
-    content: jsonBinary('content').$type<StoredContent>(),
-    scheduledAt: moment('scheduled_at'),
-    dueAt: moment('due_at').notNull(),
-    createdAt: moment('created_at').notNull(),
-    updatedAt: moment('updated_at').notNull(),
+    content: jsonb('content').$type<StoredContent>(),
+    scheduledAt: timestamptz('scheduled_at'),
+    dueAt: timestamptz('due_at').notNull(),
+    createdAt: timestamptz('created_at').notNull(),
+    updatedAt: timestamptz('updated_at').notNull(),
     version: integer('version').notNull(),
     /** One entry for each version, so the timeline has no gap. */
-    timeline: jsonBinary('timeline').$type<readonly TimelineEntry[]>().notNull(),
+    timeline: jsonb('timeline').$type<readonly TimelineEntry[]>().notNull(),
     /** SHA-256 of the request's content: tells a repeated request from another one with the same id. */
     fingerprint: text('fingerprint').notNull(),
   },
   (table) => [
-    check(
-      'orders_status_check',
-      sql`${table.status} in ('CREATED', 'PROCESSING', 'CONFIRMED', 'ACCEPTED', 'PREPARING', 'RIDER_ASSIGNED',
-        'OUT_FOR_DELIVERY', 'DELIVERED', 'COMPLETED', 'FAILED', 'REJECTED', 'CANCELLED')`,
-    ),
+    check('orders_status_check', isOneOf(table.status, ORDER_STATUSES)),
     check('orders_total_amount_check', sql`${table.total} >= 0`),
     check('orders_check', sql`${table.version} = jsonb_array_length(${table.timeline})`),
     check('orders_check1', sql`${table.reason} is not null or ${table.status} not in ('FAILED', 'REJECTED')`),
@@ -55,13 +57,13 @@ export const orders = pgTable(
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
-    principal: bytewise('principal', { length: 128 }).notNull(),
-    operation: bytewise('operation', { length: 160 }).notNull(),
-    key: bytewise('key', { length: 128 }).notNull(),
+    principal: varcharC('principal', { length: 128 }).notNull(),
+    operation: varcharC('operation', { length: 160 }).notNull(),
+    key: varcharC('key', { length: 128 }).notNull(),
     fingerprint: text('fingerprint').notNull(),
     /** The response to repeat word for word. */
-    response: jsonText('answer').$type<Omit<StoredResponse, 'fingerprint'>>().notNull(),
-    createdAt: moment('created_at').notNull().default(sql`now()`),
+    response: json('answer').$type<Omit<StoredResponse, 'fingerprint'>>().notNull(),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
   },
   (table) => [
     primaryKey({ name: 'idempotency_keys_pkey', columns: [table.principal, table.operation, table.key] }),

@@ -3,13 +3,13 @@ import { sql } from 'drizzle-orm';
 import { char, check, integer, pgTable, text, varchar } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';
 import type { PaymentState } from '../../../domain/payment.ts';
-import { amount, bytewise, moment } from './columns.ts';
+import { amount, timestamptz, varcharC } from './columns.ts';
 
 /** With fillfactor 50, since a payment is updated with each of its steps. */
 export const payments = pgTable(
   'payments',
   {
-    orderId: bytewise('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
+    orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
     currency: char('currency', { length: 3 }).notNull(),
     state: varchar('state', { length: 16 }).$type<PaymentState>().notNull(),
     /** Raised by one with every change. */
@@ -21,11 +21,11 @@ export const payments = pgTable(
     authorizationId: varchar('authorization_id', { length: 128 }),
     reason: text('reason'),
     attempts: integer('attempts').notNull().default(0),
-    requestedAt: moment('requested_at').notNull(),
-    authorizedAt: moment('authorized_at'),
-    capturedAt: moment('captured_at'),
-    voidedAt: moment('voided_at'),
-    refundedAt: moment('refunded_at'),
+    requestedAt: timestamptz('requested_at').notNull(),
+    authorizedAt: timestamptz('authorized_at'),
+    capturedAt: timestamptz('captured_at'),
+    voidedAt: timestamptz('voided_at'),
+    refundedAt: timestamptz('refunded_at'),
   },
   ({ state, requested, authorized, captured, refunded, ...table }) => [
     check(

@@ -3,19 +3,19 @@ import { sql } from 'drizzle-orm';
 import { check, index, pgTable, text, varchar } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';
 import type { Ticket } from '../../../service/restaurants/ports.ts';
-import { bytewise, moment } from './columns.ts';
+import { timestamptz, varcharC } from './columns.ts';
 
 export const tickets = pgTable(
   'tickets',
   {
-    orderId: bytewise('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
-    restaurantId: bytewise('restaurant_id', { length: 64 }).notNull(),
+    orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
+    restaurantId: varcharC('restaurant_id', { length: 64 }).notNull(),
     state: varchar('state', { length: 16 }).$type<Ticket['state']>().notNull(),
-    openedAt: moment('opened_at').notNull(),
-    answeredAt: moment('answered_at'),
-    estimatedReadyAt: moment('estimated_ready_at'),
+    openedAt: timestamptz('opened_at').notNull(),
+    answeredAt: timestamptz('answered_at'),
+    estimatedReadyAt: timestamptz('estimated_ready_at'),
     reason: text('reason'),
-    closedAt: moment('closed_at'),
+    closedAt: timestamptz('closed_at'),
   },
   (table) => [
     check('tickets_state_check', sql`${table.state} in ('OPEN', 'ACCEPTED', 'REJECTED', 'CLOSED')`),

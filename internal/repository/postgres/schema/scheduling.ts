@@ -3,15 +3,15 @@ import { sql } from 'drizzle-orm';
 import { boolean, check, index, pgTable, primaryKey } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';
 import type { Timer } from '../../../service/scheduling/ports.ts';
-import { bytewise, moment } from './columns.ts';
+import { timestamptz, varcharC } from './columns.ts';
 
 /** What happens to an order later, apart from its being due; one of a kind for each order. Redis holds the index. */
 export const timers = pgTable(
   'timers',
   {
-    orderId: bytewise('order_id', { length: 64 }).$type<OrderId>().notNull(),
-    kind: bytewise('kind', { length: 16 }).$type<Timer['kind']>().notNull(),
-    dueAt: moment('due_at').notNull(),
+    orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().notNull(),
+    kind: varcharC('kind', { length: 16 }).$type<Timer['kind']>().notNull(),
+    dueAt: timestamptz('due_at').notNull(),
   },
   (table) => [
     primaryKey({ name: 'timers_pkey', columns: [table.orderId, table.kind] }),
@@ -25,7 +25,7 @@ export const schedulerSwitch = pgTable(
   {
     onlyRow: boolean('only_row').primaryKey().default(true),
     paused: boolean('paused').notNull(),
-    changedAt: moment('changed_at').notNull().default(sql`now()`),
+    changedAt: timestamptz('changed_at').notNull().default(sql`now()`),
   },
   (table) => [check('scheduler_switch_only_row_check', sql`${table.onlyRow}`)],
 );

@@ -1,25 +1,14 @@
 /** The event log and its readers: events, cursors, marks of handled events, dead letters. */
 import { sql } from 'drizzle-orm';
-import {
-  bigint,
-  check,
-  index,
-  integer,
-  pgTable,
-  primaryKey,
-  text,
-  unique,
-  uuid,
-  varchar,
-} from 'drizzle-orm/pg-core';
-import { bytewise, jsonText, moment, transactionId } from './columns.ts';
+import { check, index, integer, pgTable, primaryKey, text, unique, uuid, varchar } from 'drizzle-orm/pg-core';
+import { bigint, identity, json, timestamptz, varcharC, xid8 } from './columns.ts';
 
 export const events = pgTable(
   'events',
   {
-    position: bigint('position', { mode: 'bigint' }).notNull().generatedAlwaysAsIdentity(),
+    position: identity('position').notNull(),
     /** Readers stay below the oldest transaction still open, so they never skip one that commits late. */
-    transactionId: transactionId('transaction_id').notNull().default(sql`pg_current_xact_id()`),
+    transactionId: xid8('transaction_id').notNull().default(sql`pg_current_xact_id()`),
     /**
      * Null for a record from outside without an envelope. Not unique: an event may be announced again, as on any stream,
      * and processed_events makes it take effect once.
@@ -29,9 +18,9 @@ export const events = pgTable(
     orderId: varchar('order_id', { length: 64 }).notNull(),
     /** Set where the record goes to one topic only, instead of the topics of its type. */
     topic: varchar('topic', { length: 128 }),
-    record: jsonText('record').notNull(),
-    headers: jsonText('headers').$type<Readonly<Record<string, string>>>(),
-    storedAt: moment('stored_at').notNull().default(sql`now()`),
+    record: json('record').notNull(),
+    headers: json('headers').$type<Readonly<Record<string, string>>>(),
+    storedAt: timestamptz('stored_at').notNull().default(sql`now()`),
   },
   (table) => [
     primaryKey({ name: 'events_pkey', columns: [table.transactionId, table.position] }),
@@ -43,19 +32,19 @@ export const events = pgTable(
 /** With fillfactor 20, since each row is updated with every batch. */
 export const consumerCursors = pgTable('consumer_cursors', {
   consumer: varchar('consumer', { length: 128 }).primaryKey(),
-  transactionId: transactionId('transaction_id').notNull().default('0'),
-  position: bigint('position', { mode: 'bigint' }).notNull().default(sql`0`),
-  movedAt: moment('moved_at').notNull().default(sql`now()`),
+  transactionId: xid8('transaction_id').notNull().default('0'),
+  position: bigint('position').notNull().default(sql`0`),
+  movedAt: timestamptz('moved_at').notNull().default(sql`now()`),
 });
 
 /** Each event takes effect once for each consumer. */
 export const processedEvents = pgTable(
   'processed_events',
   {
-    consumer: bytewise('consumer', { length: 128 }).notNull(),
+    consumer: varcharC('consumer', { length: 128 }).notNull(),
     /** An id from outside that is no UUID is named by a UUID of version 5. */
     eventId: uuid('event_id').notNull(),
-    processedAt: moment('processed_at').notNull().default(sql`now()`),
+    processedAt: timestamptz('processed_at').notNull().default(sql`now()`),
   },
   (table) => [
     primaryKey({ name: 'processed_events_pkey', columns: [table.consumer, table.eventId] }),
@@ -67,16 +56,16 @@ export const processedEvents = pgTable(
 export const deadLetters = pgTable(
   'dead_letters',
   {
-    id: bigint('id', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    id: identity('id').primaryKey(),
     consumer: varchar('consumer', { length: 128 }).notNull(),
     eventId: varchar('event_id', { length: 128 }).notNull(),
     orderId: varchar('order_id', { length: 64 }).notNull(),
     topic: varchar('topic', { length: 128 }).notNull(),
-    record: jsonText('record').notNull(),
+    record: json('record').notNull(),
     error: text('error'),
     retryCount: integer('retry_count').notNull().default(0),
-    createdAt: moment('created_at').notNull().default(sql`now()`),
-    replayRequestedAt: moment('replay_requested_at'),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
+    replayRequestedAt: timestamptz('replay_requested_at'),
   },
   (table) => [
     check('dead_letters_retry_count_check', sql`${table.retryCount} >= 0`),

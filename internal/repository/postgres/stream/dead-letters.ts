@@ -71,8 +71,8 @@ const remove = prepared('remove-letter', (db) =>
   db.delete(deadLetters).where(eq(deadLetters.id, sql.placeholder('id'))),
 );
 
-function toLetter({ id, replayRequestedAt: _, error, ...row }: typeof deadLetters.$inferSelect): DeadLetter {
-  return { ...row, id: String(id), ...(error === null ? {} : { error }) };
+function toLetter({ replayRequestedAt: _, error, ...row }: typeof deadLetters.$inferSelect): DeadLetter {
+  return { ...row, ...(error === null ? {} : { error }) };
 }
 
 /** Stores the letters, and announces the dead ones on their dead-letter topic with the standard headers. */
@@ -109,12 +109,7 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
   const ofOrder = (letter: Pick<DeadLetter, 'consumer' | 'orderId'>) =>
     and(eq(consumer, letter.consumer), eq(orderId, letter.orderId));
   const find = async (id: string): Promise<DeadLetter | undefined> => {
-    const [row] = await attempt(
-      db
-        .select()
-        .from(deadLetters)
-        .where(eq(deadLetters.id, BigInt(id))),
-    );
+    const [row] = await attempt(db.select().from(deadLetters).where(eq(deadLetters.id, id)));
     return row && toLetter(row);
   };
   return {
@@ -126,7 +121,7 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
       return { seen: new Set(seen), parked: new Set(rows[0]?.parked) };
     },
     async list({ limit, after = '0', consumer: only }) {
-      const isWanted = and(isDead, gt(deadLetters.id, BigInt(after)), only ? eq(consumer, only) : undefined);
+      const isWanted = and(isDead, gt(deadLetters.id, after), only ? eq(consumer, only) : undefined);
       const rows = db.select().from(deadLetters).where(isWanted).orderBy(asc(deadLetters.id)).limit(limit);
       return (await attempt(rows)).map(toLetter);
     },
@@ -142,7 +137,7 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
         db.transaction(async (tx) => {
           const [letter] = await tx
             .delete(deadLetters)
-            .where(eq(deadLetters.id, BigInt(id)))
+            .where(eq(deadLetters.id, id))
             .returning({ consumer, orderId });
           if (letter) await tx.update(deadLetters).set(REQUESTED).where(ofOrder(letter));
           return letter !== undefined;
@@ -160,7 +155,7 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
     },
     requested: async (consumer) => (await requested(pool, { consumer })).map(toLetter),
     async recordFailure(letter, fault) {
-      const isThis = eq(deadLetters.id, BigInt(letter.id));
+      const isThis = eq(deadLetters.id, letter.id);
       const update = db
         .update(deadLetters)
         .set({

@@ -188,7 +188,7 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
     async cursor(consumer) {
       for (;;) {
         const [row] = await findCursor(pool, { consumer });
-        if (row) return { transactionId: row.transactionId, position: String(row.position) };
+        if (row) return row;
         await openCursor(pool, { consumer });
       }
     },

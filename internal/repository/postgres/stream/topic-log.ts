@@ -58,7 +58,7 @@ export function postgresTopicLog(pool: pg.Pool, onAppend: () => void): TopicLog 
             ? toRecord(row.record as Event, topic)
             : row.record,
         ),
-        to: last ? { transactionId: last.transactionId, position: String(last.position) } : after,
+        to: last ? { transactionId: last.transactionId, position: last.position } : after,
       };
     },
     async produce(topic, records) {

@@ -1,0 +1,47 @@
+/** The migrations follow the schema, and the journal is one that the migrator applies as a whole. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { MIGRATIONS } from '../internal/repository/postgres/database.ts';
+import { describedTables, migratedTables, readJournal } from './support/schema.ts';
+
+/** SHA-256 of the migrations that databases out there have applied. */
+const LANDED = {
+  '0001_orders_and_events': '552b851e73bcd9220015c7b0179ee0f7c103f4cf3cc5977836547b5c8d598b18',
+  '0002_fulfilment': 'acd4f9d4fa564de1181d1e0f979fd1bdefe93e029526224d23e9bff5780fa354',
+};
+
+test('every change of the schema has a migration; `npm run migration` makes one', async () => {
+  assert.deepEqual((await describedTables()).tables, migratedTables().tables);
+});
+
+test('the journal names every migration, numbered and in the order of time', () => {
+  const { entries } = readJournal();
+  const tags = entries.map(({ tag }) => tag);
+  assert.deepEqual(
+    tags.map((tag) => `${tag}.sql`),
+    fs
+      .readdirSync(MIGRATIONS)
+      .filter((file) => file.endsWith('.sql'))
+      .sort(),
+  );
+  assert.deepEqual(
+    entries.map(({ idx }) => idx),
+    tags.map((tag) => Number(tag.slice(0, 4))),
+  );
+  // The migrator skips a migration whose time is not after that of the last one applied.
+  const times = entries.map(({ when }) => when);
+  assert.deepEqual(
+    times,
+    [...new Set(times)].sort((a, b) => a - b),
+  );
+});
+
+test('a migration that has landed does not change', () => {
+  for (const [tag, hash] of Object.entries(LANDED)) {
+    const text = fs.readFileSync(path.join(MIGRATIONS, `${tag}.sql`), 'utf8').replaceAll('\r\n', '\n');
+    assert.equal(createHash('sha256').update(text).digest('hex'), hash, tag);
+  }
+});
