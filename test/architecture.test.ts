@@ -209,6 +209,35 @@ test('the folders of every layer, and of its tests, are named for the capabiliti
   );
 });
 
+/** Statements of Postgres that no schema checks by itself: made by `statement`, or executed as they stand. */
+const BY_HAND = /\bstatement(<[^()]*>)?\(|\.execute(<[^()]*>)?\(\s*(sql|\/\/)/;
+const MOST_BY_HAND = 24;
+
+test('SQL by hand is rare, and says why it is by hand', () => {
+  const found = [...productSources()]
+    .filter(([file]) => file.startsWith(POSTGRES) && !/\/(queries|bulk-parameters)\.ts$/.test(file))
+    .flatMap(([file, source]) => {
+      const lines = source.split('\n');
+      return lines.flatMap((line, n) =>
+        /\bstatement\b|\.execute\b/.test(line) && BY_HAND.test(line + lines[n + 1])
+          ? [
+              {
+                at: `${file}:${n + 1}`,
+                isExplained: lines
+                  .slice(Math.max(0, n - 12), n + 2)
+                  .some((above) => above.includes('By hand: ')),
+              },
+            ]
+          : [],
+      );
+    });
+  assert.ok(found.length > 10 && found.length <= MOST_BY_HAND, `there are ${found.length}`);
+  assert.deepEqual(
+    found.filter(({ isExplained }) => !isExplained),
+    [],
+  );
+});
+
 test('the only package that the domain imports is zod, in events.ts', () => {
   const packages = sourceFiles()
     .filter((file) => file.startsWith('internal/domain/') && !file.endsWith('.test.ts'))

@@ -47,6 +47,14 @@ export function statement<Row extends pg.QueryResultRow>(
     attempt(connection.query<Row>({ name, text: sql, values: fillPlaceholders(params, { ...values }) }));
 }
 
+/** A transaction of Drizzle's own. */
+export type DrizzleTransaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0];
+
+/** Waits until no other transaction holds the lock of this number; it is released with the transaction. */
+export async function takeAdvisoryLock(tx: DrizzleTransaction, lock: number): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${lock})`);
+}
+
 export async function attempt<Result>(query: PromiseLike<Result>): Promise<Result> {
   try {
     return await query;

@@ -1,7 +1,6 @@
 /** The catalogue of a fresh Tiffin, so that a newcomer's first requests work. */
-import { sql } from 'drizzle-orm';
 import type pg from 'pg';
-import { attempt, on } from '../queries.ts';
+import { attempt, on, takeAdvisoryLock } from '../queries.ts';
 import { riders } from '../schema/delivery.ts';
 import { inventoryItems, menuItems, restaurants } from '../schema/inventory.ts';
 
@@ -39,7 +38,7 @@ const RIDERS = [
 /** Seeds a catalogue that has nothing at all: whatever an operator has changed or removed stays so. */
 export async function seedCatalogue(pool: pg.Pool): Promise<void> {
   const seeded = on(pool).transaction(async (tx) => {
-    await tx.execute(sql`select pg_advisory_xact_lock(${SEED_LOCK})`);
+    await takeAdvisoryLock(tx, SEED_LOCK);
     const [restaurant] = await tx.select().from(restaurants).limit(1);
     const [item] = await tx.select().from(inventoryItems).limit(1);
     if (restaurant || item) return;

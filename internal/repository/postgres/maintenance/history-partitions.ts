@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 import type { HistoryPartitions } from '../../../service/maintenance/ports.ts';
-import { attempt, on } from '../queries.ts';
+import { attempt, type DrizzleTransaction, on, takeAdvisoryLock } from '../queries.ts';
 import { orderHistory } from '../schema/views.ts';
 
 /** Any number, so that processes that maintain at the same moment do so one after another. */
@@ -11,13 +11,11 @@ const MAINTENANCE_LOCK = 7_337_003;
 const MONTHS_AHEAD = 2;
 const REST = sql.identifier('order_history_rest');
 
-type Tx = Parameters<Parameters<ReturnType<typeof on>['transaction']>[0]>[0];
-
 export function postgresHistoryPartitions(pool: pg.Pool): HistoryPartitions {
   return {
     async maintain(now, keepFrom) {
       const maintained = on(pool).transaction(async (tx) => {
-        await tx.execute(sql`select pg_advisory_xact_lock(${MAINTENANCE_LOCK})`);
+        await takeAdvisoryLock(tx, MAINTENANCE_LOCK);
         const { rows } = await tx.execute<{ name: string }>(
           // By hand: the catalog has no Drizzle table.
           sql`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'order_history'::regclass`,
@@ -44,7 +42,7 @@ interface Month {
 }
 
 /** By hand: Drizzle has no word for partitions. Moves what the default partition holds of that month. */
-async function addPartition(tx: Tx, { name, from, to }: Month): Promise<void> {
+async function addPartition(tx: DrizzleTransaction, { name, from, to }: Month): Promise<void> {
   const partition = sql.identifier(name);
   const [start, end] = [sql.raw(`'${from}'`), sql.raw(`'${to}'`)];
   await tx.execute(sql`lock table ${REST} in access exclusive mode`);
