@@ -1,6 +1,7 @@
 /** Column types that Drizzle has no word for, and how their values travel. */
 import { type SQL, sql } from 'drizzle-orm';
 import { type AnyPgColumn, customType } from 'drizzle-orm/pg-core';
+import pg from 'pg';
 import { toDecimalText } from '../../../domain/money.ts';
 import { toRfc3339 } from '../../../domain/schedule.ts';
 
@@ -9,12 +10,15 @@ export const varcharC = customType<{ data: string; config: { length: number } }>
   dataType: (config) => `varchar(${config?.length}) COLLATE "C"`,
 });
 
+const parseTime = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ, 'text');
+
 /** A timestamptz, in epoch milliseconds. */
 export const timestamptz = customType<{ data: number; driverData: string }>({
   dataType: () => 'timestamptz(3)',
   // A year of more than four digits has a sign and zeros before it in JavaScript, and neither in Postgres.
   toDriver: (epochMs) => toRfc3339(epochMs).replace(/^\+0*/, ''),
-  fromDriver: (text) => Date.parse(text),
+  // Date.parse takes the year 99 for 1999.
+  fromDriver: (text) => Number(parseTime(text)),
 });
 
 /** An amount of money, in minor units. */
