@@ -55,7 +55,7 @@ async function sendAll(
   let away: Exclude<SendOutcome, { outcome: 'sent' }> | undefined;
   const attempt = async (message: Notification): Promise<Notification> => {
     const result = away ?? (await provider.send(message, notificationKey(message)));
-    if (result.outcome === 'away') away = result;
+    if (result.outcome === 'unavailable') away = result;
     return afterAttempt(message, result, clock.now());
   };
   const sendQueue = async (queue: readonly Notification[]) => {
