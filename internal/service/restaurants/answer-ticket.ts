@@ -5,7 +5,7 @@ import type { Event, EventOf } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import type { OrderCommand } from '../../domain/order-decisions.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import { type Answered, answerOnce, type Idempotency } from '../idempotency.ts';
 import type { Catalogue, Restaurant } from '../inventory/ports.ts';
 import type { Transactions } from '../ports.ts';
@@ -139,7 +139,7 @@ export function externalAnswersConsumer(
       const concerned = new Set([...orders.values()].flatMap(({ restaurantId = [] }) => restaurantId));
       const { restaurants } = await deps.catalogue.look({ restaurants: [...concerned] }, tx);
       const answered = new Map<OrderId, Ticket>();
-      const wanted: Wanted[] = [];
+      const wanted: AddressedCommand[] = [];
       for (const event of events) {
         const id = event.orderId as OrderId;
         const order = orders.get(id);

@@ -4,7 +4,7 @@ import type { Event } from '../../domain/events.ts';
 import { isDelivered, type Order, type OrderId } from '../../domain/order.ts';
 import type { OrderCommand } from '../../domain/order-decisions.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import type { Catalogue, Restaurant } from '../inventory/ports.ts';
 import type { Transaction } from '../ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
@@ -40,7 +40,7 @@ export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', void
       );
       const now = deps.clock.now();
       const traces = new Map(events.map(({ orderId, traceparent }) => [orderId as string, traceparent]));
-      const wanted: Wanted[] = [];
+      const wanted: AddressedCommand[] = [];
       const accepted: Event[] = [];
       const tickets = waiting.map((order): Ticket => {
         const ticket = known.get(order.id) ?? newTicket(order, now);

@@ -81,7 +81,11 @@ describe('settling payments', () => {
         await deps.transactions.run((tx) => tx.saveOrders(orders));
       },
       cancel: (id: string) =>
-        changeOrder(deps, { id: id as OrderId, command: { type: 'cancel' }, origin: { producer: 'test' } }),
+        changeOrder(deps, {
+          id: id as OrderId,
+          commands: () => [{ type: 'cancel' }],
+          origin: { producer: 'test' },
+        }),
       /** Lets the time pass that the order's timer waits for, and delivers it. */
       async timerRunsOut(id: string) {
         const dueAt = timers.due.get(id as OrderId);
