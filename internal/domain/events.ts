@@ -77,7 +77,7 @@ export const PAYLOADS = {
     items: z.array(z.object({ itemId: z.string(), requested: z.int(), available: z.int() })),
   }),
   'inventory.released': z.object({ items: quantities }),
-  /** `orderId` is the order whose reservation took the stock below its threshold. */
+  /** `orderId` is the order whose reservation took the stock to its threshold or below. */
   'inventory.low_stock': z.object({ itemId: z.string(), stockCount: z.int(), threshold: z.int() }),
   'payment.authorized': paid.extend({ authorizationId: z.string() }),
   'payment.failed': z.object({ reason: z.string() }),
