@@ -70,7 +70,7 @@ export function release({ holdsPlace: _, ...delivery }: Delivery): Delivery {
   return { ...delivery, state: 'RELEASED' };
 }
 
-/** The delivery after its order changed without a rider's report, by an operator or to another end; undefined if the delivery stays as it is. */
+/** The delivery after its order changed without a rider's report, for instance by an operator; undefined if it stays the same. */
 export function followOrder(delivery: Delivery, order: Order): Delivery | undefined {
   if (hasEnded(delivery)) return undefined;
   switch (order.status) {

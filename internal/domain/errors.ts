@@ -60,7 +60,10 @@ export class TiffinError extends Error {
   }
 }
 
-/** True for a fault that passes by itself: a dependency is unreachable or overloaded, or a transaction lost a race. Such work is retried without a limit. */
+/**
+ * True for a fault that passes by itself: a dependency is unreachable or overloaded, or a transaction lost a race. Such
+ * work is retried without a limit.
+ */
 export function isTransient(error: unknown): boolean {
   return error instanceof TiffinError && (error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED');
 }

@@ -43,7 +43,10 @@ export function chooseRiders(
 
 const SEARCH: Backoff = { firstMs: 5_000, longestMs: 30_000 };
 
-/** Milliseconds until the next search: 5, 10, 20 and then always 30 seconds, until the order's deadline. `attempts` are the failed searches before this one. */
+/**
+ * Milliseconds until the next search after a failed one: 5, 10, 20 and then always 30 seconds, until the order's deadline.
+ * `attempts` are the failed searches before that one.
+ */
 export function searchDelayMs(attempts: number): number {
   return backoffMs(attempts + 1, SEARCH);
 }

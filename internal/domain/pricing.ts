@@ -17,7 +17,10 @@ export interface PricedLine {
 
 export type Price = PriceParts & { readonly totalMinor: number };
 
-/** base = Σ quantity × unit price; discount = percent of the base, rounded to the nearest minor unit, a half upwards; total = base - discount + fee. */
+/**
+ * base = Σ quantity × unit price; discount = percent of the base, rounded to the nearest minor unit, a half upwards;
+ * total = base - discount + fee.
+ */
 export function priceOf(lines: readonly PricedLine[], rules: PricingRules): Price {
   const baseMinor = lines.reduce((sum, { quantity, unitPriceMinor }) => sum + quantity * unitPriceMinor, 0);
   const discountMinor =

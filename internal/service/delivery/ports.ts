@@ -6,7 +6,10 @@ import type { Transaction } from '../ports.ts';
 export interface Riders {
   /** Unknown ids are absent from the result. */
   find(riderIds: readonly string[], tx?: Transaction): Promise<Rider[]>;
-  /** Riders on duty with free capacity: up to `limit` nearest to each pickup, and up to `limit` without a place (for an unknown pickup, with any place). */
+  /**
+   * Riders on duty with free capacity: up to `limit` nearest to each pickup, and up to `limit` whose place is unknown, or
+   * with any place if a pickup is unknown.
+   */
   free(tx: Transaction, pickups: readonly (Place | undefined)[], limit: number): Promise<Rider[]>;
   /** Adds or changes a rider; `carrying` stays, and so does the place if none is given. `at` is epoch ms. Returns the stored rider. */
   put(rider: Omit<Rider, 'carrying'>, at: number): Promise<Rider>;

@@ -22,7 +22,7 @@ export interface ValidatedDeps extends PlaceDeps {
   readonly eventIdFor: (name: string) => string;
 }
 
-/** The records have no order id, so it is derived from the record's position: a redelivered record is the same order, which is placed once. */
+/** The records have no order id, so it is derived from the record's position; a redelivered record is thus placed once. */
 export function validatedOrdersConsumer(deps: ValidatedDeps): Consumer<'order.validated', void> {
   return {
     name: 'order-service.validated-orders',

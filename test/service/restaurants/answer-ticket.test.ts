@@ -62,10 +62,10 @@ describe('a restaurant’s answer', () => {
 
   it('an answer may come before the ticket is opened, and stays when the ticket would be opened', async () => {
     await town.seed('CONFIRMED', ['a', 'b']);
-    const told = [await town.told('a'), await town.told('b')];
+    const confirmed = [await town.told('a'), await town.told('b')];
     await town.answer('a');
     await town.answer('b', REJECT);
-    await town.deliver(...told);
+    await town.deliver(...confirmed);
     await town.deliverAll();
     assert.deepEqual([await town.status('a'), (await town.ticket('a'))?.state], ['ACCEPTED', 'ACCEPTED']);
     assert.deepEqual([await town.status('b'), (await town.ticket('b'))?.state], ['REJECTED', 'REJECTED']);

@@ -64,13 +64,13 @@ describe('tickets', () => {
 
   it('an order that is unknown, or has no restaurant or an unknown one, does not disturb the other orders', async () => {
     await town.seed('CONFIRMED', ['none'], { kind: 'delivery' });
-    await town.seed('CONFIRMED', ['gone'], { restaurantId: 'closed down' });
+    await town.seed('CONFIRMED', ['closed'], { restaurantId: 'closed down' });
     await town.seed('CONFIRMED', ['a'], AUTO);
     const unknown = town.happened('order.confirmed', 'unknown', { status: 'CONFIRMED', version: 3 });
-    await town.deliver(unknown, await town.told('none'), await town.told('gone'), await town.told('a'));
+    await town.deliver(unknown, await town.told('none'), await town.told('closed'), await town.told('a'));
     assert.deepEqual([await town.ticket('none'), await town.ticket('unknown')], [undefined, undefined]);
     // An unknown restaurant has no automatic acceptance.
-    assert.equal((await town.ticket('gone'))?.state, 'OPEN');
+    assert.equal((await town.ticket('closed'))?.state, 'OPEN');
     assert.equal(await town.status('a'), 'PREPARING');
     assert.deepEqual(await town.letters(), []);
   });
@@ -79,11 +79,11 @@ describe('tickets', () => {
     const ids = ['a', 'b', 'c'];
     await town.seed('CONFIRMED', ids, AUTO);
     await town.seed('CONFIRMED', ['m']);
-    const told = await Promise.all([...ids, 'm'].map((id) => town.told(id)));
-    await Promise.all([town.deliver(...told), town.deliver(...told.toReversed())]);
-    for (let time = 0; time < 3; time += 1) await town.deliver(...told, ...told);
+    const confirmed = await Promise.all([...ids, 'm'].map((id) => town.told(id)));
+    await Promise.all([town.deliver(...confirmed), town.deliver(...confirmed.toReversed())]);
+    for (let time = 0; time < 3; time += 1) await town.deliver(...confirmed, ...confirmed);
     // A second confirmation with another event id.
-    await town.deliver(...told.map((event, n) => ({ ...event, eventId: `again-${n}` })));
+    await town.deliver(...confirmed.map((event, n) => ({ ...event, eventId: `again-${n}` })));
     for (let time = 0; time < 5; time += 1) await town.deliverAll();
     const types = ['order.accepted', 'order.preparing', 'restaurant.accepted', 'rider.requested'];
     assert.deepEqual(
@@ -141,8 +141,8 @@ describe('tickets', () => {
   it('an order whose cancellation races with automatic acceptance ends CANCELLED without an open or accepted ticket', async () => {
     const ids = Array.from({ length: 20 }, (_, n) => `a${n}`);
     await town.seed('CONFIRMED', ids, AUTO);
-    const told = await Promise.all(ids.map((id) => town.told(id)));
-    await Promise.all([...told.map((event) => town.deliver(event)), ...ids.map(cancel)]);
+    const confirmed = await Promise.all(ids.map((id) => town.told(id)));
+    await Promise.all([...confirmed.map((event) => town.deliver(event)), ...ids.map(cancel)]);
     await town.deliverAll();
     for (const id of ids) {
       assert.deepEqual([id, await town.status(id)], [id, 'CANCELLED']);

@@ -14,11 +14,11 @@ let time = 0;
 mock.method(performance, 'now', () => (time += step));
 
 /** 'a b @x' selects events of types a and b, and records appended to topic x directly. */
-function filterOf(wanted: string): LogFilter {
-  return { types: new Set(wanted.match(/(?<!@)\w/g)), topics: new Set(wanted.match(/(?<=@)\w/g)) };
+function filterOf(selection: string): LogFilter {
+  return { types: new Set(selection.match(/(?<!@)\w/g)), topics: new Set(selection.match(/(?<=@)\w/g)) };
 }
 
-function wants({ types, topics }: LogFilter, { eventType, topic }: Entry): boolean {
+function selects({ types, topics }: LogFilter, { eventType, topic }: Entry): boolean {
   return topic === null ? types.has(eventType) : topics.has(topic);
 }
 
@@ -56,7 +56,7 @@ function setUp(contents = '', { first = 1n, size = 1, page = 1e9, pass = async (
     calls.push([from.position, until.position, limit]);
     const final = rows.filter((row) => order(row.at, from) > 0 && order(row.at, until) <= 0 && !isHeld(row));
     const looked = final.slice(0, Math.min(limit, page));
-    const entries = looked.filter((row) => wants(filter, row));
+    const entries = looked.filter((row) => selects(filter, row));
     const full = looked.length === Math.min(limit, page);
     const stretch = { entries, to: { ...(looked.at(-1)?.at ?? from) }, full, held: rows.some(isHeld) };
     await (passes.shift() ?? pass)();
@@ -64,12 +64,12 @@ function setUp(contents = '', { first = 1n, size = 1, page = 1e9, pass = async (
   });
 
   /** A reader that continues where its last page ended; `got` returns the records it has read. */
-  function reader(wanted: string, from = BEGINNING) {
-    const filter = filterOf(wanted);
+  function reader(selection: string, from = BEGINNING) {
+    const filter = filterOf(selection);
     // A cursor comes from the database: equal to other positions, but never the same object.
     let at: LogPosition = { ...from };
     const got: unknown[] = [];
-    const isMissing = (row: Entry) => order(row.at, at) > 0 && wants(filter, row);
+    const isMissing = (row: Entry) => order(row.at, at) > 0 && selects(filter, row);
     const missing = () => rows.filter(isMissing).map(nameOf).join(' ');
     /** Reads a page; with `isLost` the page is dropped, so it is read again. */
     async function read(limit = 100, isLost = false) {
@@ -114,7 +114,7 @@ async function readAll(...readers: ReturnType<ReturnType<typeof setUp>['reader']
 
 test('readers at the end of the log share one query, and each gets the records it selects', async () => {
   const log = setUp('a b a');
-  const readers = ['a', 'b', 'a b', 'c', 'a'].map((wanted) => log.reader(wanted));
+  const readers = ['a', 'b', 'a b', 'c', 'a'].map((selection) => log.reader(selection));
   await readAll(...readers);
   assert.equal(log.calls.length, 1);
   log.append('b');
@@ -224,7 +224,7 @@ test('a record that was appended to a topic directly goes to the readers of that
   for (const isBehind of [false, true]) {
     const log = setUp('a@x a a@y b@x');
     if (isBehind) await log.reader('a b x @a @x', log.at(4)).read();
-    const readers = ['a x', 'b @x', '@a'].map((wanted) => log.reader(wanted));
+    const readers = ['a x', 'b @x', '@a'].map((selection) => log.reader(selection));
     assert.deepEqual(await readAll(...readers), ['a2', 'a1 b4', '']);
     assert.equal(log.calls.length, isBehind ? 4 : 1);
   }
@@ -243,7 +243,7 @@ test('positions are compared as numbers, both transaction ids and positions with
 });
 
 const followers = fc.record({
-  wanted: fc.subarray(['a', 'b', 'c', '@x', '@y']).map((words) => words.join(' ')),
+  selection: fc.subarray(['a', 'b', 'c', '@x', '@y']).map((words) => words.join(' ')),
   start: fc.nat(20),
   limit: fc.integer({ min: 1, max: 5 }),
   rounds: fc.array(fc.record({ rest: fc.nat(9), isLost: fc.boolean() }), { maxLength: 8 }),
@@ -281,17 +281,17 @@ test('every reader gets exactly the records it selects, in order and once, for a
       isWritten = true;
     }
 
-    async function follow({ wanted, start, limit, rounds }: (typeof history.readers)[number]) {
+    async function follow({ selection, start, limit, rounds }: (typeof history.readers)[number]) {
       for (let n = 0; n < start; n += 1) await turn();
       const from = log.rows.filter((row) => !log.isHeld(row))[start % 7]?.at;
-      const { read, got, at } = log.reader(wanted, from);
+      const { read, got, at } = log.reader(selection, from);
       for (let round = 0, isLast = false; !isLast || order(at(), log.at()) < 0; round += 1) {
         assert.ok(round < 500, 'the reader reaches the end');
         for (let n = rounds[round]?.rest ?? 0; n > 0; n -= 1) await turn();
         isLast = isWritten;
         await read(limit, rounds[round]?.isLost).catch((error) => assert.equal(error, FAULT));
       }
-      assert.equal(got(), log.reader(wanted, from).missing());
+      assert.equal(got(), log.reader(selection, from).missing());
     }
 
     await scheduler.waitFor(Promise.all([write(), ...history.readers.map(follow)]));
