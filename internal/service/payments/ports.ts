@@ -20,8 +20,8 @@ export interface PaymentRequest {
 
 export interface PaymentProvider {
   /**
-   * Carries out a step. Throws UNAVAILABLE if no answer arrived; the step may or may not have taken effect. To abandon an
-   * authorization voids it if it was granted, and refuses it if its request arrives later.
+   * Carries out a step. Throws UNAVAILABLE if no answer arrived; the step may or may not have taken effect. Abandoning an
+   * authorization voids it if it was granted, and makes the provider refuse it if its request arrives later.
    */
   carryOut(request: PaymentRequest): Promise<PaymentAnswer>;
 }

@@ -147,7 +147,7 @@ async function takeSteps(deps: SettleDeps, events: readonly Trigger[]): Promise<
   return performed;
 }
 
-/** False for orders without items: their final events have none, so these orders, which may be most, cost no query. */
+/** False for the completion or failure of an order without items; such orders may be most of all, and cost no query. */
 function concernsMoney({ eventType, payload }: Trigger): boolean {
   return (eventType !== 'order.completed' && eventType !== 'order.failed') || 'items' in payload;
 }

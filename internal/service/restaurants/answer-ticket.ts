@@ -35,7 +35,7 @@ export interface TicketAnswer {
 
 /**
  * The answered ticket, or the stored response of the idempotency key. Throws TICKET_NOT_FOUND, ALREADY_ACCEPTED,
- * ALREADY_REJECTED, ILLEGAL_TRANSITION (not confirmed yet) or TOO_LATE, and then changes nothing.
+ * ALREADY_REJECTED, ILLEGAL_TRANSITION (not confirmed yet), TOO_LATE or IDEMPOTENCY_KEY_REUSED, and then changes nothing.
  */
 export async function answerTicket(deps: AnswerDeps, request: TicketAnswer): Promise<Answered<Ticket>> {
   const { orderId, restaurantId, traceparent, idempotency } = request;

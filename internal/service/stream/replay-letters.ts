@@ -6,7 +6,7 @@ import { applyTo, type ConsumeDeps, faultOf, runAfterwards } from './consume.ts'
 import type { AnyConsumer } from './consumer.ts';
 import { positionOf } from './read-deliveries.ts';
 
-/** Replays, in order, the dead letter of one order and the events parked behind it; returns how many took effect. */
+/** Replays, in order, the dead letters and parked events of one order up to the first that fails; returns how many succeeded. */
 export async function replayLetters(deps: ConsumeDeps, consumer: AnyConsumer): Promise<number> {
   let replayed = 0;
   for (const letter of await deps.deadLetters.requested(consumer.name)) {
