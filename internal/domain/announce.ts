@@ -1,4 +1,4 @@
-/** The event that announces a change of an order. */
+/** Builds events: from a change of an order, and from any other fact. */
 import { unreachable } from './errors.ts';
 import type { Event, EventOf, EventType, Payload } from './events.ts';
 import { toDecimalText } from './money.ts';
@@ -6,13 +6,13 @@ import { nextMilestones, type Order } from './order.ts';
 import type { OrderEvent } from './order-decisions.ts';
 import { toRfc3339 } from './schedule.ts';
 
-/** Where an event comes from. */
+/** The service that publishes an event, and the W3C Trace Context of the request behind it. */
 export interface Origin {
   readonly producer: string;
   readonly traceparent?: string | undefined;
 }
 
-/** The event that announces a change of an order; `order` is the order after it. */
+/** The event for a change of an order; `order` is the order after the change. */
 export function announce(change: OrderEvent, order: Order, eventId: string, origin: Origin): Event {
   const at = toRfc3339(change.at);
   const base = {
@@ -21,7 +21,7 @@ export function announce(change: OrderEvent, order: Order, eventId: string, orig
     occurredAt: at,
     producedAt: at,
     orderId: order.id,
-    // The order's id ties its whole life together; `traceparent` leads back to the request.
+    // All events of an order share its id as correlation id; `traceparent` names the request.
     correlationId: order.id,
     producer: origin.producer,
     ...(origin.traceparent ? { traceparent: origin.traceparent } : {}),
@@ -100,7 +100,7 @@ function creation(order: Order): Payload<'order.created'> {
   };
 }
 
-/** What a reader needs who keeps orders of its own; nothing for an order without items. */
+/** The content for consumers that store orders themselves; empty for an order without items. */
 function enrichment(order: Order) {
   if (order.items.length === 0) return {};
   return {
@@ -131,7 +131,7 @@ function priceOf({ price }: Order) {
   );
 }
 
-/** Any other fact about an order, as an event of now. */
+/** The event for a fact about an order; `at` is epoch ms. */
 export function fact<T extends EventType>(
   eventType: T,
   orderId: string,

@@ -1,4 +1,4 @@
-/** Deadlines: how long an order may wait in each state, from when, and what becomes of it then. */
+/** Tests of deadlines: the state they apply to, the time they start from, and the status that follows. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
@@ -17,7 +17,7 @@ import { isFinal, type Order, type OrderStatus } from './order.ts';
 import { decide } from './order-decisions.ts';
 
 const MINUTE = 60_000;
-/** Each of its own length, so that no one stands for another. */
+/** Each of a different length, so that a test fails if one is used for another. */
 const APART: Deadlines = {
   processing: 1,
   acceptance: 10,
@@ -34,17 +34,17 @@ const ANSWER: Rule = ['acceptance', 'CONFIRMED', 'REJECTED', 'NO_RESPONSE'];
 const PICK_UP: Rule = ['pickUp', 'RIDER_ASSIGNED', 'FAILED', 'NOT_PICKED_UP'];
 const DELIVERY: Rule = ['delivery', 'OUT_FOR_DELIVERY', 'FAILED', 'NOT_DELIVERED'];
 const rider = (since: OrderStatus): Rule => ['rider', since, 'FAILED', 'NO_RIDER'];
-const FETCHED: Rule = ['collection', 'ACCEPTED', 'FAILED', 'NOT_COLLECTED'];
+const COLLECTION: Rule = ['collection', 'ACCEPTED', 'FAILED', 'NOT_COLLECTED'];
 
-/** What an order of each kind may wait for; every state of its journey that is not here has no deadline. */
+/** The deadline of each state by kind of order; a state that is absent has none. */
 const RULES: Record<Kind, Partial<Record<OrderStatus, Rule>>> = {
   plain: {},
   items: { PROCESSING: STOCK_AND_PAYMENT },
   restaurant: {
     PROCESSING: STOCK_AND_PAYMENT,
     CONFIRMED: ANSWER,
-    ACCEPTED: FETCHED,
-    PREPARING: FETCHED,
+    ACCEPTED: COLLECTION,
+    PREPARING: COLLECTION,
     OUT_FOR_DELIVERY: DELIVERY,
   },
   delivery: {
@@ -69,7 +69,7 @@ const RULES: Record<Kind, Partial<Record<OrderStatus, Rule>>> = {
   },
 };
 
-/** An order of this kind that reached each state a minute after the one before it. */
+/** An order of this kind that reached each state a minute after the previous one. */
 function slowly(kind: Kind, status: OrderStatus): Order {
   const steps = JOURNEYS[kind].slice(1, JOURNEYS[kind].indexOf(status as never) + 1);
   return steps.reduce(
@@ -83,49 +83,49 @@ describe('the deadline', () => {
     for (const status of JOURNEYS[kind]) {
       const rule = RULES[kind][status];
       if (!rule) {
-        test(`an order with ${kind} that is ${status} has none`, () => {
+        test(`an order of kind ${kind} that is ${status} has no deadline`, () => {
           assert.ok(kind === 'plain' || kind === 'items' || NO_DEADLINE.includes(status));
           assert.equal(deadlineOf(slowly(kind, status), APART), undefined);
         });
         continue;
       }
       const [limit, since, becomes, reason] = rule;
-      test(`an order with ${kind} that is ${status} is ${becomes}(${reason}) ${limit} after ${since}`, () => {
+      test(`an order of kind ${kind} that is ${status} becomes ${becomes}(${reason}) at the ${limit} deadline, counted from ${since}`, () => {
         const order = slowly(kind, status);
         const deadline = deadlineOf(order, APART);
         assert.ok(deadline);
         const reached = NOON + JOURNEYS[kind].indexOf(since as never) * MINUTE;
         assert.equal(deadline.dueAt, reached + APART[limit]);
         const decision = decide(deadline.command, order, deadline.dueAt);
-        assert.ok('events' in decision, 'the order may go there');
+        assert.ok('events' in decision, 'the command is allowed');
         const ended = after(order, ...decision.events);
         assert.deepEqual([ended.status, 'reason' in ended && ended.reason], [becomes, reason]);
-        assert.equal(deadlineOf(ended, APART), undefined, 'and waits for nothing more');
+        assert.equal(deadlineOf(ended, APART), undefined, 'the ended order has no deadline');
       });
     }
   }
 
   for (const status of ['FAILED', 'REJECTED', 'CANCELLED'] as const) {
-    test(`an order that is ${status} has none`, () => {
+    test(`an order that is ${status} has no deadline`, () => {
       assert.ok(isFinal(status));
       assert.equal(deadlineOf(orderAt(status), DEADLINES), undefined);
     });
   }
 
-  test('a collected order has none any more', () => {
+  test('a collected order has no deadline', () => {
     assert.equal(deadlineOf(orderAt('COMPLETED', 'restaurant'), DEADLINES), undefined);
   });
 });
 
-describe('when a status was reached', () => {
-  test('does not move with what is noted later', () => {
+describe('the time at which a status was reached', () => {
+  test('a fact that is noted later does not change the time at which a status was reached', () => {
     const order = slowly('everything', 'ACCEPTED');
     const noted = after(order, { type: 'noted', at: NOON + 99 * MINUTE, fact: 'CONFIRMED' });
     assert.equal(reachedAt(noted, 'ACCEPTED'), NOON + 3 * MINUTE);
     assert.deepEqual(deadlineOf(noted, APART), deadlineOf(order, APART));
   });
 
-  test('is the last change where it was passed over', () => {
+  test('a skipped status counts as reached at the last change', () => {
     assert.equal(reachedAt(slowly('items', 'CONFIRMED'), 'PREPARING'), NOON + 2 * MINUTE);
   });
 });

@@ -1,18 +1,18 @@
-/** How long an order may wait in each state, and what becomes of it then. */
+/** Deadlines: how long an order may stay in each state, and the command that follows. */
 import { isDelivered, type Order, type OrderStatus } from './order.ts';
 import type { OrderCommand } from './order-decisions.ts';
 
-/** Milliseconds. */
+/** The longest wait for each step, milliseconds. */
 export interface Deadlines {
   /** For stock and payment. */
   readonly processing: number;
   /** For the restaurant's answer. */
   readonly acceptance: number;
-  /** For a rider, from the moment one is looked for. */
+  /** For a rider, from the start of the search. */
   readonly rider: number;
   readonly pickUp: number;
   readonly delivery: number;
-  /** At the restaurant, for whoever fetches it. */
+  /** For the customer to collect the order, from its acceptance. */
   readonly collection: number;
 }
 
@@ -22,7 +22,7 @@ export interface Deadline {
   readonly command: OrderCommand;
 }
 
-/** Undefined where the order waits for nothing but its time, or has come to its end. */
+/** Undefined for an order that waits for its scheduled time, has nothing to fulfil, or has ended. */
 export function deadlineOf(order: Order, deadlines: Deadlines): Deadline | undefined {
   const fail = (since: OrderStatus, after: number, reason: string): Deadline => ({
     dueAt: reachedAt(order, since) + after,
@@ -51,7 +51,7 @@ export function deadlineOf(order: Order, deadlines: Deadlines): Deadline | undef
   }
 }
 
-/** When the order reached a status, epoch ms; what was passed over is taken for reached with the last change. */
+/** When the order reached a status, epoch ms; the time of the last change if it skipped that status. */
 export function reachedAt(order: Order, status: OrderStatus): number {
   const entry = order.timeline.find((candidate) => 'status' in candidate && candidate.status === status);
   return entry?.at ?? order.updatedAt;

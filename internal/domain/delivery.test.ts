@@ -1,4 +1,4 @@
-/** Deliveries as they follow their orders, and distances on the globe. */
+/** Tests of deliveries that follow their orders, and of distances on the globe. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -11,10 +11,10 @@ const requested: Delivery = { orderId: 'o' as OrderId, state: 'REQUESTED', attem
 const assigned = assign(requested, { riderId: 'ravi', at: NOON, holdsPlace: true });
 const pickedUp = pickUp(assigned, NOON);
 
-/** What is delivered is never COMPLETED. */
+/** An order with a delivery is never COMPLETED. */
 const STATUSES = ORDER_STATUSES.filter((status) => status !== 'COMPLETED');
 
-test('a delivery follows its order wherever somebody else has moved it', () => {
+test('a delivery follows its order when the order changes without a report of the rider', () => {
   const followed = Object.fromEntries(
     STATUSES.map((status) => [
       status,
@@ -38,7 +38,7 @@ test('a delivery follows its order wherever somebody else has moved it', () => {
   });
 });
 
-test('a delivery that has ended follows nobody, and holds no place', () => {
+test('a delivery that has ended follows no further change, and does not count in its rider’s load', () => {
   for (const status of STATUSES) {
     const ended = followOrder(assigned, orderAt(status));
     if (!ended || ended.state === 'PICKED_UP') continue;
@@ -61,7 +61,7 @@ const places = fc.tuple(
   fc.double({ min: -180, max: 180, noNaN: true }),
 );
 
-test('a distance is the same both ways, nothing to the same place, and half way round the earth at most', () => {
+test('a distance is symmetric, zero to the same place, and at most half the circumference of the earth', () => {
   fc.assert(
     fc.property(places, places, (from, to) => {
       const distance = distanceM(from, to);

@@ -1,4 +1,4 @@
-/** Riders and deliveries: who carries what, and how far it came. Times are epoch ms, places [latitude, longitude] in degrees. */
+/** Riders and deliveries: assignment, progress, and distances. Times are epoch ms, places [latitude, longitude] in degrees. */
 import { isFinal, type Order, type OrderId } from './order.ts';
 
 export type Place = readonly [latitude: number, longitude: number];
@@ -8,8 +8,9 @@ export interface Rider {
   readonly name: string;
   readonly isOnDuty: boolean;
   readonly place?: Place;
-  /** Orders on the way with them, and how many may be. */
+  /** How many orders the rider has. */
   readonly carrying: number;
+  /** How many orders the rider may have. */
   readonly capacity: number;
 }
 
@@ -17,16 +18,16 @@ export interface Delivery {
   readonly orderId: OrderId;
   readonly state: 'REQUESTED' | 'ASSIGNED' | 'PICKED_UP' | 'DELIVERED' | 'RELEASED';
   readonly riderId?: string;
-  /** One of the rider's places is taken by it. Who assigns riders of their own takes none of a rider we do not know. */
+  /** True if the delivery counts in its rider's `carrying`; a rider of an external system has no such count. */
   readonly holdsPlace?: true;
   readonly restaurantId?: string;
   readonly pickupAddress?: string;
   readonly pickup?: Place;
   readonly dropoff?: Place;
-  /** Times nobody was free. */
+  /** Searches that found no free rider. */
   readonly attempts: number;
   readonly requestedAt: number;
-  /** When the kitchen is to be ready. */
+  /** When the kitchen expects to be ready. */
   readonly readyAt?: number;
   readonly assignedAt?: number;
   readonly pickedUpAt?: number;
@@ -34,7 +35,7 @@ export interface Delivery {
   readonly eta?: { readonly median: number; readonly p90: number; readonly computedAt: number };
 }
 
-/** With a rider, and not yet at the door. */
+/** True if the delivery has a rider and has not ended. */
 export function isUnderWay({ state }: Delivery): boolean {
   return state === 'ASSIGNED' || state === 'PICKED_UP';
 }
@@ -64,12 +65,12 @@ export function deliver(delivery: Delivery, at: number): Delivery {
   return { ...release(delivery), state: 'DELIVERED', deliveredAt: at };
 }
 
-/** Whoever releases a delivery that holds a place gives that place back. */
+/** The caller lowers the rider's `carrying` if the delivery had `holdsPlace`. */
 export function release({ holdsPlace: _, ...delivery }: Delivery): Delivery {
   return { ...delivery, state: 'RELEASED' };
 }
 
-/** The delivery after its order went on without its rider's word: by an operator's, or to another end; undefined where that changes nothing. */
+/** The delivery after its order changed without a rider's report, for instance by an operator; undefined if it stays the same. */
 export function followOrder(delivery: Delivery, order: Order): Delivery | undefined {
   if (hasEnded(delivery)) return undefined;
   switch (order.status) {
@@ -88,14 +89,14 @@ export function followOrder(delivery: Delivery, order: Order): Delivery | undefi
 /** The mean radius of the earth (IUGG), metres. */
 const EARTH_RADIUS_M = 6_371_008.8;
 
-/** Metres as the crow flies, by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky & Telescope 68, 1984, p. 159). */
+/** Great-circle distance in metres, by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky & Telescope 68, 1984, p. 159). */
 export function distanceM([fromLatitude, fromLongitude]: Place, [toLatitude, toLongitude]: Place): number {
   const haversine =
     Math.sin(radians(toLatitude - fromLatitude) / 2) ** 2 +
     Math.cos(radians(fromLatitude)) *
       Math.cos(radians(toLatitude)) *
       Math.sin(radians(toLongitude - fromLongitude) / 2) ** 2;
-  // Rounding may lift it above 1 for places on opposite sides of the earth.
+  // Rounding may give more than 1 for antipodes.
   return 2 * EARTH_RADIUS_M * Math.asin(Math.sqrt(Math.min(1, haversine)));
 }
 

@@ -1,4 +1,4 @@
-/** The words that each of the five dialects has for an order's status. */
+/** The status words of the five API dialects, one table for each. */
 import { toDecimal } from './money.ts';
 import type { Order, OrderStatus } from './order.ts';
 import { toRfc3339 } from './schedule.ts';
@@ -39,7 +39,7 @@ export const FOOD_ORDERING = {
 
 type FoodWord = (typeof FOOD_ORDERING)[OrderStatus];
 
-/** The timeline in the words of food ordering: what is one status to that dialect is one entry. Times are RFC 3339. */
+/** The timeline in food-ordering words; consecutive statuses with the same word are one entry. Times are RFC 3339. */
 export function foodTimeline({ timeline }: Order): { status: FoodWord; at: string }[] {
   const entries: { status: FoodWord; at: string }[] = [];
   for (const entry of timeline) {
@@ -50,7 +50,7 @@ export function foodTimeline({ timeline }: Order): { status: FoodWord; at: strin
   return entries;
 }
 
-/** `validated_orders`, `order_status_updates` and `order_status:{id}`; an order that waits for its time has no word yet. */
+/** `validated_orders`, `order_status_updates` and `order_status:{id}`. The dialect has no word of its own for CREATED. */
 export const ORDER_MANAGER = {
   CREATED: 'PROCESSING',
   PROCESSING: 'PROCESSING',
@@ -98,7 +98,7 @@ export const DELIVERY_ETA = {
   CANCELLED: 'CANCELLED',
 } as const satisfies Words;
 
-/** An order's status as `order_status:<id>` and `/orders/{id}/status` show it, with its price. */
+/** An order's status and price as `order_status:<id>` and `/orders/{id}/status` show them; amounts are decimals. */
 export function orderManagerStatus(order: Order) {
   return {
     status: ORDER_MANAGER[order.status],

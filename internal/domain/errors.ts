@@ -1,4 +1,4 @@
-/** The one error type of Tiffin, with its closed set of codes; transport/http/errors.ts maps each to a status. */
+/** TiffinError, the one error type, with its closed set of codes; transport/http/errors.ts maps each code to a status. */
 
 export type ErrorCode =
   | 'INVALID_INPUT'
@@ -36,13 +36,14 @@ export type ErrorCode =
   | 'UNAVAILABLE'
   | 'INTERNAL';
 
-/** One fault of an input: `code` names it for programs, `pointer` is the JSON pointer (RFC 6901) to where it stands. */
+/** One fault of an input: `code` is for programs, `detail` for people, `pointer` the JSON pointer (RFC 6901) of the faulty value. */
 export interface Problem {
   readonly code: string;
   readonly detail: string;
   readonly pointer?: string;
 }
 
+/** `detail` becomes the message, which clients see; `cause` is for the log alone. */
 export class TiffinError extends Error {
   readonly code: ErrorCode;
   readonly problems: readonly Problem[];
@@ -59,11 +60,15 @@ export class TiffinError extends Error {
   }
 }
 
-/** True for a fault that passes by itself: a dependency is away, a transaction lost a race. Such work is retried for as long as it takes. */
+/**
+ * True for a fault that passes by itself: a dependency is unreachable or overloaded, or a transaction lost a race. Such
+ * work is retried without a limit.
+ */
 export function isTransient(error: unknown): boolean {
   return error instanceof TiffinError && (error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED');
 }
 
+/** Stands in the `default` of a switch over a union: the code compiles only if every case is handled. */
 export function unreachable(value: never): never {
   throw new TypeError(`unexpected value: ${JSON.stringify(value)}`);
 }

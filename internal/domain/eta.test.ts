@@ -1,4 +1,4 @@
-/** ETAs: what they are made of, and what stays true of them wherever riders and kitchens are. */
+/** Tests of ETAs: their parts, and properties that hold for any places and times. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -20,23 +20,23 @@ const secondsOf = (delivery: Delivery, rider?: Place, now = NOON) => {
   return [median, p90].map((at) => Math.round((at - now) / 1_000));
 };
 
-test('it is the ride to the pickup, the ride to the door, and a minute at each', () => {
+test('an ETA is the ride to the pickup, the ride to the door, and a minute at each', () => {
   const known = assigned({ pickup: north(1_000), dropoff: north(3_000) });
   assert.deepEqual(secondsOf(known, north(0)), [200 + 60 + 400 + 60, 280 + 120 + 560 + 120]);
 });
 
-test('a kitchen that takes longer than the ride is waited for', () => {
+test('an ETA includes the wait for a kitchen that takes longer than the ride to it', () => {
   const cooking = assigned({ pickup: north(1_000), dropoff: north(3_000), readyAt: NOON + 500_000 });
   assert.deepEqual(secondsOf(cooking, north(0)), [500 + 60 + 400 + 60, 650 + 120 + 560 + 120]);
 });
 
-test('where nothing is known every ride is three kilometres, and the time since it began counts as ridden', () => {
+test('a ride between unknown places is three kilometres long, and the time since its start counts as ridden', () => {
   assert.deepEqual(secondsOf(assigned()), [600 + 60 + 600 + 60, 840 + 120 + 840 + 120]);
   assert.deepEqual(secondsOf(assigned(), undefined, NOON + 100_000), [500 + 60 + 600 + 60, 740 + 1_080]);
   assert.deepEqual(secondsOf(assigned(), undefined, NOON + 5_000_000), [60 + 600 + 60, 120 + 840 + 120]);
 });
 
-test('after the pickup only the way from the rider to the door is left', () => {
+test('an ETA after the pickup includes only the ride from the rider’s place to the door', () => {
   const carried = pickUp(assigned({ dropoff: north(3_000), readyAt: NOON + 900_000 }), NOON);
   assert.deepEqual(secondsOf(carried, north(2_000)), [200 + 60, 280 + 120]);
   assert.deepEqual(secondsOf(carried, north(3_000)), [60, 120]);
@@ -60,7 +60,7 @@ const deliveries = fc
     return pickedUpAt === undefined ? assigned(way) : pickUp(assigned(way), pickedUpAt);
   });
 
-test('it is never in the past, and the 90th percentile never before the median', () => {
+test('an ETA is never in the past, and its 90th percentile is never before its median', () => {
   fc.assert(
     fc.property(deliveries, maybe(places), times, (delivery, rider, now) => {
       const { median, p90 } = etaOf(delivery, rider, now, RULES);
@@ -69,7 +69,7 @@ test('it is never in the past, and the 90th percentile never before the median',
   );
 });
 
-test('a later kitchen, a slower rider or a longer handover never makes it sooner', () => {
+test('a later kitchen, a slower rider or a longer handover never makes an ETA earlier', () => {
   fc.assert(
     fc.property(
       deliveries,
@@ -89,7 +89,7 @@ test('a later kitchen, a slower rider or a longer handover never makes it sooner
   );
 });
 
-test('time alone never makes the median sooner, and a pickup makes nothing later', () => {
+test('the passing of time never makes the median earlier, and a pickup never makes an ETA later', () => {
   fc.assert(
     fc.property(
       deliveries,
@@ -101,13 +101,13 @@ test('time alone never makes the median sooner, and a pickup makes nothing later
         const after = etaOf(delivery, rider, now + ms, RULES);
         assert.ok(
           after.median >= before.median && after.p90 >= before.p90 - 0.3 * ms - 1,
-          'preparation that is over is uncertain no more',
+          'the 90th percentile may fall by 0.3 of the preparation that has passed',
         );
         if (delivery.state === 'PICKED_UP') return;
         // The rider stands at the counter.
-        const there = etaOf(delivery, delivery.pickup, now, RULES);
-        const gone = etaOf(pickUp(delivery, now), delivery.pickup, now, RULES);
-        assert.ok(gone.median <= there.median && gone.p90 <= there.p90);
+        const assigned = etaOf(delivery, delivery.pickup, now, RULES);
+        const pickedUp = etaOf(pickUp(delivery, now), delivery.pickup, now, RULES);
+        assert.ok(pickedUp.median <= assigned.median && pickedUp.p90 <= assigned.p90);
       },
     ),
   );

@@ -1,24 +1,24 @@
-/** When an order will be at the door. Times are epoch ms, durations ms. */
+/** The estimated time of delivery (ETA). Times are epoch ms, durations ms. */
 import { type Delivery, distanceM, type Place } from './delivery.ts';
 
 export interface EtaRules {
-  /** How far apart two places are taken to be where one of them is not known, metres. */
+  /** The distance of two places if one of them is unknown, metres. */
   readonly defaultDistanceM: number;
-  /** Metres on the road for a metre as the crow flies. */
+  /** Road distance divided by straight-line distance. */
   readonly detourFactor: number;
-  /** Metres a second on the road, stops included. */
+  /** Mean speed on the road with stops, metres per second. */
   readonly speedMps: number;
-  /** At the counter, and again at the door. */
+  /** Time at the counter, and again at the door. */
   readonly handoverMs: number;
 }
 
 export interface Eta {
   readonly median: number;
-  /** It will be there by then in nine cases of ten. */
+  /** The 90th percentile: nine of ten orders arrive by then. */
   readonly p90: number;
 }
 
-/** How many times its median each part takes: in the middle, and where only one case in ten is worse. Figures of experience. */
+/** The duration of each part as a multiple of its median, for both percentiles. Estimates, not measurements. */
 const MEDIAN = { ride: 1, preparation: 1, handover: 1 };
 const P90 = { ride: 1.4, preparation: 1.3, handover: 2 };
 
@@ -26,15 +26,14 @@ const P90 = { ride: 1.4, preparation: 1.3, handover: 2 };
  * Before the pickup:  now + max(f·ride to the pickup, g·preparation left) + h·handover + f·ride to the door + h·handover
  * After the pickup:   now + f·ride from where the rider is to the door + h·handover
  *
- * A ride takes distance × detour factor ÷ speed. Where one end of the ride under way is not known, it is the default
- * distance, and what has gone by since it began counts as ridden. Preparation left is what remains until `readyAt`.
- * The median has f = g = h = 1; the 90th percentile has f = 1.4, g = 1.3, h = 2, as if all parts were late at once, so it
- * errs on the late side. Neither is ever before `now`, and the median is never after the 90th percentile.
+ * A ride takes distance × detour factor ÷ speed. If one end of the current ride is unknown, the ride has the default
+ * distance, and the time since its start counts as ridden. Preparation left is the time until `readyAt`.
+ * The median has f = g = h = 1; the 90th percentile has f = 1.4, g = 1.3, h = 2. It assumes that all parts are late at
+ * once, so it errs on the late side. Neither is ever before `now`, and the median is never after the 90th percentile.
  */
 export function etaOf(delivery: Delivery, rider: Place | undefined, now: number, rules: EtaRules): Eta {
-  const under = (factors: typeof MEDIAN) =>
-    Math.round(now + remainingMs(delivery, rider, now, rules, factors));
-  return { median: under(MEDIAN), p90: under(P90) };
+  const at = (factors: typeof MEDIAN) => Math.round(now + remainingMs(delivery, rider, now, rules, factors));
+  return { median: at(MEDIAN), p90: at(P90) };
 }
 
 function remainingMs(
@@ -49,11 +48,11 @@ function remainingMs(
     const distance = from && to ? distanceM(from, to) : rules.defaultDistanceM;
     return (factors.ride * distance * rules.detourFactor * 1_000) / rules.speedMps;
   };
-  const rideUnderWay = (to: Place | undefined, since: number | undefined) => {
+  const currentRide = (to: Place | undefined, since: number | undefined) => {
     const ridden = rider && to ? 0 : Math.max(0, now - (since ?? now));
     return Math.max(0, ride(rider, to) - ridden);
   };
-  if (state === 'PICKED_UP') return rideUnderWay(dropoff, pickedUpAt) + handover;
+  if (state === 'PICKED_UP') return currentRide(dropoff, pickedUpAt) + handover;
   const preparation = factors.preparation * Math.max(0, (readyAt ?? now) - now);
-  return Math.max(rideUnderWay(pickup, assignedAt), preparation) + ride(pickup, dropoff) + 2 * handover;
+  return Math.max(currentRide(pickup, assignedAt), preparation) + ride(pickup, dropoff) + 2 * handover;
 }

@@ -1,4 +1,4 @@
-/** Events as they travel: each type survives the journey, and plain consumers find their fields. */
+/** Tests of the event schemas: each type survives JSON, and its records have the flat fields of each topic. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sampleEvent } from '../../cmd/event-docs/samples.ts';
@@ -44,27 +44,27 @@ const CHANGES: Partial<Record<EventType, Event>> = {
   'order.noted': announced({ type: 'noted', at: LATER, fact: 'PREPARING' }),
 };
 const TYPES = Object.keys(PAYLOADS) as EventType[];
-/** The changes of an order as they are announced, and of every other type a sample made from its schema. */
+/** One event of each type: announced changes of the order, else a sample made from the schema. */
 const EVERY = Object.fromEntries(TYPES.map((type) => [type, CHANGES[type] ?? sampleEvent(type)])) as Record<
   EventType,
   Event
 >;
 
-/** As a consumer gets it: through JSON. */
+/** The event's record as a consumer reads it, parsed from JSON. */
 function travelled(event: Event, topic = TOPICS[event.eventType].at(-1) as string): Record<string, unknown> {
   return JSON.parse(JSON.stringify(toRecord(event, topic)));
 }
 
 describe('an event', () => {
   for (const type of TYPES) {
-    test(`of type ${type} is read as it was announced, flat fields and all`, () => {
+    test(`an event of type ${type} is parsed from its record unchanged`, () => {
       const event = EVERY[type];
       assert.equal(event.eventType, type);
       assert.deepEqual(parseEvent(travelled(event)), { event: JSON.parse(JSON.stringify(event)) });
     });
   }
 
-  test('carries the envelope, with the order as its key and the trace of its request', () => {
+  test('an event carries the envelope, with the order id and the trace of its request', () => {
     const { payload, ...envelope } = EVERY['order.failed'];
     assert.deepEqual(envelope, {
       eventId: 'e-1',
@@ -88,7 +88,7 @@ describe('an event', () => {
     });
   });
 
-  test('of a creation carries all that the order carries', () => {
+  test('the event of a creation carries the whole content of the order', () => {
     assert.deepEqual(JSON.parse(JSON.stringify(EVERY['order.created'].payload)), {
       version: 1,
       customerName: 'Asha',
@@ -103,14 +103,14 @@ describe('an event', () => {
     });
   });
 
-  test('of a later change carries the version that the change made', () => {
+  test('the event of a later change carries the new version', () => {
     const before = movedTo(ORDER, 'PROCESSING', 'CONFIRMED');
     const event = announced({ type: 'advanced', at: LATER, to: 'ACCEPTED' }, before);
     assert.deepEqual(event.payload, { status: 'ACCEPTED', version: 4 });
   });
 });
 
-describe('a record that is no event', () => {
+describe('an invalid record', () => {
   const record = travelled(EVERY['order.processing']);
   const BAD: Record<string, [unknown, RegExp]> = {
     'of an unknown type': [
@@ -121,36 +121,36 @@ describe('a record that is no event', () => {
     'without an id': [{ ...record, eventId: undefined }, /eventId/],
     'with an empty id': [{ ...record, eventId: '' }, /eventId/],
     'without an order': [{ ...record, orderId: undefined }, /orderId/],
-    'without a time': [{ ...record, occurredAt: 'yesterday' }, /occurredAt/],
-    'with a time of no zone': [{ ...record, occurredAt: '2030-01-01T12:00:00' }, /occurredAt/],
+    'with an invalid time': [{ ...record, occurredAt: 'yesterday' }, /occurredAt/],
+    'with a time without a zone': [{ ...record, occurredAt: '2030-01-01T12:00:00' }, /occurredAt/],
     'without a payload': [{ ...record, payload: undefined }, /payload/],
     'with a payload of another type': [{ ...record, payload: { dueAt: 1 } }, /status[\s\S]*version/],
-    'with a status that there is not': [{ ...record, payload: { status: 'LOST', version: 1 } }, /status/],
+    'with an unknown status': [{ ...record, payload: { status: 'LOST', version: 1 } }, /status/],
     'that is text': ['{"not json', /expected object/],
     'that is null': [null, /expected object/],
     'that is a list': [[record], /expected object/],
   };
-  for (const [what, [bad, fault]] of Object.entries(BAD)) {
-    test(`${what} is refused with a sentence that names the fault`, () => {
+  for (const [kind, [bad, fault]] of Object.entries(BAD)) {
+    test(`a record ${kind} is refused, and the fault is named`, () => {
       const parsed = parseEvent(bad);
-      assert.match('fault' in parsed ? parsed.fault : 'it was read', fault);
+      assert.match('fault' in parsed ? parsed.fault : 'it was accepted', fault);
     });
   }
 
-  test('names every field that is wrong', () => {
+  test('the fault names every invalid field', () => {
     const parsed = parseEvent({ ...record, eventId: 7, producer: undefined });
     assert.match('fault' in parsed ? parsed.fault : '', /eventId[\s\S]*producer/);
   });
 
-  test('types are told from other words', () => {
+  test('only the exact name of an event type is an event type', () => {
     assert.equal(isEventType('order.ready'), true);
     assert.equal(isEventType('order.Ready'), false);
     assert.equal(isEventType('__proto__'), false);
   });
 });
 
-describe('the flat fields of scheduled-orders', () => {
-  test('order.created has order_id, created_at and scheduled_at', () => {
+describe('the flat fields', () => {
+  test('a record on order.created has order_id, created_at and scheduled_at', () => {
     const { order_id, created_at, scheduled_at } = travelled(EVERY['order.created'], 'order.created');
     assert.deepEqual(
       { order_id, created_at, scheduled_at },
@@ -158,18 +158,18 @@ describe('the flat fields of scheduled-orders', () => {
     );
   });
 
-  test('order.created of an immediate order has no scheduled_at', () => {
+  test('a record on order.created of an immediate order has no scheduled_at', () => {
     const order = placedOrder();
     const event = announced({ type: 'created', at: NOON, content: order, dueAt: NOON }, order);
     assert.equal('scheduled_at' in travelled(event, 'order.created'), false);
   });
 
-  test('order.ready has order_id and ready_at', () => {
+  test('a record on order.ready has order_id and ready_at', () => {
     const { order_id, ready_at } = travelled(EVERY['order.ready']);
     assert.deepEqual({ order_id, ready_at }, { order_id: 'o-1', ready_at: '2030-01-01T12:01:00.000Z' });
   });
 
-  test('order.completed has order_id and completed_at', () => {
+  test('a record on order.completed has order_id and completed_at', () => {
     const { order_id, completed_at } = travelled(EVERY['order.completed'], 'order.completed');
     assert.deepEqual(
       { order_id, completed_at },
@@ -177,7 +177,7 @@ describe('the flat fields of scheduled-orders', () => {
     );
   });
 
-  test('every change of status has order_id, status and timestamp in the order manager’s words, and the reason', () => {
+  test('a record on order_status_updates has order_id, timestamp, the reason, and the status in order-manager’s words', () => {
     for (const type of typesOn('order_status_updates')) {
       const event = EVERY[type];
       const { order_id, status, timestamp, details } = travelled(event, 'order_status_updates');
@@ -189,7 +189,7 @@ describe('the flat fields of scheduled-orders', () => {
     }
   });
 
-  test('order_events speaks the words of food ordering, with the names that the outbox has for them', () => {
+  test('a record on order_events has the status in food-ordering’s words, and aliases from transactional-outbox', () => {
     const names = (type: EventType) => travelled(EVERY[type], 'order_events').aliases;
     assert.deepEqual(names('order.created'), ['order.placed.v1']);
     assert.deepEqual(names('order.accepted'), ['order.status.preparing.v1']);
@@ -202,7 +202,7 @@ describe('the flat fields of scheduled-orders', () => {
     }
   });
 
-  test('db_write_order_status has user, items, prices and total', () => {
+  test('a record on db_write_order_status has user, items, prices and total', () => {
     const record = travelled(EVERY['order.confirmed'], 'db_write_order_status');
     assert.deepEqual(
       [record.user_id, record.items, record.total_price, record.status],
@@ -210,8 +210,10 @@ describe('the flat fields of scheduled-orders', () => {
     );
   });
 
-  test('no flat field hides a field of the envelope, but for the word that rider_assigned has for itself', () => {
-    for (const [type, topic] of TYPES.flatMap((one) => TOPICS[one].map((name) => [one, name] as const))) {
+  test('no flat field replaces a field of the envelope, except eventType on rider_assigned', () => {
+    for (const [type, topic] of TYPES.flatMap((type) =>
+      TOPICS[type].map((topic) => [type, topic] as const),
+    )) {
       if (topic === 'rider_assigned') continue;
       const record = travelled(EVERY[type], topic);
       for (const [field, value] of Object.entries(JSON.parse(JSON.stringify(EVERY[type]))))

@@ -1,4 +1,4 @@
-/** Events as they travel: the envelope, and a schema for each type's payload. topics.ts says where they go. */
+/** The events' schemas: one envelope, and a payload for each event type. topics.ts lists the topics of each type. */
 import { z } from 'zod';
 import { ORDER_STATUSES } from './order.ts';
 
@@ -18,12 +18,12 @@ const lines = z.array(
     unitPrice: z.string().optional(),
   }),
 );
-/** How the total came about; absent where it was given. */
+/** total = base - discount + fees; absent if the client gave the total. */
 const price = z.object({ base: amount, discount: amount, fees: amount });
 
-/** A change of the order: the status it has now and the version that this change made. */
+/** A change of the order: its new status and its new version. */
 const change = z.object({ status, version: z.int().positive(), reason: z.string().optional() });
-/** With all that a reader needs who keeps orders of its own. */
+/** A change with the order's content, for consumers that store orders themselves. */
 const enriched = change.extend({
   customerId: z.string().optional(),
   items: lines.optional(),
@@ -32,10 +32,10 @@ const enriched = change.extend({
   price: price.optional(),
 });
 const paid = z.object({ amount, currency });
-/** A timer set for `dueAt` has run out; whether it still means anything is for its owner to say. */
+/** A timer that was set for `dueAt` has run out; its consumer checks whether there is still something to do. */
 const timer = z.object({ dueAt: time });
 
-/** The payload of each event type. Changes are additive; `schemaVersion` rises with them. */
+/** The payload of each event type. Payloads change by addition only; each change raises `schemaVersion`. */
 export const PAYLOADS = {
   'order.created': z.object({
     version: z.int().positive(),
@@ -48,15 +48,15 @@ export const PAYLOADS = {
     totalAmount: z.string(),
     currency: z.string(),
     price: price.optional(),
-    /** What the customer asked for; absent for an immediate order. */
+    /** The time that the customer chose; absent for an immediate order. */
     scheduledAt: time.optional(),
-    /** When the order is to leave; equal to the creation time for an immediate order. */
+    /** When the scheduler dispatches the order; the creation time for an immediate order. */
     dueAt: time,
   }),
   'order.rescheduled': z.object({ version: z.int().positive(), scheduledAt: time, dueAt: time }),
-  /** Announced by the scheduler. `dueAt` is the schedule it was sent off for, `readyAt` when that happened. */
+  /** Published by the scheduler: `dueAt` is the schedule that was dispatched, `readyAt` when. */
   'order.ready': z.object({ dueAt: time, readyAt: time }),
-  /** `next` is the status that the order goes on to when all goes well. */
+  /** `next` is the next status when all goes well. */
   'order.processing': change.extend({ next: status.optional() }),
   'order.confirmed': enriched,
   'order.accepted': change,
@@ -68,16 +68,16 @@ export const PAYLOADS = {
   'order.failed': enriched,
   'order.rejected': change,
   'order.cancelled': change,
-  /** A fact that came too late to move the order. */
+  /** A fact that arrived too late to change the order's status. */
   'order.noted': z.object({ version: z.int().positive(), fact: z.string() }),
-  /** `amountDue` is what is to be paid now that all of it is put aside. */
+  /** All items are reserved; `amountDue` is to be paid now. */
   'inventory.reserved': z.object({ items: quantities, amountDue: amount }),
   'inventory.rejected': z.object({
     reason: z.string(),
     items: z.array(z.object({ itemId: z.string(), requested: z.int(), available: z.int() })),
   }),
   'inventory.released': z.object({ items: quantities }),
-  /** The order under whose key this stands is the one that took the stock below its threshold. */
+  /** `orderId` is the order whose reservation took the stock to its threshold or below. */
   'inventory.low_stock': z.object({ itemId: z.string(), stockCount: z.int(), threshold: z.int() }),
   'payment.authorized': paid.extend({ authorizationId: z.string() }),
   'payment.failed': z.object({ reason: z.string() }),
@@ -93,7 +93,7 @@ export const PAYLOADS = {
   'rider.requested': z.object({
     pickupLocation: place.optional(),
     deliveryAddress: address.optional(),
-    /** When it can be picked up, as far as is known. */
+    /** When it can be picked up; absent if unknown. */
     readyAt: time.optional(),
   }),
   'delivery.assigned': z.object({
@@ -103,9 +103,9 @@ export const PAYLOADS = {
   }),
   'delivery.picked_up': z.object({ riderId: z.string(), pickedUpAt: time }),
   'delivery.delivered': z.object({ riderId: z.string(), deliveredAt: time }),
-  /** The order came to another end, and its rider is free again. */
+  /** The order ended without a delivery by this rider, who is free again. */
   'delivery.released': z.object({ riderId: z.string() }),
-  /** When it will be at the door: the median, and the time it will be there by in nine cases of ten. */
+  /** The expected time of delivery: the median, and the 90th percentile. */
   'eta.updated': z.object({ eta: time, etaP90: time, computedAt: time }),
   'notification.sent': z.object({ template: z.string(), to: z.string(), sentAt: time }),
   'timer.deadline': timer,
@@ -114,7 +114,7 @@ export const PAYLOADS = {
   'timer.eta': timer,
   'timer.notification': timer,
   'timer.payment': timer,
-  /** An order that another system has validated, read from `validated_orders`. */
+  /** An order that another system has validated, read from `validated_orders`; `price` is per unit, in minor units. */
   'order.validated': z.object({
     userId: z.string().min(1).max(128),
     items: z
@@ -130,15 +130,15 @@ export interface EventOf<T extends EventType> {
   readonly eventId: string;
   readonly eventType: T;
   readonly schemaVersion: number;
-  /** When it happened, RFC 3339. */
+  /** When the change happened, RFC 3339. */
   readonly occurredAt: string;
-  /** When it was handed to the stream, RFC 3339. */
+  /** When the event was handed to the stream, RFC 3339. */
   readonly producedAt: string;
-  /** The partition key: events of one order keep their order. */
+  /** The partition key. */
   readonly orderId: string;
   readonly correlationId: string;
   readonly producer: string;
-  /** W3C Trace Context of the request that set it off. */
+  /** W3C Trace Context of the request that caused the event. */
   readonly traceparent?: string | undefined;
   readonly payload: Payload<T>;
 }
@@ -146,7 +146,7 @@ export interface EventOf<T extends EventType> {
 /** Any event, discriminated by `eventType`. */
 export type Event = { [T in EventType]: EventOf<T> }[EventType];
 
-/** No control characters and no half of a surrogate pair: neither can be stored as text. */
+/** No control characters and no lone surrogates: Postgres cannot store them as text. */
 const STORABLE = /^[^\p{Cc}\p{Cs}]+$/u;
 
 /** The fields of every event, around its payload. */
@@ -171,7 +171,7 @@ const EVENTS = new Map(
   Object.entries(PAYLOADS).map(([type, payload]) => [type, ENVELOPE.extend({ payload })] as const),
 );
 
-/** Reads a record from a topic; the fault is a sentence that names every field that is wrong. */
+/** Parses a record from a topic; `fault` is a text that names every invalid field. */
 export function parseEvent(record: unknown): { event: Event } | { fault: string } {
   const type = (record as { eventType?: unknown } | null)?.eventType;
   const schema = EVENTS.get(String(type)) ?? ENVELOPE;

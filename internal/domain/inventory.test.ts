@@ -1,4 +1,4 @@
-/** How stock is allotted: what an order gets, what it is told it lacks, and what stays true whatever is asked and given back. */
+/** Tests of how stock is allotted to orders, with a property test against a model that moves single units. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -8,20 +8,20 @@ const line = (itemId: string, quantity: number): Line => ({ itemId, quantity });
 const stockOf = (stock: Record<string, number>) => new Map(Object.entries(stock));
 
 describe('lines', () => {
-  test('of one item are added up, in the order in which the items first appear', () => {
+  test('lines of one item are added up, in the order in which the items first appear', () => {
     assert.deepEqual(addUp([line('b', 1), line('a', 2), line('b', 3)]), [line('b', 4), line('a', 2)]);
     assert.deepEqual(addUp([]), []);
   });
 });
 
 describe('stock', () => {
-  test('goes to whoever comes first', () => {
+  test('stock goes to the first order that asks for it', () => {
     const { shortages, left } = allot(stockOf({ a: 3 }), [[line('a', 2)], [line('a', 2)], [line('a', 1)]]);
     const short = { itemId: 'a', requested: 2, available: 1 };
     assert.deepEqual([shortages, [...left]], [[[], [short], []], [['a', 0]]]);
   });
 
-  test('is taken for a whole order or not at all, and all that it lacks is named', () => {
+  test('an order gets all its items or none, and every missing item is listed', () => {
     const { shortages, left } = allot(stockOf({ a: 9, b: 1, c: 0 }), [
       [line('a', 1), line('b', 2), line('c', 3)],
     ]);
@@ -31,20 +31,20 @@ describe('stock', () => {
         { itemId: 'c', requested: 3, available: 0 },
       ],
     ]);
-    assert.equal(left.size, 0, 'what did not change is not written');
+    assert.equal(left.size, 0, 'no stock changed');
   });
 
-  test('is judged by the sum of the lines of an item', () => {
+  test('the lines of an item are compared with its stock as a sum', () => {
     const { shortages } = allot(stockOf({ a: 5 }), [[line('a', 3), line('a', 3)]]);
     assert.deepEqual(shortages, [[{ itemId: 'a', requested: 6, available: 5 }]]);
   });
 
-  test('of an item that is not there is none', () => {
+  test('an unknown item has no stock', () => {
     const { shortages } = allot(new Map(), [[line('ghost', 1)]]);
     assert.deepEqual(shortages, [[{ itemId: 'ghost', requested: 1, available: 0 }]]);
   });
 
-  test('may be taken to the last unit', () => {
+  test('an order can take the last unit', () => {
     assert.deepEqual(allot(stockOf({ a: 2 }), [[line('a', 2)]]), {
       shortages: [[]],
       left: new Map([['a', 0]]),
@@ -58,19 +58,19 @@ const lines = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 const stocks = fc.record({ a: fc.nat(12), b: fc.nat(12), c: fc.nat(12) });
-/** A batch of orders, or giving back what one of those before it got. */
+/** A batch of orders, or the release of an earlier order's items. */
 const steps = fc.array(
   fc.oneof(
-    { weight: 2, arbitrary: fc.record({ asked: fc.array(lines, { minLength: 1, maxLength: 5 }) }) },
-    fc.record({ back: fc.nat() }),
+    { weight: 2, arbitrary: fc.record({ requests: fc.array(lines, { minLength: 1, maxLength: 5 }) }) },
+    fc.record({ release: fc.nat() }),
   ),
   { maxLength: 12 },
 );
 
-/** One order at a time, one unit at a time: too slow to ship, too simple to be wrong. */
-function takeUnits(shelf: Map<string, string[]>, asked: readonly Line[]): string[] | undefined {
+/** The model: takes one order and one unit at a time; undefined if a unit is missing. */
+function takeUnits(shelf: Map<string, string[]>, request: readonly Line[]): string[] | undefined {
   const taken: string[] = [];
-  for (const { itemId, quantity } of asked) {
+  for (const { itemId, quantity } of request) {
     for (let unit = 0; unit < quantity; unit += 1) {
       const found = shelf.get(itemId)?.pop();
       if (found === undefined) {
@@ -87,7 +87,7 @@ function putBack(shelf: Map<string, string[]>, units: readonly string[]): void {
   for (const unit of units) shelf.get(unit.split('#')[0] as string)?.push(unit);
 }
 
-test('whatever is asked and given back, nothing is oversold, split or lost', () => {
+test('no run of orders and releases oversells stock, splits an order or loses a unit', () => {
   fc.assert(
     fc.property(stocks, steps, (initial, run) => {
       const stock = stockOf(initial);
@@ -99,12 +99,12 @@ test('whatever is asked and given back, nothing is oversold, split or lost', () 
       );
       const held: { lines: readonly Line[]; units: string[] }[] = [];
       for (const step of run) {
-        if ('asked' in step) {
+        if ('requests' in step) {
           const before = new Map(stock);
-          const { shortages, left } = allot(stock, step.asked);
-          assert.deepEqual(stock, before, 'what was given in is not changed');
-          assert.equal(shortages.length, step.asked.length, 'each order has an answer');
-          for (const [n, lines] of step.asked.entries()) {
+          const { shortages, left } = allot(stock, step.requests);
+          assert.deepEqual(stock, before, 'the argument is not changed');
+          assert.equal(shortages.length, step.requests.length, 'each order has a list of shortages');
+          for (const [n, lines] of step.requests.entries()) {
             const units = takeUnits(shelf, lines);
             assert.equal(shortages[n]?.length === 0, units !== undefined, 'all of an order, or nothing');
             if (units) held.push({ lines: addUp(lines), units });
@@ -112,7 +112,7 @@ test('whatever is asked and given back, nothing is oversold, split or lost', () 
           }
           for (const [item, count] of left) stock.set(item, count);
         } else if (held.length > 0) {
-          const [{ lines, units }] = held.splice(step.back % held.length, 1) as [(typeof held)[number]];
+          const [{ lines, units }] = held.splice(step.release % held.length, 1) as [(typeof held)[number]];
           for (const { itemId, quantity } of lines) stock.set(itemId, (stock.get(itemId) ?? 0) + quantity);
           putBack(shelf, units);
         }
@@ -123,9 +123,9 @@ test('whatever is asked and given back, nothing is oversold, split or lost', () 
           assert.equal(
             stock.get(item)! + sold,
             count,
-            'what is held and what is left are all there ever was',
+            'reserved and remaining units add up to the initial stock',
           );
-          assert.equal(shelf.get(item)!.length, stock.get(item), 'as many as on the shelf');
+          assert.equal(shelf.get(item)!.length, stock.get(item), 'the stock equals that of the model');
         }
       }
       assert.equal(stock.get('ghost') ?? 0, 0);

@@ -1,4 +1,4 @@
-/** How stock is allotted to orders: first come first served, and for each order all of it or nothing. */
+/** Allots stock to orders: first come, first served; each order gets all its items or none. */
 
 export interface Line {
   readonly itemId: string;
@@ -19,8 +19,8 @@ export function addUp(lines: readonly Line[]): Line[] {
 }
 
 /**
- * Takes from `stock` (item → units, an absent item has none) what each request asks for, in turn. The answers are in the
- * order of the requests: no shortages where all of a request was allotted. `left` is the stock of every item that changed.
+ * Allots `stock` (item → units; 0 if absent) to the requests in turn. `shortages` has one list for each request, empty if
+ * all of it was allotted. `left` is the remaining stock of every item that changed.
  */
 export function allot(
   stock: ReadonlyMap<string, number>,
@@ -30,12 +30,12 @@ export function allot(
   const availableOf = (itemId: string) => left.get(itemId) ?? stock.get(itemId) ?? 0;
   const shortages = requests.map((lines) => {
     const sums = addUp(lines);
-    const short = sums
+    const missing = sums
       .filter(({ itemId, quantity }) => availableOf(itemId) < quantity)
       .map(({ itemId, quantity }) => ({ itemId, requested: quantity, available: availableOf(itemId) }));
-    if (short.length === 0)
+    if (missing.length === 0)
       for (const { itemId, quantity } of sums) left.set(itemId, availableOf(itemId) - quantity);
-    return short;
+    return missing;
   });
   return { shortages, left };
 }

@@ -1,4 +1,4 @@
-/** The choice of riders: near ones first, busy ones later, nobody beyond their capacity. */
+/** Tests of the choice of riders by distance, load and capacity. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -7,7 +7,7 @@ import { chooseRiders, searchDelayMs } from './matching.ts';
 import type { OrderId } from './order.ts';
 
 const RULES = { defaultDistanceM: 3_000, loadPenaltyM: 1_500 };
-/** So many metres north of the pickup. */
+/** The place that many metres north of the pickup. */
 const north = (metres: number): Place => [metres / 111_195, 0];
 const PICKUP = north(0);
 
@@ -22,17 +22,17 @@ const search = (id: string, pickup: Place | undefined = PICKUP) => ({
 const choice = (searches: ReturnType<typeof search>[], riders: Rider[]) =>
   Object.fromEntries(chooseRiders(searches, riders, RULES));
 
-test('the nearest rider gets it', () => {
+test('the nearest rider gets the delivery', () => {
   assert.deepEqual(choice([search('a')], [rider('far', 2_000), rider('near', 500)]), { a: 'near' });
 });
 
-test('one order less on the way is worth 1,500 metres', () => {
+test('each order that a rider carries counts like 1,500 metres of distance', () => {
   const busy = rider('busy', 100, { carrying: 1 });
   assert.deepEqual(choice([search('a')], [busy, rider('idle', 1_500)]), { a: 'idle' });
   assert.deepEqual(choice([search('a')], [busy, rider('idle', 1_700)]), { a: 'busy' });
 });
 
-test('what a rider gets in this batch counts as carried', () => {
+test('a delivery that a rider gets in this batch counts as carried', () => {
   const riders = [rider('near', 100), rider('far', 1_000)];
   assert.deepEqual(choice([search('a'), search('b'), search('c')], riders), {
     a: 'near',
@@ -41,7 +41,7 @@ test('what a rider gets in this batch counts as carried', () => {
   });
 });
 
-test('a place that is not known counts as three kilometres', () => {
+test('the distance to an unknown place counts as three kilometres', () => {
   assert.deepEqual(choice([search('a')], [rider('somewhere'), rider('far', 3_500)]), { a: 'somewhere' });
   assert.deepEqual(choice([search('a')], [rider('somewhere'), rider('near', 2_500)]), { a: 'near' });
   assert.deepEqual(choice([{ orderId: 'a' as OrderId }], [rider('r', 9_000, { carrying: 1 }), rider('s')]), {
@@ -49,7 +49,7 @@ test('a place that is not known counts as three kilometres', () => {
   });
 });
 
-test('nobody off duty or full is chosen, and the first asked for goes first', () => {
+test('a rider who is off duty or full is never chosen, and the first delivery chooses first', () => {
   const riders = [
     rider('off', 0, { isOnDuty: false }),
     rider('full', 0, { carrying: 2 }),
@@ -58,7 +58,7 @@ test('nobody off duty or full is chosen, and the first asked for goes first', ()
   assert.deepEqual(choice([search('a'), search('b')], riders), { a: 'one' });
 });
 
-test('whatever there is, nobody gets more than they have room for, and no delivery waits while somebody has room', () => {
+test('no rider exceeds their capacity, and no delivery waits while a rider has free capacity', () => {
   const riders = fc.array(
     fc.record({
       carrying: fc.integer({ min: 0, max: 3 }),
@@ -79,12 +79,12 @@ test('whatever there is, nobody gets more than they have room for, and no delive
       assert.equal(chosen.size, Math.min(total, count));
       for (const one of all)
         assert.ok([...chosen.values()].filter((id) => id === one.id).length <= room(one));
-      assert.deepEqual(all, before, 'what it was given stays as it was');
+      assert.deepEqual(all, before, 'the argument is not changed');
     }),
   );
 });
 
-test('it is looked for again after 5, 10 and 20 seconds, and then every 30', () => {
+test('a rider is searched again after 5, 10 and 20 seconds, and then every 30 seconds', () => {
   assert.deepEqual(
     [0, 1, 2, 3, 4, 5_000].map(searchDelayMs),
     [5_000, 10_000, 20_000, 30_000, 30_000, 30_000],

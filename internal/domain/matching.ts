@@ -1,18 +1,18 @@
-/** Which rider takes which delivery, and when to look again where nobody was free. */
+/** Assigns riders to deliveries, and says when to search again if no rider was free. */
 import { type Delivery, distanceM, type Rider } from './delivery.ts';
 import type { OrderId } from './order.ts';
 import { type Backoff, backoffMs } from './retry.ts';
 
 export interface MatchingRules {
-  /** How far apart two places are taken to be where one of them is not known, metres. */
+  /** The distance of two places if one of them is unknown, metres. */
   readonly defaultDistanceM: number;
-  /** How much farther away a rider may be who carries one order less, metres. */
+  /** The distance that each carried order adds to a rider's cost, metres. */
   readonly loadPenaltyM: number;
 }
 
 /**
- * The riders of those deliveries that get one. Each delivery in turn, so the first asked for chooses first, gets the rider
- * on duty with room for it who costs least: metres to the pickup, and the penalty for each order they carry by then.
+ * Order id → rider id, for every delivery that gets a rider. Each delivery in turn gets the cheapest rider on duty with
+ * free capacity; the cost is metres to the pickup plus the penalty for each order carried, this batch's included.
  */
 export function chooseRiders(
   deliveries: readonly Pick<Delivery, 'orderId' | 'pickup'>[],
@@ -43,7 +43,10 @@ export function chooseRiders(
 
 const SEARCH: Backoff = { firstMs: 5_000, longestMs: 30_000 };
 
-/** 5, 10 and 20 seconds, then 30 again and again; the order's deadline ends it. `attempts` is how often it was tried in vain before this time. */
+/**
+ * Milliseconds until the next search after a failed one: 5, 10, 20 and then always 30 seconds, until the order's deadline.
+ * `attempts` are the failed searches before that one.
+ */
 export function searchDelayMs(attempts: number): number {
   return backoffMs(attempts + 1, SEARCH);
 }

@@ -1,4 +1,4 @@
-/** Money at its edge: what is read as an amount, what is refused, and that nothing is lost on the way. */
+/** Tests of parsing and formatting amounts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -21,7 +21,7 @@ const AMOUNTS: readonly [input: string | number, minor: number][] = [
   ['9999999999.99', MAX_MINOR],
 ];
 for (const [input, minor] of AMOUNTS) {
-  test(`${JSON.stringify(input)} is ${minor} minor units`, () => {
+  test(`the ${typeof input} ${JSON.stringify(input)} is parsed as ${minor} minor units`, () => {
     assert.deepEqual(parseDecimal(input), { minor });
   });
 }
@@ -50,13 +50,13 @@ const FAULTS: readonly [input: string | number, fault: RegExp][] = [
   ['١٢', /decimal number/],
 ];
 for (const [input, fault] of FAULTS) {
-  test(`${typeof input} ${String(input).slice(0, 20) || "''"} is refused and the fault is named`, () => {
+  test(`the ${typeof input} ${String(input).slice(0, 20) || "''"} is refused, and the fault is named`, () => {
     const parsed = parseDecimal(input);
-    assert.match('fault' in parsed ? parsed.fault : `read as ${parsed.minor}`, fault);
+    assert.match('fault' in parsed ? parsed.fault : `parsed as ${parsed.minor}`, fault);
   });
 }
 
-test('an amount survives being written as text, as a number and as JSON', () => {
+test('an amount is unchanged after it was formatted as text, number or JSON and parsed', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: MAX_MINOR }), (minor) => {
       assert.deepEqual(parseDecimal(toDecimalText(minor)), { minor });
@@ -68,7 +68,7 @@ test('an amount survives being written as text, as a number and as JSON', () => 
   );
 });
 
-test('whatever is read is a safe whole number of minor units, or a fault', () => {
+test('any input is parsed as a safe integer of minor units, or gives a fault', () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.string(), fc.double(), fc.integer(), fc.stringMatching(/^-?\d{1,20}(\.\d{0,6})?$/)),
@@ -76,7 +76,7 @@ test('whatever is read is a safe whole number of minor units, or a fault', () =>
         const parsed = parseDecimal(input);
         if ('minor' in parsed) {
           assert.ok(Number.isSafeInteger(parsed.minor) && parsed.minor >= 0 && parsed.minor <= MAX_MINOR);
-          assert.ok(parsed.minor === Math.round(Number(input) * 100), 'it is the amount that was written');
+          assert.ok(parsed.minor === Math.round(Number(input) * 100), 'the parsed amount equals the input');
         } else assert.ok(parsed.fault.length > 0);
       },
     ),

@@ -1,4 +1,4 @@
-/** Money as an integer of minor units (cents) with a currency; decimals exist only at the edge. */
+/** Money as an integer of minor units (cents) with a currency, and its conversion from and to decimals. */
 
 export interface Money {
   /** Minor units, a safe integer ≥ 0. */
@@ -12,7 +12,7 @@ export const MAX_MINOR = 999_999_999_999;
 
 const DECIMAL = /^(\d+)(?:\.(\d{1,2})0*)?$/;
 
-/** Reads a decimal as minor units; returns the fault as a sentence where it is none. */
+/** Parses a decimal such as 12.5 or "12.50" into minor units; `fault` completes a sentence such as "the total must be …". */
 export function parseDecimal(input: string | number): { minor: number } | { fault: string } {
   const text = String(input).trim();
   if (typeof input === 'number' && !Number.isFinite(input)) return { fault: 'must be a number' };
@@ -24,7 +24,7 @@ export function parseDecimal(input: string | number): { minor: number } | { faul
       ? { fault: 'must have at most two decimals' }
       : { fault: 'must be a decimal number such as 12.50' };
   }
-  // More digits than a double can tell apart are far beyond the largest amount.
+  // A double loses digits only far above the largest amount.
   const minor = Number(match[1]) * 100 + Number((match[2] ?? '').padEnd(2, '0'));
   return minor > MAX_MINOR ? { fault: 'must be at most 9999999999.99' } : { minor };
 }

@@ -1,45 +1,42 @@
-/** Messages to customers: which change of an order causes one, to whom, what it says, and when it is tried again. */
+/** Messages to customers: the events that cause one, its recipient and content, and its retries. */
 import { FOOD_ORDERING } from './dialects.ts';
 import { unreachable } from './errors.ts';
 import type { EventOf, EventType } from './events.ts';
 import type { OrderContent, OrderId } from './order.ts';
 import { type Backoff, backoffMs } from './retry.ts';
 
-/** What the provider is handed. */
+/** A message for the provider; `to` is a phone number or a customer id. */
 export interface Message {
   readonly to: string;
   readonly template: string;
   readonly variables: Readonly<Record<string, string>>;
 }
 
-/** A message as it is kept; there is one of a template for each order. Times are epoch ms. */
+/** A message as it is stored: at most one of each template for an order. Times are epoch ms. */
 export interface Notification extends Message {
   readonly orderId: OrderId;
   readonly state: 'PENDING' | 'SENT' | 'GIVEN_UP';
-  /** Times it was its turn and it was not taken. */
+  /** Failed attempts. */
   readonly attempts: number;
-  /** Why it was not taken the last time. */
+  /** The fault of the last failed attempt. */
   readonly error?: string;
-  /** When what it tells of happened. */
+  /** When the event that caused the message occurred. */
   readonly createdAt: number;
   readonly sentAt?: number;
 }
 
-/** What became of handing a message to the provider. */
+/** The result of one attempt to send a message. */
 export type SendOutcome =
   | { readonly outcome: 'sent' }
-  /** It will never take this message. */
+  /** The provider will never accept this message. */
   | { readonly outcome: 'refused'; readonly error: string }
   | { readonly outcome: 'failed'; readonly error: string }
-  /** It answers nobody, or wants no more for now: another message would fare no better. */
-  | { readonly outcome: 'away'; readonly error: string };
+  /** The provider is unreachable or limits the rate: other messages would fail as well. */
+  | { readonly outcome: 'unavailable'; readonly error: string };
 
 export type Customer = Pick<OrderContent, 'customerId' | 'contact'>;
 
-/**
- * The changes that a customer is told of. What food-ordering has no new word for (PROCESSING, CONFIRMED, PREPARING) is not
- * among them.
- */
+/** The events that cause a message. PROCESSING, CONFIRMED and PREPARING are absent: food-ordering has no word of its own for them. */
 export const NOTIFIABLE_EVENTS = [
   'order.created',
   'order.accepted',
@@ -60,16 +57,16 @@ const UNTIL_DELIVERED: ReadonlySet<EventType> = new Set([
 ]);
 
 const RETRY: Backoff = { firstMs: 5_000, longestMs: 300_000 };
-/** News of yesterday is no news. */
+/** A message older than a day is abandoned. */
 const GIVE_UP_MS = 24 * 3_600_000;
 
-/** The food-ordering word of the status, but that an order without delivery was never DELIVERED: it is COMPLETED. */
+/** `ORDER_` and the food-ordering word of the status, except COMPLETED: an order without delivery was never DELIVERED. */
 export function templateOf(event: NotifiableEvent): string {
   const status = 'status' in event.payload ? event.payload.status : 'CREATED';
   return `ORDER_${status === 'COMPLETED' ? status : FOOD_ORDERING[status]}`;
 }
 
-/** Where messages about an order go; undefined where it names nobody who could be told. */
+/** The recipient of an order's messages: the contact's phone, else the customer's id; undefined if the order has neither. */
 export function recipientOf({ contact, customerId }: Customer): string | undefined {
   return contact?.phone || customerId;
 }
@@ -78,7 +75,7 @@ export function hasEta(event: NotifiableEvent): boolean {
   return UNTIL_DELIVERED.has(event.eventType);
 }
 
-/** Times of day such as 17:35 in a time zone such as Asia/Kolkata; throws a RangeError where there is no such zone. */
+/** A formatter for times of day such as 17:35 in a time zone such as Asia/Kolkata; throws a RangeError if there is no such zone. */
 export function timeOfDay(timeZone: string): (epochMs: number) => string {
   const format = new Intl.DateTimeFormat('en-GB', {
     timeZone,
@@ -89,7 +86,7 @@ export function timeOfDay(timeZone: string): (epochMs: number) => string {
   return (epochMs) => format.format(epochMs);
 }
 
-/** The message that a change causes, before it was ever tried; `eta` is a time of day. */
+/** The new message that an event causes; `eta` is a time of day. */
 export function notificationOf(event: NotifiableEvent, to: string, eta: string | undefined): Notification {
   const reason = 'reason' in event.payload ? event.payload.reason : undefined;
   return {
@@ -116,7 +113,7 @@ export function afterAttempt(notification: Notification, result: SendOutcome, no
     }
     case 'refused':
     case 'failed':
-    case 'away': {
+    case 'unavailable': {
       const isOver = result.outcome === 'refused' || isOutdated(notification.createdAt, now);
       const attempts = notification.attempts + 1;
       return { ...notification, state: isOver ? 'GIVEN_UP' : 'PENDING', attempts, error: result.error };
@@ -126,17 +123,17 @@ export function afterAttempt(notification: Notification, result: SendOutcome, no
   }
 }
 
-/** True of what is no longer worth telling if it was not told yet. */
+/** True for a message that is too old to be sent. */
 export function isOutdated(createdAt: number, now: number): boolean {
   return now - createdAt >= GIVE_UP_MS;
 }
 
-/** How long an order's messages wait after the oldest of them failed so often. */
+/** How long an order's messages wait after that many failed attempts at the oldest of them, milliseconds. */
 export function retryDelayMs(attempts: number): number {
   return backoffMs(attempts, RETRY);
 }
 
-/** What names a message, here and to the provider. */
+/** The message's identity, and its idempotency key at the provider. */
 export function notificationKey({ orderId, template }: Pick<Notification, 'orderId' | 'template'>): string {
   return `${orderId}:${template}`;
 }

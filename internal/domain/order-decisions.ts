@@ -1,4 +1,4 @@
-/** Decides what a command does to an order, and evolves the order by the events that follow. */
+/** The order's rules: `decide` turns a command into events, `evolve` applies an event to the order. */
 import { unreachable } from './errors.ts';
 import {
   isFinal,
@@ -14,14 +14,14 @@ import { dueTime } from './schedule.ts';
 export type OrderCommand =
   | { readonly type: 'reschedule'; readonly scheduledAt: number }
   | { readonly type: 'cancel'; readonly reason?: string }
-  /** The scheduler sent the order off: its schedule, so that one which was replaced meanwhile is told apart. */
+  /** The scheduler dispatched the schedule of `dueAt`; refused if the order was rescheduled since. */
   | { readonly type: 'start'; readonly dueAt: number }
-  /** `by: 'fact'` reports what has already happened, so when it is late it is noted; a request is refused instead. */
+  /** A fact has already happened, so one that arrives late is noted; a request that comes late is refused. */
   | { readonly type: 'advance'; readonly to: Milestone; readonly by: 'fact' | 'request' }
   | { readonly type: 'fail'; readonly reason: string }
   | { readonly type: 'reject'; readonly reason: string };
 
-/** What happened to an order; `at` is epoch ms. */
+/** A change of an order; times are epoch ms. */
 export type OrderEvent =
   | {
       readonly type: 'created';
@@ -42,18 +42,18 @@ export type OrderEvent =
   | { readonly type: 'cancelled'; readonly at: number; readonly reason?: string }
   | { readonly type: 'noted'; readonly at: number; readonly fact: string };
 
-/** Either the events that follow from a command (none when nothing remains to be done), or why it is refused. */
+/** The events that a command causes (none if the order is already in the requested state), or why it is refused. */
 export type Decision =
   | { readonly events: readonly OrderEvent[] }
   | { readonly refused: 'ALREADY_DISPATCHED' | 'ILLEGAL_TRANSITION' | 'STALE_SCHEDULE' };
 
-/** A new order, whose first event is its creation. */
+/** The event that creates an order. */
 export function place(content: OrderContent, scheduledAt: number | undefined, now: number): OrderEvent {
   const dueAt = dueTime(scheduledAt, now);
   return { type: 'created', at: now, content, dueAt, ...(scheduledAt === undefined ? {} : { scheduledAt }) };
 }
 
-const NOTHING: Decision = { events: [] };
+const NO_CHANGE: Decision = { events: [] };
 
 export function decide(command: OrderCommand, order: Order, now: number): Decision {
   switch (command.type) {
@@ -61,23 +61,23 @@ export function decide(command: OrderCommand, order: Order, now: number): Decisi
       if (order.status !== 'CREATED')
         return { refused: isFinal(order.status) ? 'ILLEGAL_TRANSITION' : 'ALREADY_DISPATCHED' };
       const dueAt = dueTime(command.scheduledAt, now);
-      if (dueAt === order.dueAt) return NOTHING;
+      if (dueAt === order.dueAt) return NO_CHANGE;
       return { events: [{ type: 'rescheduled', at: now, scheduledAt: command.scheduledAt, dueAt }] };
     }
     case 'cancel':
-      if (order.status === 'CANCELLED') return NOTHING;
+      if (order.status === 'CANCELLED') return NO_CHANGE;
       if (isFinal(order.status)) return { refused: 'ILLEGAL_TRANSITION' };
       return {
         events: [{ type: 'cancelled', at: now, ...(command.reason ? { reason: command.reason } : {}) }],
       };
     case 'start':
-      if (order.status !== 'CREATED') return NOTHING;
+      if (order.status !== 'CREATED') return NO_CHANGE;
       if (command.dueAt !== order.dueAt) return { refused: 'STALE_SCHEDULE' };
       return { events: [{ type: 'advanced', at: now, to: 'PROCESSING' }] };
     case 'advance':
       return advance(order, command.to, command.by, now);
     case 'fail':
-      if (order.status === 'FAILED' && order.reason === command.reason) return NOTHING;
+      if (order.status === 'FAILED' && order.reason === command.reason) return NO_CHANGE;
       if (isFinal(order.status)) return note(order, `FAILED: ${command.reason}`, now);
       return { events: [{ type: 'failed', at: now, reason: command.reason }] };
     case 'reject':
@@ -91,21 +91,22 @@ export function decide(command: OrderCommand, order: Order, now: number): Decisi
 function advance(order: Order, to: Milestone, by: 'fact' | 'request', now: number): Decision {
   if (to !== 'CREATED' && nextMilestones(order).includes(to))
     return { events: [{ type: 'advanced', at: now, to }] };
-  if (order.status === to) return NOTHING;
+  if (order.status === to) return NO_CHANGE;
   if (by === 'request') return { refused: 'ILLEGAL_TRANSITION' };
   const path = journey(order);
   const isLate = isFinal(order.status) || path.indexOf(to) < path.indexOf(order.status as Milestone);
   return isLate && path.includes(to) ? note(order, to, now) : { refused: 'ILLEGAL_TRANSITION' };
 }
 
-/** A fact that arrives late is written down once and does not move the order back. */
+/** A late fact is added to the timeline once; the status stays. */
 function note(order: Order, fact: string, now: number): Decision {
-  const known = order.timeline.some((entry) =>
+  const isInTimeline = order.timeline.some((entry) =>
     'fact' in entry ? entry.fact === fact : entry.status === fact,
   );
-  return known ? NOTHING : { events: [{ type: 'noted', at: now, fact }] };
+  return isInTimeline ? NO_CHANGE : { events: [{ type: 'noted', at: now, fact }] };
 }
 
+/** The order after the event. Throws a TypeError if an event other than 'created' has no order. */
 export function evolve(order: Order | undefined, event: OrderEvent): Order {
   if (event.type === 'created') {
     return {
@@ -119,7 +120,7 @@ export function evolve(order: Order | undefined, event: OrderEvent): Order {
       timeline: [{ status: 'CREATED', at: event.at }],
     };
   }
-  if (!order) throw new TypeError(`an order begins with its creation, not with '${event.type}'`);
+  if (!order) throw new TypeError(`the first event of an order must be 'created', not '${event.type}'`);
   switch (event.type) {
     case 'rescheduled':
       return changed(

@@ -1,4 +1,4 @@
-/** How an order is placed, which way it goes by what it carries, and what an event makes of it. */
+/** Tests of an order's creation, of its journey by content, and of `evolve`. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
@@ -27,44 +27,44 @@ describe('placing', () => {
     assert.deepEqual(order.timeline, [{ status: 'CREATED', at: NOON }]);
   });
 
-  test('an order for later is due then', () => {
+  test('a scheduled order is due at its time', () => {
     const order = placedOrder({ scheduledAt: LATER });
     assert.deepEqual([order.dueAt, order.scheduledAt], [LATER, LATER]);
   });
 
-  test('an order for a time in the past is due now, and says what was asked for', () => {
+  test('an order for a time in the past is due now, and stores the requested time', () => {
     const order = placedOrder({ scheduledAt: NOON - 1 });
     assert.deepEqual([order.dueAt, order.scheduledAt], [NOON, NOON - 1]);
   });
 
-  test('an order keeps what it carries', () => {
-    const what = content({ ...CONTENTS.everything, customerId: 'c1' });
-    const order = evolve(undefined, place(what, undefined, NOON));
-    assert.deepEqual({ ...order, ...what }, order);
+  test('an order has the content that it was placed with', () => {
+    const placed = content({ ...CONTENTS.everything, customerId: 'c1' });
+    const order = evolve(undefined, place(placed, undefined, NOON));
+    assert.deepEqual({ ...order, ...placed }, order);
   });
 
-  test('nothing but a creation begins an order', () => {
-    assert.throws(() => evolve(undefined, { type: 'cancelled', at: NOON }), /begins with its creation/);
+  test('an order without a creation is refused', () => {
+    assert.throws(() => evolve(undefined, { type: 'cancelled', at: NOON }), /first event of an order/);
   });
 });
 
 describe('the journey', () => {
   for (const kind of Object.keys(JOURNEYS) as Kind[]) {
-    test(`an order with ${kind} goes ${JOURNEYS[kind].join(', ')}`, () => {
+    test(`an order of kind ${kind} goes through ${JOURNEYS[kind].join(', ')}`, () => {
       assert.deepEqual(journey(content(CONTENTS[kind])), JOURNEYS[kind]);
     });
 
-    test(`an order with ${kind} may take each of its steps in turn, and no other`, () => {
-      for (const [index, here] of JOURNEYS[kind].entries()) {
+    test(`an order of kind ${kind} can take each of its steps in turn, and no other`, () => {
+      for (const [index, status] of JOURNEYS[kind].entries()) {
         const next = JOURNEYS[kind][index + 1];
-        const passed = next === 'PREPARING' ? JOURNEYS[kind][index + 2] : undefined;
+        const afterNext = next === 'PREPARING' ? JOURNEYS[kind][index + 2] : undefined;
         for (const to of [...STEPS, 'COMPLETED' as const]) {
-          const step = given(orderAt(here, kind)).when({ type: 'advance', to, by: 'request' });
-          // What no rider carries may be collected while it is made.
+          const step = given(orderAt(status, kind)).when({ type: 'advance', to, by: 'request' });
+          // A customer can collect an order that no rider carries while the kitchen prepares it.
           const isCollected =
-            kind === 'restaurant' && to === 'COMPLETED' && (here === 'ACCEPTED' || here === 'PREPARING');
-          if (to === next || to === passed || isCollected) step.follows({ type: 'advanced', to });
-          else if (to === here) step.nothingHappens();
+            kind === 'restaurant' && to === 'COMPLETED' && (status === 'ACCEPTED' || status === 'PREPARING');
+          if (to === next || to === afterNext || isCollected) step.follows({ type: 'advanced', to });
+          else if (to === status) step.nothingHappens();
           else step.itIsRefused('ILLEGAL_TRANSITION');
         }
       }
@@ -81,7 +81,7 @@ describe('evolving', () => {
     );
   });
 
-  test('what is noted does not move the order', () => {
+  test('a noted fact leaves the status of the order unchanged', () => {
     const before = orderAt('PREPARING');
     const order = after(before, { type: 'noted', at: LATER, fact: 'ACCEPTED' });
     assert.equal(order.status, 'PREPARING');
@@ -100,9 +100,9 @@ describe('evolving', () => {
   });
 });
 
-describe('what is said to be allowed', () => {
+describe('the allowed statuses', () => {
   for (const kind of Object.keys(JOURNEYS) as Kind[]) {
-    test(`is what can be done with an order with ${kind}`, () => {
+    test(`the allowed statuses of an order of kind ${kind} are exactly those that a command can reach`, () => {
       for (const status of [...JOURNEYS[kind], 'FAILED', 'CANCELLED'] as OrderStatus[]) {
         const order = orderAt(status, kind);
         const moves: [OrderStatus, OrderCommand][] = [

@@ -1,4 +1,4 @@
-/** What stays true of an order whatever is asked of it, in whatever order and however often. */
+/** Property tests of an order under any sequence of commands. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -25,8 +25,8 @@ const DROPPED_OUT: readonly OrderStatus[] = ['FAILED', 'REJECTED', 'CANCELLED'];
 const kinds = fc.constantFrom(...Object.values(CONTENTS));
 const offsets = fc.integer({ min: -3, max: 3 });
 const reasons = fc.constantFrom('NO_STOCK', 'NO_RIDER');
-/** A command, or a step to where the order goes next anyway, so that runs come far, or is fetched at the restaurant. */
-const asked = fc.oneof(
+/** A random command; or the order's next step, so that runs reach the late states; or collection at the restaurant. */
+const wishes = fc.oneof(
   { weight: 12, arbitrary: fc.constant('onwards' as const) },
   fc.constant('collected' as const),
   fc.record({ type: fc.constant('reschedule' as const), scheduledAt: offsets.map((ms) => NOON + ms) }),
@@ -49,9 +49,9 @@ function commandOf(wish: OrderCommand | 'onwards' | 'collected', order: Order): 
   return { type: 'advance', to: next ?? 'PROCESSING', by: 'fact' };
 }
 
-/** What came to its end in each of the ways there are, by what it carried. */
+/** The kind of the order and its last status. */
 function endOf(order: Order): string {
-  const carried = Object.keys(CONTENTS).find((kind) => {
+  const kind = Object.keys(CONTENTS).find((kind) => {
     const { restaurantId, deliveryAddress, toCustomer } = content(CONTENTS[kind as Kind]);
     return (
       order.items.length === CONTENTS[kind as Kind].items.length &&
@@ -60,14 +60,14 @@ function endOf(order: Order): string {
       order.toCustomer === toCustomer
     );
   });
-  return `${carried} ${order.status}`;
+  return `${kind} ${order.status}`;
 }
 
-/** How far along a status is; whoever dropped out is at the very end. */
+/** The index of the status on the order's journey; an order that failed comes last. */
 function rank(order: Order): number {
   if (DROPPED_OUT.includes(order.status)) return 99;
   const place = journey(order).indexOf(order.status as Milestone);
-  // What is collected at a restaurant has come to its end off the usual way.
+  // COMPLETED is not on the journey of an order that is collected at a restaurant.
   return place < 0 && order.status === 'COMPLETED' && order.restaurantId ? 98 : place;
 }
 
@@ -76,25 +76,25 @@ function assertHolds(before: Order, after: Order): void {
   assert.ok(after.version >= before.version, 'the version never falls');
   assert.ok(rank(after) >= 0, `${after.status} is on the journey`);
   assert.ok(rank(after) >= rank(before), `${before.status} does not move back to ${after.status}`);
-  if (isFinal(before.status)) assert.equal(after.status, before.status, 'what is final stays');
+  if (isFinal(before.status)) assert.equal(after.status, before.status, 'a final status stays');
   const reached = after.timeline.flatMap((entry) => ('status' in entry ? [entry.status] : []));
-  assert.equal(reached.at(-1), after.status, 'the timeline ends where the order stands');
+  assert.equal(reached.at(-1), after.status, 'the timeline ends with the status');
   assert.equal(new Set(reached).size, reached.length, 'no status is reached twice');
-  assert.ok(after.dueAt >= after.createdAt, 'no order is due before it was made');
+  assert.ok(after.dueAt >= after.createdAt, 'no order is due before its creation');
 }
 
-test('an order never moves back, loses count or leaves its end, and every change of it can be announced', () => {
+test('an order never moves back, skips a version or leaves a final status, and each of its changes gives a valid event', () => {
   const statuses = new Set<OrderStatus>();
   const ends = new Set<string>();
   fc.assert(
     fc.property(
       kinds,
       fc.option(offsets, { nil: undefined }),
-      fc.array(asked, { maxLength: 20, size: 'max' }),
-      (kind, offset, wishes) => {
+      fc.array(wishes, { maxLength: 20, size: 'max' }),
+      (kind, offset, run) => {
         const scheduledAt = offset === undefined ? undefined : NOON + offset;
         let order = evolve(undefined, place(content({ ...kind, id: 'o1' }), scheduledAt, NOON));
-        wishes.forEach((wish, index) => {
+        run.forEach((wish, index) => {
           const decision = decide(commandOf(wish, order), order, NOON + index);
           if (!('events' in decision)) return;
           for (const event of decision.events) {
@@ -116,12 +116,12 @@ test('an order never moves back, loses count or leaves its end, and every change
     for (const end of [JOURNEYS[kind].at(-1), 'FAILED', 'CANCELLED'])
       assert.ok(ends.has(`${kind} ${end}`), `an order with ${kind} ended ${end}`);
   assert.ok(ends.has('restaurant COMPLETED'), 'an order was collected');
-  assert.ok(!ends.has('everything COMPLETED'), 'and none that a rider carries');
+  assert.ok(!ends.has('everything COMPLETED'), 'no order that a rider carries was collected');
 });
 
-test('what is asked for a second time changes nothing, or is refused', () => {
+test('a command that is repeated changes nothing or is refused', () => {
   fc.assert(
-    fc.property(kinds, fc.array(asked, { maxLength: 10 }), asked, (kind, wishes, last) => {
+    fc.property(kinds, fc.array(wishes, { maxLength: 10 }), wishes, (kind, run, last) => {
       let order = evolve(undefined, place(content({ ...kind, id: 'o1' }), undefined, NOON));
       const apply = (command: OrderCommand): number => {
         const decision = decide(command, order, NOON);
@@ -129,7 +129,7 @@ test('what is asked for a second time changes nothing, or is refused', () => {
         for (const event of decision.events) order = evolve(order, event);
         return decision.events.length;
       };
-      for (const wish of wishes) apply(commandOf(wish, order));
+      for (const wish of run) apply(commandOf(wish, order));
       const command = commandOf(last, order);
       apply(command);
       assert.equal(apply(command), 0);

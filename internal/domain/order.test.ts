@@ -1,4 +1,4 @@
-/** The order's rules: given an order, when a command comes, then these events follow, or it is refused. */
+/** Tests of the order's rules: given an order, when a command comes, then certain events follow or it is refused. */
 import { describe, test } from 'node:test';
 import { after, JOURNEYS, LATER, movedTo, orderAt, placedOrder } from '../../test/support/builders.ts';
 import { given } from '../../test/support/given.ts';
@@ -10,20 +10,20 @@ const DISPATCHED: readonly OrderStatus[] = ACTIVE.slice(1);
 const FINAL: readonly OrderStatus[] = ['DELIVERED', 'FAILED', 'REJECTED', 'CANCELLED'];
 
 describe('starting', () => {
-  test('a created order that was sent off for its schedule becomes PROCESSING', () => {
+  test('a created order that was dispatched for its schedule becomes PROCESSING', () => {
     given(orderAt('CREATED'))
       .when({ type: 'start', dueAt: LATER })
       .follows({ type: 'advanced', to: 'PROCESSING' });
   });
 
-  test('a schedule that was replaced is refused', () => {
+  test('a start for a schedule that was replaced is refused', () => {
     given(orderAt('CREATED'))
       .when({ type: 'start', dueAt: LATER - 1 })
       .itIsRefused('STALE_SCHEDULE');
   });
 
   for (const status of [...DISPATCHED, ...FINAL]) {
-    test(`nothing happens to an order that is ${status}`, () => {
+    test(`an order that is ${status} ignores a start`, () => {
       given(orderAt(status)).when({ type: 'start', dueAt: LATER }).nothingHappens();
     });
   }
@@ -45,17 +45,17 @@ describe('rescheduling', () => {
       .follows({ type: 'rescheduled', scheduledAt: NOON, dueAt: LATER });
   });
 
-  test('the time it has already changes nothing', () => {
+  test('rescheduling to the same time changes nothing', () => {
     given(orderAt('CREATED')).when({ type: 'reschedule', scheduledAt: LATER }).nothingHappens();
   });
 
   for (const status of DISPATCHED) {
-    test(`an order that is ${status} has been dispatched`, () => {
+    test(`an order that is ${status} was dispatched and cannot be rescheduled`, () => {
       given(orderAt(status)).when(later).itIsRefused('ALREADY_DISPATCHED');
     });
   }
   for (const status of FINAL) {
-    test(`an order that is ${status} stays as it is`, () => {
+    test(`an order that is ${status} has ended and cannot be rescheduled`, () => {
       given(orderAt(status)).when(later).itIsRefused('ILLEGAL_TRANSITION');
     });
   }
@@ -103,7 +103,7 @@ describe('failing', () => {
     });
   }
 
-  test('the failure that ended the order changes nothing when it is told again', () => {
+  test('the failure that ended the order changes nothing when it is repeated', () => {
     given(orderAt('FAILED')).when({ type: 'fail', reason: 'NO_STOCK' }).nothingHappens();
   });
 });
@@ -127,42 +127,42 @@ describe('rejecting', () => {
 });
 
 describe('facts', () => {
-  const told = (to: Milestone) => ({ type: 'advance', to, by: 'fact' }) as const;
+  const fact = (to: Milestone) => ({ type: 'advance', to, by: 'fact' }) as const;
 
   for (const status of DISPATCHED) {
-    test(`${status} told twice changes nothing`, () => {
+    test(`the fact ${status} changes nothing when it is repeated`, () => {
       given(orderAt(status))
-        .when(told(status as Milestone))
+        .when(fact(status as Milestone))
         .nothingHappens();
     });
   }
 
   test('a fact that comes too early is refused', () => {
-    given(orderAt('CONFIRMED')).when(told('DELIVERED')).itIsRefused('ILLEGAL_TRANSITION');
-    given(orderAt('CREATED')).when(told('CONFIRMED')).itIsRefused('ILLEGAL_TRANSITION');
+    given(orderAt('CONFIRMED')).when(fact('DELIVERED')).itIsRefused('ILLEGAL_TRANSITION');
+    given(orderAt('CREATED')).when(fact('CONFIRMED')).itIsRefused('ILLEGAL_TRANSITION');
   });
 
-  test('a fact that was reached long ago changes nothing', () => {
-    given(orderAt('OUT_FOR_DELIVERY')).when(told('ACCEPTED')).nothingHappens();
-    given(orderAt('DELIVERED')).when(told('CREATED')).nothingHappens();
+  test('a fact about a status that the order has already reached changes nothing', () => {
+    given(orderAt('OUT_FOR_DELIVERY')).when(fact('ACCEPTED')).nothingHappens();
+    given(orderAt('DELIVERED')).when(fact('CREATED')).nothingHappens();
   });
 
-  test('a step that was passed over and is told late is noted once', () => {
+  test('a late fact about a status that the order skipped is noted once', () => {
     const order = movedTo(orderAt('ACCEPTED'), 'RIDER_ASSIGNED');
-    given(order).when(told('PREPARING')).follows({ type: 'noted', fact: 'PREPARING' });
+    given(order).when(fact('PREPARING')).follows({ type: 'noted', fact: 'PREPARING' });
     given(after(order, { type: 'noted', at: NOON, fact: 'PREPARING' }))
-      .when(told('PREPARING'))
+      .when(fact('PREPARING'))
       .nothingHappens();
   });
 
   test('a fact that comes after the order was cancelled is noted once', () => {
     const order = after(orderAt('PREPARING'), { type: 'cancelled', at: NOON });
-    given(order).when(told('RIDER_ASSIGNED')).follows({ type: 'noted', fact: 'RIDER_ASSIGNED' });
-    given(order).when(told('PREPARING')).nothingHappens();
+    given(order).when(fact('RIDER_ASSIGNED')).follows({ type: 'noted', fact: 'RIDER_ASSIGNED' });
+    given(order).when(fact('PREPARING')).nothingHappens();
   });
 
-  test('a fact that has no place on the journey of the order is not late but wrong', () => {
-    given(orderAt('CONFIRMED', 'items')).when(told('RIDER_ASSIGNED')).itIsRefused('ILLEGAL_TRANSITION');
-    given(orderAt('COMPLETED', 'plain')).when(told('DELIVERED')).itIsRefused('ILLEGAL_TRANSITION');
+  test('a fact about a status that is not on the order’s journey is refused', () => {
+    given(orderAt('CONFIRMED', 'items')).when(fact('RIDER_ASSIGNED')).itIsRefused('ILLEGAL_TRANSITION');
+    given(orderAt('COMPLETED', 'plain')).when(fact('DELIVERED')).itIsRefused('ILLEGAL_TRANSITION');
   });
 });

@@ -1,17 +1,17 @@
-/** The order aggregate: its content, its states, and which state may follow which. */
+/** The order aggregate: its content, its states, and the transitions between them. */
 import type { Money } from './money.ts';
 
 export type OrderId = string & { readonly __brand: 'OrderId' };
 
-/** What an order id may look like, whoever chose it. */
+/** The format of every order id, whether the client or Tiffin chose it. */
 export const ORDER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export interface OrderItem {
   readonly itemId: string;
-  /** As the catalogue called it when the order was placed. */
+  /** The catalogue's name for the item when the order was placed. */
   readonly name?: string;
   readonly quantity: number;
-  /** Minor units of the order's currency; absent until a catalogue names it. */
+  /** Minor units of the order's currency; absent if neither the client nor the catalogue gave a price. */
   readonly unitPriceMinor?: number;
 }
 
@@ -22,14 +22,14 @@ export interface Address {
   readonly zipCode: string;
 }
 
-/** How the total of an order with items came about, in minor units: base - discount + fees. */
+/** The parts of a priced order's total, in minor units: total = base - discount + fees. */
 export interface PriceParts {
   readonly baseMinor: number;
   readonly discountMinor: number;
   readonly feesMinor: number;
 }
 
-/** What the customer asked for; it never changes. What an order needs follows from what it carries. */
+/** The part of an order that never changes. Its journey follows from which of these fields it has. */
 export interface OrderContent {
   readonly id: OrderId;
   readonly customerName?: string;
@@ -37,18 +37,18 @@ export interface OrderContent {
   readonly restaurantId?: string;
   readonly items: readonly OrderItem[];
   readonly deliveryAddress?: Address;
-  /** It is to be delivered though no address came with it: the carrier has the customer's. */
+  /** The order is delivered although it has no address: the carrier knows the customer's. */
   readonly toCustomer?: true;
   readonly contact?: { readonly name?: string; readonly phone?: string };
-  /** What the payment provider charges; absent for one that knows the customer. */
+  /** The payment provider's token for the payment method; absent if the provider knows the customer's. */
   readonly paymentToken?: string;
   readonly specialInstructions?: string;
   readonly total: Money;
-  /** Absent where the total was given instead of priced. */
+  /** Absent if the client gave the total. */
   readonly price?: PriceParts;
 }
 
-/** One entry for each version, so the timeline has no gap: a status reached, or a fact that moved nothing. */
+/** One entry for each version: a status that was reached, or a fact that left the status unchanged. `at` is epoch ms. */
 export type TimelineEntry =
   | { readonly status: OrderStatus; readonly at: number }
   | { readonly fact: string; readonly at: number };
@@ -68,7 +68,7 @@ export const ORDER_STATUSES = [
   'CANCELLED',
 ] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
-/** The states on the way to the order's end, as opposed to the three it can drop out into. */
+/** The states of a successful order. */
 export type Milestone = Exclude<OrderStatus, 'FAILED' | 'REJECTED' | 'CANCELLED'>;
 
 export type OrderState =
@@ -78,13 +78,15 @@ export type OrderState =
 
 export type Order = OrderContent &
   OrderState & {
-    /** The time the customer asked for, epoch ms; absent for an immediate order. */
+    /** The time that the customer chose, epoch ms; absent for an immediate order. */
     readonly scheduledAt?: number;
-    /** When the order leaves the scheduler, epoch ms; this schedule's version. */
+    /** When the scheduler dispatches the order, epoch ms; also identifies the schedule, since rescheduling changes it. */
     readonly dueAt: number;
+    /** Epoch ms. */
     readonly createdAt: number;
+    /** Time of the last change, epoch ms. */
     readonly updatedAt: number;
-    /** Raised by one with every change; equals the length of the timeline. */
+    /** 1 for a new order, plus one for every change; equals the length of the timeline. */
     readonly version: number;
     readonly timeline: readonly TimelineEntry[];
   };
@@ -94,8 +96,8 @@ export function isDelivered(order: OrderContent): boolean {
 }
 
 /**
- * The states this order goes through when all goes well, in order. What a restaurant makes and no rider of ours carries
- * is collected there, which completes it (`nextMilestones`), or brought by the restaurant itself.
+ * The states of this order when all goes well, in order. An order that a restaurant makes and no rider carries is either
+ * delivered by the restaurant, as listed here, or collected by the customer: then COMPLETED follows (`nextMilestones`).
  */
 export function journey(order: OrderContent): readonly Milestone[] {
   const delivered = isDelivered(order);
@@ -111,23 +113,22 @@ export function journey(order: OrderContent): readonly Milestone[] {
   ];
 }
 
-/** The milestones the order may go to from where it stands. A kitchen need not announce that it began, so PREPARING may be passed over. */
+/** The milestones that may follow the order's status. PREPARING may be skipped, since a kitchen need not report that it began. */
 export function nextMilestones(order: Order): readonly Milestone[] {
   const path = journey(order);
-  const here = path.indexOf(order.status as Milestone);
-  if (here < 0) return [];
-  const next = path[here + 1];
+  const index = path.indexOf(order.status as Milestone);
+  if (index < 0) return [];
+  const next = path[index + 1];
   if (next === undefined) return [];
-  const afterNext = path[here + 2];
+  const afterNext = path[index + 2];
   return [
     next,
     ...(next === 'PREPARING' && afterNext ? [afterNext] : []),
-    ...(isCollected(order) ? (['COMPLETED'] as const) : []),
+    ...(canBeCollected(order) ? (['COMPLETED'] as const) : []),
   ];
 }
 
-/** It waits at the restaurant for whoever fetches it. */
-function isCollected(order: Order): boolean {
+function canBeCollected(order: Order): boolean {
   return !isDelivered(order) && (order.status === 'ACCEPTED' || order.status === 'PREPARING');
 }
 
@@ -141,7 +142,7 @@ export function isFinal(status: OrderStatus): boolean {
   );
 }
 
-/** Every status the order may be moved to from where it stands. */
+/** Every status that may follow the order's status; empty if that is final. */
 export function allowedStatuses(order: Order): readonly OrderStatus[] {
   if (isFinal(order.status)) return [];
   return [

@@ -1,4 +1,4 @@
-/** The rules of an order's money: what is to be done, what it is afterwards, and what is announced. */
+/** Tests of the payment rules: the next step, the state after a step or webhook, and the event of each state. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CONTENTS, orderAt, placedOrder } from '../../test/support/builders.ts';
@@ -17,7 +17,7 @@ import {
   retryDelayMs,
 } from './payment.ts';
 
-const ABOUT = { eventId: 'e1', at: NOON, producer: 'payment-service' };
+const ORIGIN = { eventId: 'e1', at: NOON, producer: 'payment-service' };
 const APPROVED = { outcome: 'done', authorizationId: 'a1' } as const;
 const DONE = { outcome: 'done' } as const;
 const DECLINED = { outcome: 'declined', reason: 'CARD_DECLINED' } as const;
@@ -37,7 +37,7 @@ const PAYMENTS: Record<PaymentState, Payment> = {
 const OUT: readonly OrderStatus[] = ['FAILED', 'REJECTED', 'CANCELLED'];
 const ENDED_WELL: readonly OrderStatus[] = ['DELIVERED', 'COMPLETED'];
 
-/** By the state of the payment: when the order is under way, has ended well, has dropped out. */
+/** The next step by the state of the payment, for an order that is in progress, has succeeded, or has failed. */
 const STEPS: Record<PaymentState, readonly (PaymentStep | undefined)[]> = {
   PENDING: ['authorize', 'authorize', 'abandon'],
   AUTHORIZED: [undefined, 'capture', 'void'],
@@ -55,22 +55,22 @@ describe('the next step', () => {
   for (const status of ORDER_STATUSES) {
     const column = OUT.includes(status) ? 2 : ENDED_WELL.includes(status) ? 1 : 0;
     for (const [state, steps] of Object.entries(STEPS) as [PaymentState, PaymentStep[]][]) {
-      test(`of a payment that is ${state} and whose order is ${status} is ${steps[column] ?? 'none'}`, () => {
+      test(`the next step of a payment that is ${state} and whose order is ${status} is ${steps[column] ?? 'none'}`, () => {
         assert.equal(nextStep(PAYMENTS[state], orderIn(status)), steps[column]);
       });
     }
   }
 
-  test('no money is asked for before the items are reserved', () => {
+  test('no payment is authorized before the items are reserved', () => {
     for (const status of ORDER_STATUSES) assert.equal(nextStep(undefined, orderIn(status)), undefined);
     assert.equal(nextStep(undefined, orderAt('PROCESSING'), true), 'authorize');
   });
 
-  test('an authorization that nobody wrote down is abandoned with its order', () => {
+  test('an authorization that may exist without a stored payment is abandoned when its order has failed', () => {
     for (const status of OUT) assert.equal(nextStep(undefined, orderIn(status), true), 'abandon');
   });
 
-  test('an order without items, or that costs nothing, or that waits for its time, is not charged', () => {
+  test('an order is not charged if it has no items, costs nothing, or waits for its time', () => {
     const free = placedOrder({ content: { ...CONTENTS.items, total: { minor: 0, currency: 'USD' } } });
     for (const order of [orderAt('PROCESSING', 'plain'), { ...free, status: 'PROCESSING' as const }])
       assert.equal(nextStep(undefined, order, true), undefined);
@@ -79,7 +79,7 @@ describe('the next step', () => {
 });
 
 describe('after a step', () => {
-  test('an approved authorization holds all that was asked for', () => {
+  test('an approved authorization holds the whole requested amount', () => {
     const { state, authorizedMinor, authorizationId, authorizedAt, version } = authorized;
     assert.deepEqual(
       [state, authorizedMinor, authorizationId, authorizedAt, version],
@@ -87,37 +87,37 @@ describe('after a step', () => {
     );
   });
 
-  test('all that is held is captured, and all that is captured is refunded', () => {
+  test('a capture takes the whole authorized amount, and a refund returns the whole captured amount', () => {
     assert.deepEqual([captured.capturedMinor, captured.capturedAt], [1250, NOON + 2]);
     const { refundedMinor, refundedAt, version } = PAYMENTS.REFUNDED;
     assert.deepEqual([refundedMinor, refundedAt, version], [1250, NOON + 3, 3]);
   });
 
-  test('without an answer only the attempts are counted, and an answer begins the count anew', () => {
-    const silent = afterStep(pending, 'authorize', { outcome: 'none' }, NOON);
-    const twice = afterStep(silent, 'authorize', { outcome: 'pending' }, NOON);
+  test('an attempt without a final answer only raises the count of attempts, and a final answer resets it', () => {
+    const once = afterStep(pending, 'authorize', { outcome: 'none' }, NOON);
+    const twice = afterStep(once, 'authorize', { outcome: 'pending' }, NOON);
     assert.deepEqual([twice.state, twice.attempts, twice.version], ['PENDING', 2, 2]);
     assert.equal(afterStep(twice, 'authorize', APPROVED, NOON).attempts, 0);
   });
 
-  test('a declined authorization is FAILED with its reason', () => {
+  test('a payment whose authorization was declined is FAILED with the reason', () => {
     assert.equal(PAYMENTS.FAILED.reason, 'CARD_DECLINED');
   });
 
-  test('a step that cannot be declined and is refused is a fault, and so is an authorization without an id', () => {
+  test('a refused abandon, capture, void or refund throws, and so does an authorization without an id', () => {
     for (const step of ['abandon', 'capture', 'void', 'refund'] as const)
       assert.throws(() => afterStep(authorized, step, DECLINED, NOON), /refuses to/);
     assert.throws(() => afterStep(pending, 'authorize', DONE, NOON), /without an id/);
   });
 });
 
-describe('a notice', () => {
-  test('settles a payment that is pending, either way', () => {
+describe('a webhook', () => {
+  test('a webhook authorizes a pending payment, or makes it fail', () => {
     assert.equal(afterNotice(pending, APPROVED, NOON).state, 'AUTHORIZED');
     assert.equal(afterNotice(pending, DECLINED, NOON).state, 'FAILED');
   });
 
-  test('of money that is held is believed although the payment was declined or abandoned', () => {
+  test('a webhook of a granted authorization is recorded although the payment was declined or abandoned', () => {
     const abandoned = afterStep(pending, 'abandon', DONE, NOON);
     for (const failed of [PAYMENTS.FAILED, abandoned]) {
       const { state, reason } = afterNotice(failed, APPROVED, NOON);
@@ -125,7 +125,7 @@ describe('a notice', () => {
     }
   });
 
-  test('that comes again, or too late, changes nothing', () => {
+  test('a webhook that is redelivered or comes too late changes nothing', () => {
     for (const state of ['AUTHORIZED', 'CAPTURED', 'VOIDED', 'REFUNDED'] as const)
       for (const answer of [APPROVED, DECLINED])
         assert.equal(afterNotice(PAYMENTS[state], answer, NOON), PAYMENTS[state]);
@@ -133,11 +133,11 @@ describe('a notice', () => {
   });
 });
 
-test('each state is announced once, as a valid event, but for money that nobody moved', () => {
+test('each state is announced once, as a valid event, except a pending or an abandoned payment', () => {
   const types = Object.entries(PAYMENTS).map(([state, payment]) => {
-    const event = announcePayment(undefined, payment, ABOUT);
+    const event = announcePayment(undefined, payment, ORIGIN);
     assert.ok(event === undefined || 'event' in parseEvent(event), state);
-    assert.equal(announcePayment(payment, payment, ABOUT), undefined);
+    assert.equal(announcePayment(payment, payment, ORIGIN), undefined);
     return event?.eventType;
   });
   assert.deepEqual(types, [
@@ -148,10 +148,10 @@ test('each state is announced once, as a valid event, but for money that nobody 
     'payment.voided',
     'payment.refunded',
   ]);
-  assert.equal(announcePayment(pending, afterStep(pending, 'abandon', DONE, NOON), ABOUT), undefined);
+  assert.equal(announcePayment(pending, afterStep(pending, 'abandon', DONE, NOON), ORIGIN), undefined);
 });
 
-test('a step is tried again after 2, 4, 8 … seconds, up to a minute, and at once where it was not tried', () => {
+test('a step is retried after 2, 4, 8 … seconds, up to a minute, and its first attempt is made at once', () => {
   assert.deepEqual(
     [0, 1, 2, 3, 5, 6, 1_000].map(retryDelayMs),
     [0, 2_000, 4_000, 8_000, 32_000, 60_000, 60_000],

@@ -1,4 +1,4 @@
-/** The money of one order: what must happen to it next, given how the order stands, and what it is after that. */
+/** The payment of one order: its next step given the order's status, and its state after a step. */
 import { fact, type Origin } from './announce.ts';
 import { unreachable } from './errors.ts';
 import type { Event } from './events.ts';
@@ -7,10 +7,10 @@ import type { Order, OrderId } from './order.ts';
 import { type Backoff, backoffMs } from './retry.ts';
 
 export type PaymentState = 'PENDING' | 'AUTHORIZED' | 'FAILED' | 'CAPTURED' | 'VOIDED' | 'REFUNDED';
-/** To abandon is to see to it that an authorization whose answer is not known comes to nothing. */
+/** To abandon is to make sure that an authorization with an unknown outcome holds no money. */
 export type PaymentStep = 'authorize' | 'abandon' | 'capture' | 'void' | 'refund';
 
-/** Why a payment is FAILED that its order did not wait for; no money moved. */
+/** The reason of a payment that is FAILED because its order ended before the authorization; no money moved. */
 const ABANDONED = 'ABANDONED';
 const RETRY: Backoff = { firstMs: 2_000, longestMs: 60_000 };
 
@@ -19,16 +19,16 @@ export interface Payment {
   readonly orderId: OrderId;
   readonly currency: string;
   readonly state: PaymentState;
-  /** Raised by one with every change; 0 before the first. */
+  /** 0 for a new payment, plus one for every change. */
   readonly version: number;
   readonly requestedMinor: number;
   readonly authorizedMinor: number;
   readonly capturedMinor: number;
   readonly refundedMinor: number;
   readonly authorizationId?: string | undefined;
-  /** Why it is FAILED. */
+  /** Why the payment is FAILED. */
   readonly reason?: string | undefined;
-  /** Times in a row that a step was tried without being settled. */
+  /** Attempts at the next step that gave no final answer. */
   readonly attempts: number;
   readonly requestedAt: number;
   readonly authorizedAt?: number;
@@ -37,21 +37,22 @@ export interface Payment {
   readonly refundedAt?: number;
 }
 
-/** What the provider says to a step. */
+/** The provider's answer to a step. */
 export type PaymentAnswer =
   /** An authorization has an id; the other steps have none. */
   | { readonly outcome: 'done'; readonly authorizationId?: string | undefined }
-  /** Only an authorization can be declined: `reason` is in plain words such as CARD_DECLINED. */
+  /** Only an authorization can be declined; `reason` is a word such as CARD_DECLINED. */
   | { readonly outcome: 'declined'; readonly reason: string }
-  /** Not known yet: a webhook will tell, or asking again. */
+  /** Not decided yet: a webhook or a retry brings the answer. */
   | { readonly outcome: 'pending' };
 
+/** The provider did not answer, so the step may or may not have taken effect. */
 export type NoAnswer = { readonly outcome: 'none' };
 
 /**
- * What is to be done now; undefined where the money stands as the order does. Money is first asked for when the order's
- * items are reserved (`isReserved`). If the order has dropped out by then there may be an authorization all the same, asked
- * for by a process that died before it could write it down, so it is abandoned.
+ * The next step of a payment; undefined if the payment matches the order's status. The first step follows when the order's
+ * items are reserved (`isReserved`). If the order has failed or was rejected or cancelled by then, the authorization is
+ * abandoned: a process may have requested it and died before it stored the payment.
  */
 export function nextStep(
   payment: Payment | undefined,
@@ -77,7 +78,7 @@ export function nextStep(
   }
 }
 
-/** An order without items is not charged: nobody said what for. */
+/** An order without items is never charged. */
 function isPayable(order: Order): boolean {
   return order.items.length > 0 && order.total.minor > 0 && order.status !== 'CREATED';
 }
@@ -86,7 +87,7 @@ function isDroppedOut({ status }: Order): boolean {
   return status === 'FAILED' || status === 'REJECTED' || status === 'CANCELLED';
 }
 
-/** The payment of an order before anything is known of it. */
+/** The payment of an order before its first step. */
 export function newPayment({ id, total }: Order, now: number): Payment {
   return {
     orderId: id,
@@ -102,7 +103,7 @@ export function newPayment({ id, total }: Order, now: number): Payment {
   };
 }
 
-/** Throws where the provider refuses what it cannot decline: a fault that only a person can mend. */
+/** The payment after the provider's answer to a step. Throws an Error if the provider declines anything but an authorization. */
 export function afterStep(
   payment: Payment,
   step: PaymentStep,
@@ -154,8 +155,8 @@ function whenDone(
 }
 
 /**
- * The payment after the provider has said of itself what became of an authorization; the same one where that changes
- * nothing. Money that is held is always written down, even where the payment was taken for failed: then it is voided.
+ * The payment after a webhook with the outcome of its authorization; the same object if nothing changes. A granted
+ * authorization is recorded even for a FAILED payment, so that the next step can void it.
  */
 export function afterNotice(
   payment: Payment,
@@ -163,20 +164,20 @@ export function afterNotice(
   now: number,
 ): Payment {
   const { state } = payment;
-  const matters = state === 'PENDING' || (state === 'FAILED' && notice.outcome === 'done');
-  return matters ? afterStep(payment, 'authorize', notice, now) : payment;
+  const isNew = state === 'PENDING' || (state === 'FAILED' && notice.outcome === 'done');
+  return isNew ? afterStep(payment, 'authorize', notice, now) : payment;
 }
 
-/** When to try again what was not settled, from now on; at once what was not tried yet. */
+/** Milliseconds until the next attempt at a step; 0 for a step that has not been tried. */
 export function retryDelayMs(attempts: number): number {
   return attempts === 0 ? 0 : backoffMs(attempts, RETRY);
 }
 
-/** The event that announces what the payment has become; undefined where no money moved and none was refused. */
+/** The event for a payment's new state; undefined if the state is unchanged, PENDING or abandoned. */
 export function announcePayment(
   before: Payment | undefined,
   payment: Payment,
-  about: Origin & { eventId: string; at: number },
+  origin: Origin & { eventId: string; at: number },
 ): Event | undefined {
   const { orderId, currency, authorizationId = '', reason = '' } = payment;
   const paid = (minor: number) => ({ amount: toDecimalText(minor), currency });
@@ -189,16 +190,16 @@ export function announcePayment(
         'payment.authorized',
         orderId,
         { ...paid(payment.authorizedMinor), authorizationId },
-        about,
+        origin,
       );
     case 'FAILED':
-      return reason === ABANDONED ? undefined : fact('payment.failed', orderId, { reason }, about);
+      return reason === ABANDONED ? undefined : fact('payment.failed', orderId, { reason }, origin);
     case 'CAPTURED':
-      return fact('payment.captured', orderId, paid(payment.capturedMinor), about);
+      return fact('payment.captured', orderId, paid(payment.capturedMinor), origin);
     case 'VOIDED':
-      return fact('payment.voided', orderId, paid(payment.authorizedMinor), about);
+      return fact('payment.voided', orderId, paid(payment.authorizedMinor), origin);
     case 'REFUNDED':
-      return fact('payment.refunded', orderId, paid(payment.refundedMinor), about);
+      return fact('payment.refunded', orderId, paid(payment.refundedMinor), origin);
     default:
       return unreachable(payment.state);
   }

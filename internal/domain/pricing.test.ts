@@ -1,4 +1,4 @@
-/** The price rules, on the documented sample and at their edges. */
+/** Tests of the price rules, on the documented example and at their limits. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -16,7 +16,7 @@ test('a sushi set at 25.50 and two pho bo at 9.00 cost 48.50', () => {
   });
 });
 
-test('a base of exactly 50.00 has no discount, and one cent more has', () => {
+test('a base of exactly 50.00 gets no discount, and a base of one cent more gets one', () => {
   assert.equal(priceOf([line(1, 5_000)], RULES).discountMinor, 0);
   assert.equal(priceOf([line(1, 5_001)], RULES).discountMinor, 500);
 });
@@ -26,7 +26,7 @@ test('half a cent of discount is rounded up', () => {
   assert.equal(priceOf([line(1, 5_004)], RULES).discountMinor, 500);
 });
 
-test('the total is base less discount plus fees, and the order of the lines does not matter', () => {
+test('the total is the base less the discount plus fees, and is the same for any order of the lines', () => {
   const lines = fc.array(
     fc.record({ quantity: fc.integer({ min: 1, max: 1_000 }), unitPriceMinor: fc.nat(1_000_000) }),
     { minLength: 1, maxLength: 20 },

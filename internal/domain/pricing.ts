@@ -1,4 +1,4 @@
-/** What an order costs: a discount on a large base, then a fee. All amounts are minor units of one currency. */
+/** The price of an order: the base, less a discount if it is large, plus a fee. All amounts are minor units of one currency. */
 import { MAX_MINOR } from './money.ts';
 import type { PriceParts } from './order.ts';
 
@@ -17,7 +17,10 @@ export interface PricedLine {
 
 export type Price = PriceParts & { readonly totalMinor: number };
 
-/** base = Σ quantity × unit price; discount = percent of the base, half a cent rounded up; total = base - discount + fee. */
+/**
+ * base = Σ quantity × unit price; discount = percent of the base, rounded to the nearest minor unit, a half upwards;
+ * total = base - discount + fee.
+ */
 export function priceOf(lines: readonly PricedLine[], rules: PricingRules): Price {
   const baseMinor = lines.reduce((sum, { quantity, unitPriceMinor }) => sum + quantity * unitPriceMinor, 0);
   const discountMinor =
@@ -26,7 +29,7 @@ export function priceOf(lines: readonly PricedLine[], rules: PricingRules): Pric
   return { baseMinor, discountMinor, feesMinor, totalMinor: baseMinor - discountMinor + feesMinor };
 }
 
-/** More than an order may cost, or than a double can count. */
+/** True for a total above the largest amount, also where it overflowed to Infinity or NaN. */
 export function isTooExpensive({ totalMinor }: Price): boolean {
   return !(totalMinor <= MAX_MINOR);
 }

@@ -1,4 +1,4 @@
-/** What outside consumers may rely on: each dialect's words and flat fields, on the topics that are promised to it. */
+/** Tests of the records that external consumers rely on: each dialect's status words, flat fields and topics. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sampleEvent } from '../../cmd/event-docs/samples.ts';
@@ -29,9 +29,9 @@ import { TOPICS } from './topics.ts';
 const NOON_TEXT = '2030-01-01T12:00:00.000Z';
 const TYPES = Object.keys(PAYLOADS) as EventType[];
 
-/** Status by status: scheduled-orders, food-ordering, order-manager, transactional-outbox, delivery-eta. */
+/** The word of each dialect: scheduled-orders, food-ordering, order-manager, transactional-outbox, delivery-eta. */
 const WORDS: Record<OrderStatus, readonly [string, string, string, string, string]> = {
-  // An order that waits for its time has no word in the order manager; nothing of it is announced there.
+  // order-manager has no word for CREATED, and no such record is published on its topics.
   CREATED: ['CREATED', 'PLACED', ORDER_MANAGER.CREATED, 'PLACED', 'CREATED'],
   PROCESSING: ['PROCESSING', 'PLACED', 'PROCESSING', 'PLACED', 'CREATED'],
   CONFIRMED: ['PROCESSING', 'PLACED', 'CONFIRMED', 'PLACED', 'CONFIRMED'],
@@ -46,7 +46,7 @@ const WORDS: Record<OrderStatus, readonly [string, string, string, string, strin
   CANCELLED: ['FAILED', 'CANCELLED', 'FAILED', 'CANCELLED', 'CANCELLED'],
 };
 
-/** A change to each status, announced. */
+/** The event of a change to each status. */
 const changes = ORDER_STATUSES.filter((status) => status !== 'CREATED').map(
   (status) =>
     [status, changedEvent(orderAt(status, status === 'COMPLETED' ? 'items' : 'everything'))] as const,
@@ -54,7 +54,7 @@ const changes = ORDER_STATUSES.filter((status) => status !== 'CREATED').map(
 const travelled = (event: Event, topic: string): Record<string, unknown> =>
   JSON.parse(JSON.stringify(toRecord(event, topic)));
 
-/** What stands beside the envelope. */
+/** The record's fields that are not part of the envelope. */
 function flat(event: Event, topic: string): Record<string, unknown> {
   const envelope = Object.keys(event);
   return Object.fromEntries(
@@ -64,7 +64,7 @@ function flat(event: Event, topic: string): Record<string, unknown> {
 
 describe('the words of the dialects', () => {
   for (const status of ORDER_STATUSES) {
-    test(`for an order that is ${status} are ${WORDS[status].join(', ')}`, () => {
+    test(`the words of the five dialects for an order that is ${status} are ${WORDS[status].join(', ')}`, () => {
       assert.deepEqual(
         [SCHEDULED_ORDERS, FOOD_ORDERING, ORDER_MANAGER, TRANSACTIONAL_OUTBOX, DELIVERY_ETA].map(
           (words) => words[status],
@@ -75,7 +75,7 @@ describe('the words of the dialects', () => {
   }
 });
 
-test('the raw topics and the timers carry the envelope alone', () => {
+test('records on the raw topics and on timers are the envelope alone', () => {
   for (const type of TYPES)
     for (const topic of TOPICS[type].filter((name) => name.startsWith('raw.') || name === 'timers')) {
       const event = sampleEvent(type);
@@ -84,9 +84,9 @@ test('the raw topics and the timers carry the envelope alone', () => {
 });
 
 describe('the flat fields of food-ordering', () => {
-  const about = { eventId: 'e1', at: NOON, producer: 'test' };
+  const origin = { eventId: 'e1', at: NOON, producer: 'test' };
 
-  test('order_placed has what was ordered, for whom, from where and to where', () => {
+  test('a record on order_placed has the items, the customer, the restaurant and the delivery address', () => {
     const content = { ...CONTENTS.everything, customerId: 'c1', specialInstructions: 'No onions' };
     assert.deepEqual(flat(createdEvent(placedOrder({ content })), 'order_placed'), {
       status: 'PLACED',
@@ -99,63 +99,63 @@ describe('the flat fields of food-ordering', () => {
     });
   });
 
-  test('order_accepted has the restaurant, when it accepted and when it will be ready', () => {
+  test('a record on order_accepted has the restaurant, the time of acceptance and the estimated ready time', () => {
     const answer = {
       restaurantId: 'r1',
       acceptedAt: NOON_TEXT,
       estimatedReadyTime: '2030-01-01T12:20:00.000Z',
     };
-    assert.deepEqual(flat(fact('restaurant.accepted', 'o1', answer, about), 'order_accepted'), {
+    assert.deepEqual(flat(fact('restaurant.accepted', 'o1', answer, origin), 'order_accepted'), {
       status: 'ACCEPTED',
       ...answer,
     });
   });
 
-  test('rider_request has where to pick it up, where to bring it, and from when', () => {
+  test('a record on rider_request has the pickup location, the delivery address and the ready time', () => {
     const request = {
       pickupLocation: { restaurantId: 'r1', address: '5 Colaba' },
       deliveryAddress: ADDRESS,
       readyAt: NOON_TEXT,
     };
-    assert.deepEqual(flat(fact('rider.requested', 'o1', request, about), 'rider_request'), request);
+    assert.deepEqual(flat(fact('rider.requested', 'o1', request, origin), 'rider_request'), request);
   });
 
-  test('rider_assigned has exactly the fields of its document, its own eventType among them', () => {
+  test('a record on rider_assigned has exactly the fields of its document, its own eventType among them', () => {
     const assigned = {
       riderId: 'rider-1',
       assignedAt: NOON_TEXT,
       pickupLocation: { restaurantId: 'r1', address: '5 Colaba' },
     };
-    const event = fact('delivery.assigned', 'o1', assigned, about);
+    const event = fact('delivery.assigned', 'o1', assigned, origin);
     const record = travelled(event, 'rider_assigned');
     assert.deepEqual(flat(event, 'rider_assigned'), assigned);
     assert.deepEqual([record.eventType, record.orderId, record.producer], ['rider_assigned', 'o1', 'test']);
     assert.equal(travelled(event, 'raw.delivery-events').eventType, 'delivery.assigned');
   });
 
-  test('notification_sent has the template, to whom and when', () => {
+  test('a record on notification_sent has the template, the recipient and the time', () => {
     const sent = { template: 'ORDER_ACCEPTED', to: '+91 22 5550', sentAt: NOON_TEXT };
-    assert.deepEqual(flat(fact('notification.sent', 'o1', sent, about), 'notification_sent'), sent);
+    assert.deepEqual(flat(fact('notification.sent', 'o1', sent, origin), 'notification_sent'), sent);
   });
 
   for (const [status, event] of changes) {
-    test(`order_events says that an order which is ${status} is ${WORDS[status][1]}, and since when`, () => {
+    test(`a record on order_events of an order that is ${status} has the status ${WORDS[status][1]} and its time`, () => {
       const { status: word, at } = flat(event, 'order_events');
       assert.deepEqual([word, at], [WORDS[status][1], NOON_TEXT]);
     });
   }
 
-  test('order_events says that an order which was created is PLACED', () => {
+  test('a record on order_events of a new order has the status PLACED', () => {
     const { status, at } = flat(createdEvent(placedOrder()), 'order_events');
     assert.deepEqual([status, at], ['PLACED', NOON_TEXT]);
   });
 });
 
-describe('the names that the outbox has, on order_events', () => {
+describe('the aliases of transactional-outbox', () => {
   for (const [status, event] of changes) {
     const word = WORDS[status][3].toLowerCase();
     const names = [...(word === 'cancelled' ? ['order.cancelled.v1'] : []), `order.status.${word}.v1`];
-    test(`are ${names.join(' and ')} for a change to ${status}`, () => {
+    test(`a record on order_events of a change to ${status} has the aliases ${names.join(' and ')}`, () => {
       const record = travelled(event, 'order_events');
       assert.deepEqual(record.aliases, names);
       assert.equal(record.eventType, event.eventType, 'the event keeps its own name');
@@ -167,12 +167,12 @@ describe('the names that the outbox has, on order_events', () => {
     ['inventory.reserved', 'inventory.deducted.success.v1'],
     ['inventory.low_stock', 'inventory.low_stock_alert.v1'],
   ] as const) {
-    test(`is ${name} for ${type}`, () => {
+    test(`a record on order_events of type ${type} has the alias ${name}`, () => {
       assert.deepEqual(travelled(sampleEvent(type), 'order_events').aliases, [name]);
     });
   }
 
-  test('stand on no other topic', () => {
+  test('records on other topics have no aliases', () => {
     for (const type of TYPES)
       for (const topic of TOPICS[type])
         assert.equal(
@@ -208,14 +208,14 @@ describe('the flat fields of order-manager', () => {
   };
 
   for (const [status, event] of changes) {
-    test(`order_status_updates says that an order which is ${status} is ${WORDS[status][2]}, and when`, () => {
+    test(`a record on order_status_updates of an order that is ${status} has the status ${WORDS[status][2]} and its time`, () => {
       const { order_id, status: word, timestamp, details } = flat(event, 'order_status_updates');
       assert.deepEqual([order_id, word, timestamp], [event.orderId, WORDS[status][2], NOON_TEXT]);
       assert.equal((details as { status: string }).status, status, 'the details have the canonical word');
     });
   }
 
-  test('the details of an update tell how the total came about, and why it failed', () => {
+  test('the details of an update have the parts of the total, and the reason of a failure', () => {
     assert.deepEqual(flat(changedEvent(confirmed), 'order_status_updates'), {
       order_id: 'o1',
       status: 'CONFIRMED',
@@ -231,7 +231,7 @@ describe('the flat fields of order-manager', () => {
   });
 
   for (const order of [confirmed, failed, movedTo(confirmed, 'COMPLETED')]) {
-    test(`db_write_order_status has user, items, prices and total of an order that is ${order.status}`, () => {
+    test(`a record on db_write_order_status of an order that is ${order.status} has user, items, prices and total`, () => {
       const event = changedEvent(order);
       assert.ok(TOPICS[event.eventType].includes('db_write_order_status'));
       assert.deepEqual(flat(event, 'db_write_order_status'), {
@@ -241,7 +241,7 @@ describe('the flat fields of order-manager', () => {
     });
   }
 
-  test('db_write_order_status of an order without items is the update alone', () => {
+  test('a record on db_write_order_status of an order without items has only the fields of the update', () => {
     const event = changedEvent(movedTo(placedOrder(), 'PROCESSING', 'COMPLETED'));
     assert.deepEqual(flat(event, 'db_write_order_status'), flat(event, 'order_status_updates'));
   });

@@ -1,9 +1,9 @@
-/** Events as JSON records on a topic: the envelope, with the flat fields that plain consumers of that topic read beside it. */
+/** Builds the JSON record of an event for a topic: the envelope, and beside it the topic's flat fields for external consumers. */
 import { FOOD_ORDERING, ORDER_MANAGER, TRANSACTIONAL_OUTBOX } from './dialects.ts';
 import type { Event, Payload } from './events.ts';
 import type { OrderStatus } from './order.ts';
 
-/** Each topic has the flat fields and the words of the document that promises it; an event on two topics is two records. */
+/** The record of an event on one topic. Flat fields and status words follow the dialect of the topic. */
 export function toRecord(event: Event, topic: string): Record<string, unknown> {
   return { ...event, ...flatFields(event, topic) };
 }
@@ -33,7 +33,7 @@ function flatFields(event: Event, topic: string): Flat {
     case 'rider_request':
       return event.eventType === 'rider.requested' ? event.payload : {};
     case 'rider_assigned':
-      // This topic's own word, so that what others produce there and what Tiffin does look alike.
+      // This topic prescribes the event type 'rider_assigned', which other systems publish there too.
       return event.eventType === 'delivery.assigned' ? { eventType: 'rider_assigned', ...event.payload } : {};
     case 'order_events':
       return normalized(event);
@@ -60,7 +60,7 @@ function placement(payload: Payload<'order.created'>, createdAt: string): Flat {
   };
 }
 
-/** Each with the names that the outbox dialect has for it. */
+/** `aliases` are the event's names in the transactional-outbox dialect. */
 function normalized(event: Event): Flat {
   switch (event.eventType) {
     case 'order.created':
@@ -119,7 +119,7 @@ function managed(event: Event, topic: string): Flat {
   };
 }
 
-/** The status that a change of an order brought; undefined for every other event. */
+/** The new status of an order; undefined for an event that is no change of status. */
 export function statusOf(event: Event): OrderStatus | undefined {
   return event.eventType.startsWith('order.') && 'status' in event.payload ? event.payload.status : undefined;
 }

@@ -1,4 +1,4 @@
-/** Due times: never in the past, not too far ahead, and named so that one schedule has one name. */
+/** Tests of due times, of the limit for scheduling ahead, and of the names of schedules. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -6,13 +6,13 @@ import { dueTime, isTooFarAhead, MAX_AHEAD_MS, scheduleName, toRfc3339 } from '.
 
 const times = fc.integer({ min: 0, max: 4e12 });
 
-test('no time means now, a time ahead means then, and a time in the past means now', () => {
+test('an order is due at its scheduled time if that is in the future, else now', () => {
   assert.equal(dueTime(undefined, 100), 100);
   assert.equal(dueTime(101, 100), 101);
   assert.equal(dueTime(99, 100), 100);
 });
 
-test('an order may be scheduled ten years ahead to the millisecond and no further', () => {
+test('an order can be scheduled exactly ten years ahead, and not one millisecond more', () => {
   assert.equal(isTooFarAhead(100 + MAX_AHEAD_MS, 100), false);
   assert.equal(isTooFarAhead(101 + MAX_AHEAD_MS, 100), true);
   assert.equal(isTooFarAhead(0, 100), false);
@@ -33,7 +33,7 @@ test('two schedules of one order, or of two orders, have different names', () =>
   );
 });
 
-test('a time written as text is read as the same millisecond', () => {
+test('a time that is formatted and parsed is the same millisecond', () => {
   assert.equal(toRfc3339(1_893_499_200_007), '2030-01-01T12:00:00.007Z');
   fc.assert(fc.property(times, (time) => assert.equal(Date.parse(toRfc3339(time)), time)));
 });

@@ -1,12 +1,12 @@
-/** When an order is due: all times are epoch milliseconds. */
+/** Due times and timers of an order. All times are epoch milliseconds. */
 
 /** Ten years, the farthest an order may be scheduled ahead. */
 export const MAX_AHEAD_MS = 10 * 365.25 * 24 * 3_600_000;
 
-/** What may happen to an order later, apart from its being due; each kind runs out as the event `timer.<kind>`. */
+/** The kinds of timers that an order may have beside its due time; one that runs out becomes the event `timer.<kind>`. */
 export type TimerKind = 'deadline' | 'checks' | 'rider' | 'eta' | 'notification' | 'payment';
 
-/** The moment an order becomes due; a time in the past, or none, means now. */
+/** The due time of an order; without a scheduled time, or with one in the past, it is now. */
 export function dueTime(scheduledAt: number | undefined, now: number): number {
   return scheduledAt === undefined ? now : Math.max(scheduledAt, now);
 }
@@ -16,8 +16,8 @@ export function isTooFarAhead(scheduledAt: number, now: number): boolean {
 }
 
 /**
- * Names one schedule of one order. An order.ready event takes its id from this name, so a schedule that is
- * dispatched twice is the same event, and a rescheduled order is another one.
+ * The name of one schedule of one order. The id of its order.ready event is derived from it, so a schedule that is
+ * dispatched twice gives the same event, and a rescheduled order gives another.
  */
 export function scheduleName(orderId: string, dueAt: number): string {
   return `${orderId}@${dueAt}`;

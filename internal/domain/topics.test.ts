@@ -1,4 +1,4 @@
-/** Which topics an event is published to, and where a record goes that could not be handled. */
+/** Tests of the topics of each event type, and of the topics for dead letters. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type EventType, PAYLOADS } from './events.ts';
@@ -17,7 +17,7 @@ const TYPES = Object.keys(PAYLOADS) as EventType[];
 describe('the topics', () => {
   const CHANGE = ['raw.order-events', 'order_events', 'order_status_updates'];
   const ENRICHED = [...CHANGE, 'db_write_order_status'];
-  /** The topics of one type, for those that have more than their area's. */
+  /** The topics of the types that differ from those of their area. */
   const OWN: Partial<Record<EventType, readonly string[]>> = {
     'order.created': ['order.created', 'raw.order-events', 'order_placed', 'order_events'],
     'order.ready': ['order.ready'],
@@ -27,7 +27,7 @@ describe('the topics', () => {
     'order.completed': [...ENRICHED, 'order.completed'],
     'order.confirmed': ENRICHED,
     'order.failed': ENRICHED,
-    // With the names that the outbox has for them, in `aliases`.
+    // These are on order_events for transactional-outbox, which has `aliases` for them.
     'inventory.reserved': ['raw.inventory-events', 'order_events'],
     'inventory.low_stock': ['raw.inventory-events', 'order_events'],
     'restaurant.accepted': ['order_accepted', 'raw.order-events'],
@@ -46,12 +46,12 @@ describe('the topics', () => {
   };
   for (const type of TYPES) {
     const topics = OWN[type] ?? AREAS[type.slice(0, type.indexOf('.'))] ?? [];
-    test(`of ${type} are ${topics.join(', ')}`, () => {
+    test(`the topics of ${type} are ${topics.join(', ')}`, () => {
       assert.deepEqual([...TOPICS[type]].sort(), [...topics].sort());
     });
   }
 
-  test('for dead letters are those of the area: of every topic there is exactly one', () => {
+  test('every topic has the dead-letter topic of its area', () => {
     const area: Record<string, string> = {
       'raw.inventory-events': 'dlq.inventory-events',
       'raw.payment-events': 'dlq.payment-events',
@@ -64,7 +64,7 @@ describe('the topics', () => {
     for (const topic of DEAD_LETTER_TOPICS) assert.ok(ALL_TOPICS.includes(topic), topic);
   });
 
-  test('that may be left out are none that an event has only there and that comes in or wakes a service', () => {
+  test('a topic that an operator may disable is published to, and no service of Tiffin needs it', () => {
     for (const topic of [
       ...INBOUND_TOPICS,
       'order.ready',
@@ -80,7 +80,7 @@ describe('the topics', () => {
     }
   });
 
-  test('can be read from the other side', () => {
+  test('typesOn lists the event types of a topic', () => {
     assert.deepEqual(typesOn('order.created'), ['order.created']);
     assert.deepEqual(typesOn('db_write_order_status').sort(), [
       'order.completed',
@@ -90,7 +90,7 @@ describe('the topics', () => {
     assert.deepEqual(typesOn('no-such-topic'), []);
   });
 
-  test('lists every topic once, with what comes in and what is dead', () => {
+  test('ALL_TOPICS lists every topic once, inbound and dead-letter topics included', () => {
     assert.equal(new Set(ALL_TOPICS).size, ALL_TOPICS.length);
     for (const topic of [
       'order.created',

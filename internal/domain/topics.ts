@@ -1,9 +1,9 @@
-/** The one table that says which topics an event type is published to, and what follows from it. */
+/** The topics: which ones each event type is published to, and where dead letters go. */
 import type { EventType } from './events.ts';
 
 const CHANGE_TOPICS = ['raw.order-events', 'order_events', 'order_status_updates'] as const;
 
-/** Consumers of the system itself read the first topic that carries what they need. */
+/** The topics of each event type. */
 export const TOPICS: Record<EventType, readonly string[]> = {
   'order.created': ['order.created', 'raw.order-events', 'order_placed', 'order_events'],
   'order.rescheduled': ['raw.order-events'],
@@ -47,7 +47,7 @@ export const TOPICS: Record<EventType, readonly string[]> = {
   'timer.payment': ['timers'],
 };
 
-/** Topics that only others write to and Tiffin reads. */
+/** Topics that Tiffin reads and only other systems write. */
 export const INBOUND_TOPICS: readonly string[] = ['validated_orders'];
 
 export const DEAD_LETTER_TOPICS = [
@@ -57,12 +57,12 @@ export const DEAD_LETTER_TOPICS = [
   'dlq.delivery-events',
 ] as const;
 
-/** Every topic there is, dead letters included. */
+/** Every topic, dead-letter topics included. */
 export const ALL_TOPICS: readonly string[] = [
   ...new Set([...Object.values(TOPICS).flat(), ...INBOUND_TOPICS, ...DEAD_LETTER_TOPICS]),
 ];
 
-/** Topics that no service of Tiffin reads, so that they may be left out. */
+/** Topics that only other systems read; an operator may disable them. */
 export const OUTSIDE_TOPICS: readonly string[] = [
   'order.created',
   'order.completed',
@@ -73,12 +73,12 @@ export const OUTSIDE_TOPICS: readonly string[] = [
   'notification_sent',
 ];
 
-/** The event types that appear on a topic. */
+/** The event types that are published to a topic. */
 export function typesOn(topic: string): EventType[] {
   return (Object.keys(TOPICS) as EventType[]).filter((type) => TOPICS[type].includes(topic));
 }
 
-/** Where a record of this topic is announced that could not be handled. */
+/** The topic for dead letters of records from `topic`. */
 export function deadLetterTopic(topic: string): (typeof DEAD_LETTER_TOPICS)[number] {
   switch (topic) {
     case 'raw.inventory-events':

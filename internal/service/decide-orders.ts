@@ -1,4 +1,4 @@
-/** Applies commands to many orders in one transaction, under the locks of their rows. */
+/** Applies commands to many locked orders in one transaction. */
 import { announce } from '../domain/announce.ts';
 import type { Event, EventOf, EventType } from '../domain/events.ts';
 import type { Order, OrderId } from '../domain/order.ts';
@@ -11,37 +11,39 @@ export interface DecideDeps {
   readonly newEventId: () => string;
 }
 
-export interface Wanted {
+/** A command and the id of its order. */
+export interface AddressedCommand {
   readonly id: OrderId;
   readonly command: OrderCommand;
   readonly traceparent?: string | undefined;
 }
 
 /**
- * Applies the commands in turn to orders that this transaction has locked, and stores those that changed. Commands that
- * are refused, or are for orders that are not there, are logged and passed over. `changed` are the orders after it.
+ * Applies the commands in turn to `orders`, which this transaction has locked, and stores the changed ones. A command that
+ * is refused, or whose order is unknown, is logged and skipped. Returns the changed orders, and the events for the caller
+ * to append.
  */
 export async function decideOrders(
   deps: DecideDeps,
   tx: Transaction,
   producer: string,
   orders: ReadonlyMap<OrderId, Order>,
-  wanted: readonly Wanted[],
+  commands: readonly AddressedCommand[],
 ): Promise<{ changed: Map<OrderId, Order>; events: Event[] }> {
   const changed = new Map<OrderId, Order>();
   const events: Event[] = [];
   const now = deps.clock.now();
-  for (const { id, command, traceparent } of wanted) {
+  for (const { id, command, traceparent } of commands) {
     let order = changed.get(id) ?? orders.get(id);
     if (!order) {
-      deps.log.warn({ order: id, command: command.type }, 'an order that is not known was passed over');
+      deps.log.warn({ order: id, command: command.type }, 'a command for an unknown order was skipped');
       continue;
     }
     const decision = decide(command, order, now);
     if ('refused' in decision) {
       deps.log.info(
         { order: id, command: command.type, status: order.status, refused: decision.refused },
-        'a step was refused',
+        'a command was refused',
       );
       continue;
     }
@@ -55,7 +57,7 @@ export async function decideOrders(
   return { changed, events };
 }
 
-/** Locks the orders of a batch of events, applies to each the command its event asks for, and returns the events that follow. */
+/** Locks the orders of `events`, applies the command for each event, and returns the events that follow. */
 export async function decideForEvents<T extends EventType>(
   deps: DecideDeps,
   tx: Transaction,
@@ -65,18 +67,18 @@ export async function decideForEvents<T extends EventType>(
 ): Promise<Event[]> {
   if (events.length === 0) return [];
   const orders = await lockOrdersOf(tx, events);
-  const wanted = events.flatMap((event) => {
+  const commands = events.flatMap((event) => {
     const id = event.orderId as OrderId;
     const order = orders.get(id);
     if (!order) {
       const fields = { order: id, event: event.eventType };
-      deps.log.warn(fields, 'an event of an order that is not known was passed over');
+      deps.log.warn(fields, 'an event of an unknown order was skipped');
       return [];
     }
     const command = commandFor(event, order);
     return command ? [{ id, command, traceparent: event.traceparent }] : [];
   });
-  return (await decideOrders(deps, tx, producer, orders, wanted)).events;
+  return (await decideOrders(deps, tx, producer, orders, commands)).events;
 }
 
 export function lockOrdersOf(

@@ -1,12 +1,12 @@
-/** Group commit: commands that arrive together are committed together, and while one group is under way the next one gathers. */
+/** Group commit: commands that arrive together are committed together, and those that arrive during a commit form the next group. */
 import { isTransient, TiffinError } from '../domain/errors.ts';
 
 export interface GroupCommitOptions {
-  /** Commands in one group, at most. */
+  /** The largest number of commands in a group. */
   readonly maxBatch: number;
-  /** Groups under way at a time. */
+  /** The largest number of groups that are committed at a time. */
   readonly concurrency: number;
-  /** Commands that may wait; one more is refused as OVERLOADED. */
+  /** The largest number of waiting commands; a further one is rejected with OVERLOADED. */
   readonly maxWaiting: number;
 }
 
@@ -16,21 +16,24 @@ interface Waiter<C, R> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Turns `commit`, which takes many commands, into a function for one. A command that makes its group fail fails alone. */
+/**
+ * Turns `commit`, which returns one result for each of many commands, into a function for one command. If a group fails,
+ * its commands are committed one by one, so that only the faulty one is rejected; a transient fault rejects all of them.
+ */
 export function groupCommit<C, R>(
   commit: (commands: readonly C[]) => Promise<readonly R[]>,
   options: GroupCommitOptions,
 ): (command: C) => Promise<R> {
   let waiting: Waiter<C, R>[] = [];
-  let underWay = 0;
+  let running = 0;
 
   function start(): void {
-    while (underWay < options.concurrency && waiting.length > 0) {
+    while (running < options.concurrency && waiting.length > 0) {
       const group = waiting.slice(0, options.maxBatch);
       waiting = waiting.slice(options.maxBatch);
-      underWay += 1;
+      running += 1;
       void settle(group).finally(() => {
-        underWay -= 1;
+        running -= 1;
         start();
       });
     }
@@ -54,12 +57,12 @@ export function groupCommit<C, R>(
   let scheduled = false;
   return (command) => {
     if (waiting.length >= options.maxWaiting) {
-      return Promise.reject(new TiffinError('OVERLOADED', 'too many orders are being placed at this moment'));
+      return Promise.reject(new TiffinError('OVERLOADED', 'too many orders are waiting to be placed'));
     }
     return new Promise<R>((resolve, reject) => {
       waiting.push({ command, resolve, reject });
       if (scheduled) return;
-      // Requests that were read from their sockets in this turn of the event loop join the same group.
+      // All requests that arrive in this turn of the event loop join one group.
       scheduled = true;
       setImmediate(() => {
         scheduled = false;

@@ -2,19 +2,19 @@
 import { TiffinError } from '../domain/errors.ts';
 import type { IdempotencyKey, StoredResponse, Transaction } from './ports.ts';
 
-/** A request's idempotency key, and how the request is answered once it has taken effect. */
+/** A request's idempotency key, and a function from the request's result to its response. */
 export interface Idempotency<T> {
   readonly key: IdempotencyKey;
   readonly answer: (result: T) => Omit<StoredResponse, 'fingerprint'>;
 }
 
-/** The result of a request that took effect now, or the stored response of one that took effect before. */
+/** The result of a request that took effect now, or the stored response of an earlier request with the same key. */
 export type Answered<T> = { readonly result: T } | { readonly answer: StoredResponse };
 
 /**
- * Runs `work` in the transaction and stores its response under the key; returns the stored response instead where the
- * key has one. Without a key it only runs `work`.
- * @throws TiffinError IDEMPOTENCY_KEY_REUSED if the key stands for a request with other content.
+ * Runs `work` in the transaction and stores its response under the key. If the key has a stored response, returns that and
+ * does not run `work`. Without a key it only runs `work`.
+ * @throws TiffinError IDEMPOTENCY_KEY_REUSED if the key belongs to a request with other content.
  */
 export async function answerOnce<T>(
   tx: Transaction,
@@ -30,7 +30,7 @@ export async function answerOnce<T>(
   return { result };
 }
 
-/** The response as it is stored. */
+/** The response to store for a result. */
 export function responseTo<T>({ key, answer }: Idempotency<T>, result: T): StoredResponse {
   return { ...answer(result), fingerprint: key.fingerprint };
 }

@@ -1,16 +1,16 @@
-/** The one runner of background loops: only it sleeps, and what it runs is a function that tests call themselves. */
+/** Runs background loops. Only this runner sleeps; tests call the loops' `runOnce` functions directly. */
 import { isTransient } from '../domain/errors.ts';
 import { backoffMs } from '../domain/retry.ts';
 import type { Log } from './ports.ts';
 
 export interface Loop {
-  /** Runs the next round at once, or right after the one under way. */
+  /** Starts the next round at once, or right after the current one; ignored during the backoff after a failure. */
   wake(): void;
-  /** Resolves once the round under way has ended. */
+  /** Stops the loop; resolves when the current round has ended. */
   stop(): Promise<void>;
 }
 
-/** Runs `runOnce` again and again; it returns how many milliseconds to sleep before the next round. */
+/** Calls `runOnce` until stopped; it returns the milliseconds to sleep before the next round. A failed round is retried with backoff. */
 export function startLoop(name: string, runOnce: () => Promise<number>, log: Log): Loop {
   let stopped = false;
   let woken = false;
@@ -40,8 +40,8 @@ export function startLoop(name: string, runOnce: () => Promise<number>, log: Log
         failures += 1;
         const level = isTransient(error) ? 'warn' : 'error';
         if (failures === 1 || level === 'error')
-          log[level]({ loop: name, err: error }, `${name} failed and is tried again`);
-        // Not to be woken out of: what failed a moment ago would only fail again.
+          log[level]({ loop: name, err: error }, `${name} failed and is retried`);
+        // A wake does not shorten the backoff.
         woken = false;
         isRecovering = true;
         await sleep(backoffMs(failures));

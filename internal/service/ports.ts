@@ -1,17 +1,4 @@
-/**
- * The ports: everything a use case needs from the outside, named for its role.
- *
- * Glossary
- * - order: the aggregate of domain/order.ts; its row in Postgres is the truth.
- * - event: a fact, in the envelope of domain/events.ts, appended in the transaction that made it true.
- * - event log: the table of all events; outbox for Kafka, and the stream itself when there is no Kafka.
- * - stream: what carries events between services, behind EventBus.
- * - consumer: a named reader of the stream; each event takes effect once per consumer.
- * - delivery: one record as it came off a topic; the same event may be delivered many times.
- * - dead letter: a delivery that a consumer could not handle; later deliveries of its order are parked behind it.
- * - due queue: the orders that wait for their time, in Redis; an index that is rebuilt from Postgres.
- * - claim: the lease under which one worker may send an order off; unacknowledged, the order becomes due again.
- */
+/** The ports that all use cases share: clock, log, meter, transactions. Their terms are in the glossary in docs/architecture.md. */
 import type { Event } from '../domain/events.ts';
 import type { Order, OrderId } from '../domain/order.ts';
 
@@ -31,7 +18,7 @@ export interface Log {
 
 export interface Meter {
   count(metric: Counter, by: number, labels?: Readonly<Record<string, string>>): void;
-  /** Seconds. */
+  /** Records one measurement, in seconds. */
   observe(metric: Duration, seconds: number, labels?: Readonly<Record<string, string>>): void;
 }
 export type Counter =
@@ -45,43 +32,47 @@ export type Counter =
   | 'events_relayed';
 export type Duration = 'dispatch_lateness' | 'batch_duration';
 
-/** Runs work in one transaction: all of it is stored, or none. Faults that pass by themselves are thrown as UNAVAILABLE. */
+/**
+ * Runs `work` in one transaction, which commits when `work` resolves and rolls back when it rejects. Throws UNAVAILABLE if
+ * the database is unreachable or the transaction lost a race.
+ */
 export interface Transactions {
   run<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
 }
 
-/** What one transaction can do. */
+/** The operations of one transaction that all use cases share. */
 export interface Transaction {
-  /** Locks the orders, in id order, and reads them; unknown ids are absent from the answer. */
+  /** Locks the orders in id order and reads them; unknown ids are absent from the result. */
   lockOrders(ids: readonly OrderId[]): Promise<Map<OrderId, Order>>;
   saveOrders(orders: readonly Order[]): Promise<void>;
   appendEvents(events: readonly Event[]): Promise<void>;
-  /** Marks events as handled by a consumer and returns those that were not yet. */
+  /** Marks events as processed by a consumer; returns the ids that were not marked before. */
   claimEvents(consumer: string, eventIds: readonly string[]): Promise<Set<string>>;
-  /** Moves a consumer's place in the event log; throws UNAVAILABLE where another reader has moved it meanwhile. */
+  /** Moves a consumer's cursor; throws UNAVAILABLE if it is no longer at `from`. */
   moveCursor(consumer: string, from: LogPosition, to: LogPosition): Promise<void>;
   readonly deadLetters: {
-    /** Stores dead letters and the deliveries parked behind them, and announces the dead letters on their topic. */
+    /** Stores dead letters (with `error`) and parked events (without), and publishes the dead letters to their topic. */
     add(letters: readonly NewDeadLetter[]): Promise<void>;
-    /** Takes out a letter that is being handled; false where another process has taken it. */
+    /** Deletes a dead letter that is being replayed; false if another process has deleted it. */
     remove(id: string): Promise<boolean>;
   };
   readonly idempotency: {
     find(key: IdempotencyKey): Promise<StoredResponse | undefined>;
-    /** Throws IDEMPOTENCY_KEY_REUSED where another request has stored a response meanwhile. */
+    /** Throws IDEMPOTENCY_KEY_REUSED if another request has stored a response under the key since `find`. */
     save(key: IdempotencyKey, response: StoredResponse): Promise<void>;
   };
 }
 
+/** The key that a client gave a request; unique for each principal and operation. */
 export interface IdempotencyKey {
   readonly principal: string;
   readonly operation: string;
   readonly key: string;
-  /** SHA-256 of the request's meaning; the same key with another fingerprint is a mistake of the client. */
+  /** SHA-256 of the request's content; a request that reuses the key with another fingerprint is refused. */
   readonly fingerprint: string;
 }
 
-/** The response to a request, repeated word for word when the request comes again. */
+/** The response to a request, returned unchanged when the request is repeated under its key. */
 export interface StoredResponse {
   readonly fingerprint: string;
   readonly status: number;
@@ -89,7 +80,7 @@ export interface StoredResponse {
   readonly body: unknown;
 }
 
-/** A place in the event log: (transaction id, position), both as decimal text since they exceed a double. */
+/** A position in the event log: transaction id, then position, both as decimal text since they exceed a double. */
 export interface LogPosition {
   readonly transactionId: string;
   readonly position: string;
@@ -97,18 +88,22 @@ export interface LogPosition {
 
 export const BEGINNING: LogPosition = { transactionId: '0', position: '0' };
 
+/** A dead letter, or an event that is parked behind one. */
 export interface NewDeadLetter {
   readonly consumer: string;
   readonly eventId: string;
   readonly orderId: string;
   readonly topic: string;
+  /** The record as it was delivered: JSON, or text that is no JSON. */
   readonly record: unknown;
-  /** Why it could not be handled; absent for a delivery that is only parked behind another. */
+  /** Why handling failed; absent for a parked event. */
   readonly error?: string;
+  /** How often handling was tried. */
   readonly retryCount: number;
 }
 
 export interface DeadLetter extends NewDeadLetter {
   readonly id: string;
+  /** Epoch ms. */
   readonly createdAt: number;
 }

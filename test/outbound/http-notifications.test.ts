@@ -47,7 +47,7 @@ for (const [status, outcome] of [
   [404, 'refused'],
   [408, 'failed'],
   [422, 'refused'],
-  [429, 'away'],
+  [429, 'unavailable'],
   [500, 'failed'],
   [503, 'failed'],
 ] as const) {
@@ -63,7 +63,7 @@ for (const [status, outcome] of [
 test('a provider that never answers is away once the time is over', async () => {
   provider.answer = () => 0;
   const result = await send();
-  assert.equal(result.outcome, 'away');
+  assert.equal(result.outcome, 'unavailable');
   assert.match((result as { error: string }).error, /no answer.*(abort|timeout)/i);
 });
 
@@ -71,7 +71,7 @@ test('a provider that refuses the connection is away', async () => {
   await provider.down();
   const result = await send();
   await provider.up();
-  assert.equal(result.outcome, 'away');
+  assert.equal(result.outcome, 'unavailable');
   // The second where a connection was open that the provider had closed.
   assert.match((result as { error: string }).error, /^no answer.*(ECONNREFUSED|UND_ERR_SOCKET)$/);
 });

@@ -1,4 +1,4 @@
-/** Group commit: what arrives together goes together, what fails fails alone, and nothing piles up without bound. */
+/** Tests of group commit: its groups, its limits, and commands that fail. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../internal/domain/errors.ts';
@@ -7,7 +7,7 @@ import { gate, turns } from '../support/turns.ts';
 
 const OPTIONS = { maxBatch: 10, concurrency: 1, maxWaiting: 100 };
 
-/** A commit that ends when the test says so. */
+/** A commit that ends when the test calls `end` or `fail` of its group. */
 function heldCommit(options = OPTIONS) {
   const groups: { commands: readonly number[]; end: () => void; fail: (error: unknown) => void }[] = [];
   const submit = groupCommit<number, string>(async (commands) => {
@@ -29,7 +29,7 @@ test('commands that arrive together are committed together, and each gets its ow
   assert.deepEqual(groups, [[1, 2, 3]]);
 });
 
-test('while one group is under way the next one gathers', async () => {
+test('commands that arrive during a commit form the next group', async () => {
   const { submit, groups, sizes } = heldCommit();
   const first = submit(1);
   await turns();
@@ -46,7 +46,7 @@ test('while one group is under way the next one gathers', async () => {
   assert.deepEqual(await Promise.all([...others, last]), ['done 2', 'done 3', 'done 4']);
 });
 
-test('a group is never larger than the largest batch', async () => {
+test('a group never has more than `maxBatch` commands', async () => {
   const { submit, groups, sizes } = heldCommit({ ...OPTIONS, maxBatch: 3, concurrency: 9 });
   const all = [1, 2, 3, 4, 5, 6, 7].map(submit);
   await turns();
@@ -55,7 +55,7 @@ test('a group is never larger than the largest batch', async () => {
   assert.equal((await Promise.all(all)).length, 7);
 });
 
-test('no more groups are under way than are allowed', async () => {
+test('no more than `concurrency` groups are committed at a time', async () => {
   const { submit, groups, sizes } = heldCommit({ ...OPTIONS, maxBatch: 1, concurrency: 2 });
   const all = [1, 2, 3, 4].map(submit);
   await turns();
@@ -69,7 +69,7 @@ test('no more groups are under way than are allowed', async () => {
   assert.equal((await Promise.all(all)).length, 4);
 });
 
-test('a command that makes its group fail fails alone', async () => {
+test('a command that makes its group fail is the only one that is rejected', async () => {
   const groups: number[] = [];
   const submit = groupCommit(async (commands: readonly string[]) => {
     groups.push(commands.length);
@@ -82,10 +82,10 @@ test('a command that makes its group fail fails alone', async () => {
     ['A', 'RangeError: cannot stomach this', 'B'],
   );
   assert.deepEqual(groups, [3, 1, 1, 1]);
-  assert.equal(await submit('c'), 'C', 'and the next group goes as ever');
+  assert.equal(await submit('c'), 'C', 'the next group succeeds');
 });
 
-test('a commit that throws before it begins rejects its commands and no more', async () => {
+test('a commit that throws synchronously rejects only its own commands', async () => {
   const submit = groupCommit((commands: readonly string[]): Promise<string[]> => {
     if (commands.includes('bad')) throw new TypeError('at once');
     return Promise.resolve([...commands]);
@@ -94,7 +94,7 @@ test('a commit that throws before it begins rejects its commands and no more', a
   assert.equal(await submit('good'), 'good');
 });
 
-test('a fault that passes by itself rejects the whole group, which is not tried one by one', async () => {
+test('a transient fault rejects the whole group, whose commands are not retried one by one', async () => {
   let commits = 0;
   const submit = groupCommit<number, number>(async () => {
     commits += 1;
@@ -105,7 +105,7 @@ test('a fault that passes by itself rejects the whole group, which is not tried 
   assert.equal(commits, 1);
 });
 
-test('one command more than may wait is refused as OVERLOADED, until there is room again', async () => {
+test('a command beyond `maxWaiting` is rejected with OVERLOADED, until the queue is shorter again', async () => {
   const { submit, groups } = heldCommit({ maxBatch: 2, concurrency: 1, maxWaiting: 2 });
   const first = [1, 2].map(submit);
   await turns();

@@ -1,4 +1,4 @@
-/** The runner of loops: it sleeps as it is told, wakes when it is told, and stops between rounds. */
+/** Tests of the runner of background loops: its sleep, wake, backoff and stop. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { TiffinError } from '../../internal/domain/errors.ts';
@@ -6,7 +6,7 @@ import { startLoop } from '../../internal/service/loop.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { gate, turns } from '../support/turns.ts';
 
-/** A loop whose time the test moves; `rounds` counts how often it ran. */
+/** A loop with a mocked clock; `rounds` returns how often it ran. */
 function setUp(t: TestContext, round: (rounds: number) => number | Promise<number>) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const log = recordingLog();
@@ -27,11 +27,11 @@ function setUp(t: TestContext, round: (rounds: number) => number | Promise<numbe
   return { loop, log, rounds: () => rounds, pass };
 }
 
-const away = () => {
-  throw new TiffinError('UNAVAILABLE', 'the dependency is away');
+const unavailable = () => {
+  throw new TiffinError('UNAVAILABLE', 'the dependency is unreachable');
 };
 
-test('it sleeps as long as a round says, and no shorter', async (t) => {
+test('a loop sleeps exactly as long as its round returned', async (t) => {
   const { loop, rounds, pass } = setUp(t, () => 100);
   await pass(0);
   assert.equal(rounds(), 1);
@@ -42,18 +42,18 @@ test('it sleeps as long as a round says, and no shorter', async (t) => {
   await loop.stop();
 });
 
-test('waking it begins the next round at once', async (t) => {
+test('a wake starts the next round at once', async (t) => {
   const { loop, rounds, pass } = setUp(t, () => 100);
   await pass(0);
   loop.wake();
   await pass(0);
   assert.equal(rounds(), 2);
   await pass(0);
-  assert.equal(rounds(), 2, 'and only that one');
+  assert.equal(rounds(), 2, 'only one round was started');
   await loop.stop();
 });
 
-test('waking it while a round is under way is not lost', async (t) => {
+test('a wake during a round starts another round after it', async (t) => {
   const round = gate();
   const { loop, rounds, pass } = setUp(t, async (rounds) => {
     if (rounds === 1) await round.promise;
@@ -67,7 +67,7 @@ test('waking it while a round is under way is not lost', async (t) => {
   await loop.stop();
 });
 
-test('stopping it waits for the round under way, and no other begins', async (t) => {
+test('a stop waits for the current round, and no further round starts', async (t) => {
   const round = gate();
   const { loop, rounds, pass } = setUp(t, async () => {
     await round.promise;
@@ -86,19 +86,19 @@ test('stopping it waits for the round under way, and no other begins', async (t)
   assert.equal(rounds(), 1);
 });
 
-test('stopping it wakes it from its sleep, also from the wait after a failure', async (t) => {
+test('a stop ends the sleep between rounds and the backoff after a failure', async (t) => {
   const { loop, pass, rounds } = setUp(t, () => 1_000_000);
   await pass(0);
   await loop.stop();
   t.mock.timers.reset();
-  const failing = setUp(t, away);
+  const failing = setUp(t, unavailable);
   await failing.pass(0);
   await failing.loop.stop();
   assert.deepEqual([rounds(), failing.rounds()], [1, 1]);
 });
 
-test('a round that fails is tried again after 50, 100 and 200 milliseconds', async (t) => {
-  const { loop, rounds, pass } = setUp(t, away);
+test('a failed round is retried after 50, 100 and 200 milliseconds', async (t) => {
+  const { loop, rounds, pass } = setUp(t, unavailable);
   await pass(0);
   for (const [index, wait] of [50, 100, 200].entries()) {
     await pass(wait - 1);
@@ -109,8 +109,8 @@ test('a round that fails is tried again after 50, 100 and 200 milliseconds', asy
   await loop.stop();
 });
 
-test('a round that succeeds makes the next failure the first again', async (t) => {
-  const { loop, rounds, pass } = setUp(t, (rounds) => (rounds === 3 ? 0 : away()));
+test('a successful round resets the backoff', async (t) => {
+  const { loop, rounds, pass } = setUp(t, (rounds) => (rounds === 3 ? 0 : unavailable()));
   await pass(0);
   for (const wait of [50, 100, 0]) await pass(wait || 1);
   assert.equal(rounds(), 4);
@@ -119,8 +119,8 @@ test('a round that succeeds makes the next failure the first again', async (t) =
   await loop.stop();
 });
 
-test('what failed a moment ago is not woken to fail again', async (t) => {
-  const { loop, rounds, pass } = setUp(t, away);
+test('a wake does not shorten the backoff after a failure', async (t) => {
+  const { loop, rounds, pass } = setUp(t, unavailable);
   await pass(0);
   loop.wake();
   await pass(0);
@@ -132,10 +132,10 @@ test('what failed a moment ago is not woken to fail again', async (t) => {
   await loop.stop();
 });
 
-test('a fault that passes is logged once while it lasts, and a mistake of ours each time', async (t) => {
+test('a transient fault is logged once while it lasts, and any other fault each time', async (t) => {
   const { loop, log, pass } = setUp(t, (rounds) => {
-    if (rounds < 4) return away();
-    throw new RangeError('a mistake of ours');
+    if (rounds < 4) return unavailable();
+    throw new RangeError('a programming error');
   });
   await pass(0);
   for (const wait of [50, 100, 200, 400]) await pass(wait);
@@ -143,9 +143,9 @@ test('a fault that passes is logged once while it lasts, and a mistake of ours e
   assert.deepEqual(
     log.lines.map(({ level, message }) => [level, message]),
     [
-      ['warn', 'test failed and is tried again'],
-      ['error', 'test failed and is tried again'],
-      ['error', 'test failed and is tried again'],
+      ['warn', 'test failed and is retried'],
+      ['error', 'test failed and is retried'],
+      ['error', 'test failed and is retried'],
     ],
   );
 });

@@ -131,12 +131,16 @@ export async function riderTown() {
     report: (riderId: string, orderId: string, status: 'PICKED_UP' | 'DELIVERED', at = clock.now()) =>
       trackDelivery(deps, { riderId, orderId: orderId as OrderId, status, at }),
     cancel: (id: string) =>
-      changeOrder(deps, { id: id as OrderId, command: { type: 'cancel' }, origin: { producer: 'test' } }),
+      changeOrder(deps, {
+        id: id as OrderId,
+        commands: () => [{ type: 'cancel' }],
+        origin: { producer: 'test' },
+      }),
     /** An operator's word. */
     advance: (id: string, to: 'OUT_FOR_DELIVERY' | 'DELIVERED') =>
       changeOrder(deps, {
         id: id as OrderId,
-        command: { type: 'advance', to, by: 'request' },
+        commands: () => [{ type: 'advance', to, by: 'request' }],
         origin: { producer: 'test' },
       }),
     async delivery(id: string) {

@@ -95,7 +95,11 @@ export async function stockroom() {
     failed: (id: string) =>
       happened('order.failed', id, { status: 'FAILED', version: 9, reason: 'NO_RIDER' }),
     cancel: (id: string) =>
-      changeOrder(deps, { id: id as OrderId, command: { type: 'cancel' }, origin: { producer: 'test' } }),
+      changeOrder(deps, {
+        id: id as OrderId,
+        commands: () => [{ type: 'cancel' }],
+        origin: { producer: 'test' },
+      }),
     /** Straight from the port, in a transaction of its own. */
     reserve: (...requests: (readonly [id: string, ...lines: Line[]])[]) =>
       deps.transactions.run((tx) =>

@@ -1,4 +1,4 @@
-/** Accepts the riders that another system has assigned and announced on `rider_assigned`. */
+/** Accepts riders that an external system has assigned and published to `rider_assigned`. */
 import { assign, type Delivery } from '../../domain/delivery.ts';
 import type { EventOf } from '../../domain/events.ts';
 import { ORDER_ID, type Order, type OrderId } from '../../domain/order.ts';
@@ -8,14 +8,14 @@ import { externalReader } from '../stream/external-records.ts';
 import {
   type AssignDeps,
   type Assignment,
+  needsRider,
   pickupOf,
   restaurantsOf,
-  takeUp,
-  wantsRider,
+  storeAssignments,
 } from './assign-rider.ts';
 import { PRODUCER } from './refresh-eta.ts';
 
-/** What the database holds of a pickup's address, characters. */
+/** The longest pickup address that the database stores, characters. */
 const LONGEST_ADDRESS = 512;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -24,27 +24,27 @@ export interface AcceptDeps extends AssignDeps {
   readonly eventIdFor: (name: string) => string;
 }
 
-/** Whoever assigned the rider knows whether they have room, so ours are not asked again. What we announced ourselves is passed over. */
+/** Accepts an assignment even if it exceeds the rider's capacity. Tiffin's own assignments on the topic are skipped. */
 export function assignmentsConsumer(
   deps: AcceptDeps,
 ): Consumer<'delivery.assigned', ReadonlyMap<string, Restaurant>> {
   return {
     name: `${PRODUCER}.assignments`,
     topics: ['rider_assigned'],
-    // None of our own.
+    // Tiffin's own events are not read here.
     types: [],
     read: externalReader(deps, assignmentIn),
     perform: (events) => restaurantsOf(deps, events),
     async apply(tx, events, restaurants, afterCommit) {
       const orders = await tx.lockOrders([...new Set(events.map(({ orderId }) => orderId as OrderId))]);
-      const known = await deps.deliveries.lock(tx, [...orders.keys()]);
+      const deliveries = await deps.deliveries.lock(tx, [...orders.keys()]);
       const accepted = new Map<OrderId, EventOf<'delivery.assigned'>>();
       for (const event of events) {
         const order = orders.get(event.orderId as OrderId);
-        if (order && wantsRider(order) && !accepted.has(order.id)) accepted.set(order.id, event);
+        if (order && needsRider(order) && !accepted.has(order.id)) accepted.set(order.id, event);
         else {
           const fields = { order: event.orderId, rider: event.payload.riderId, status: order?.status };
-          deps.log.info(fields, 'an assignment from outside was passed over');
+          deps.log.info(fields, 'an external assignment was skipped');
         }
       }
       const places = new Map<string, number>();
@@ -58,7 +58,7 @@ export function assignmentsConsumer(
       const assignments = [...accepted].map(([id, event]): Assignment => {
         const { riderId, assignedAt } = event.payload;
         const order = orders.get(id) as Order;
-        const asked: Delivery = known.get(id) ?? {
+        const delivery: Delivery = deliveries.get(id) ?? {
           orderId: id,
           state: 'REQUESTED',
           ...pickupOf(event, restaurants),
@@ -66,8 +66,8 @@ export function assignmentsConsumer(
           requestedAt: now,
         };
         return {
-          // A clock of theirs that is wrong does not put it before the order, or into the future.
-          delivery: assign(asked, {
+          // The time is clamped to [creation of the order, now], since the external clock may be wrong.
+          delivery: assign(delivery, {
             riderId,
             at: Math.min(Math.max(Date.parse(assignedAt), order.createdAt), now),
             holdsPlace: taken.has(riderId),
@@ -76,12 +76,12 @@ export function assignmentsConsumer(
           traceparent: event.traceparent,
         };
       });
-      return takeUp(deps, tx, orders, assignments, afterCommit);
+      return storeAssignments(deps, tx, orders, assignments, afterCommit);
     },
   };
 }
 
-/** Flat fields, or the same within an envelope. What could name no rider, or is too long to be kept, is left out, and so named as a fault. */
+/** The event of a record with flat fields, or with the same fields in a payload. Invalid fields are left undefined, so that parsing reports them. */
 function assignmentIn(record: Fields): { eventType: 'delivery.assigned'; payload: Fields } {
   const fields = { ...(isObject(record.payload) ? record.payload : {}), ...record };
   const { riderId, assignedAt, pickupLocation } = fields;

@@ -1,4 +1,4 @@
-/** Finds riders: for deliveries as they are asked for, and again for those that nobody was free for. */
+/** Assigns riders to requested deliveries, and retries for deliveries that found no free rider. */
 import { fact } from '../../domain/announce.ts';
 import { assign, type Delivery, type Place, type Rider, release } from '../../domain/delivery.ts';
 import type { EtaRules } from '../../domain/eta.ts';
@@ -14,7 +14,7 @@ import { setTimers } from '../scheduling/set-timers.ts';
 import type { Consumer } from '../stream/consumer.ts';
 import { PRODUCER, type RefreshDeps, withEta } from './refresh-eta.ts';
 
-/** Each of a batch chooses among as many riders as there are deliveries in it, so the work grows with its square. */
+/** Each delivery of a batch chooses among as many riders as the batch has deliveries, so the work grows with its square. */
 const BATCH = 200;
 
 export interface AssignDeps extends RefreshDeps, DecideDeps {
@@ -22,26 +22,26 @@ export interface AssignDeps extends RefreshDeps, DecideDeps {
   readonly rules: EtaRules & MatchingRules;
 }
 
-/** A delivery that looks for a rider. */
+/** A delivery that needs a rider. */
 interface Search {
   readonly delivery: Delivery;
   readonly traceparent: string | undefined;
 }
 
-/** A delivery that has got one. */
+/** A delivery that has a rider. */
 export interface Assignment extends Search {
-  /** Absent where we do not know them. */
+  /** Absent for a rider of an external system. */
   readonly rider: Rider | undefined;
 }
 
 type Restaurants = ReadonlyMap<string, Restaurant>;
 type AfterCommit = (work: () => Promise<void>) => void;
 
-export function wantsRider(order: Order): boolean {
+export function needsRider(order: Order): boolean {
   return nextMilestones(order).includes('RIDER_ASSIGNED');
 }
 
-/** A delivery for each order that wants a rider, and a rider for it where there is one. */
+/** Creates a delivery for each order that needs a rider, and assigns a rider if one is free. */
 export function requestConsumer(deps: AssignDeps): Consumer<'rider.requested', Restaurants> {
   return {
     name: `${PRODUCER}.request`,
@@ -51,12 +51,12 @@ export function requestConsumer(deps: AssignDeps): Consumer<'rider.requested', R
     perform: (events) => restaurantsOf(deps, events),
     async apply(tx, events, restaurants, afterCommit) {
       const orders = await lockOrdersOf(tx, events);
-      const known = await deps.deliveries.lock(tx, [...orders.keys()]);
+      const deliveries = await deps.deliveries.lock(tx, [...orders.keys()]);
       const searches = new Map<OrderId, Search>();
       for (const event of events) {
         const id = event.orderId as OrderId;
         const order = orders.get(id);
-        if (!order || !wantsRider(order) || known.has(id)) continue;
+        if (!order || !needsRider(order) || deliveries.has(id)) continue;
         searches.set(id, { delivery: requested(event, restaurants), traceparent: event.traceparent });
       }
       return match(deps, tx, orders, [...searches.values()], afterCommit);
@@ -64,7 +64,7 @@ export function requestConsumer(deps: AssignDeps): Consumer<'rider.requested', R
   };
 }
 
-/** Tries again for the deliveries whose wait is over. */
+/** Searches again for deliveries whose search timer has run out. */
 export function matchConsumer(deps: AssignDeps): Consumer<'timer.rider', void> {
   return {
     name: `${PRODUCER}.match`,
@@ -76,36 +76,36 @@ export function matchConsumer(deps: AssignDeps): Consumer<'timer.rider', void> {
       const ids = new Map(events.map(({ orderId, traceparent }) => [orderId as OrderId, traceparent]));
       const deliveries = await deps.deliveries.lock(tx, [...ids.keys()]);
       const searches: Search[] = [];
-      const unwanted: Delivery[] = [];
-      const over: OrderId[] = [];
+      const released: Delivery[] = [];
+      const finished: OrderId[] = [];
       for (const [id, traceparent] of ids) {
         const delivery = deliveries.get(id);
         const order = orders.get(id);
         const isSearching = delivery?.state === 'REQUESTED';
-        if (isSearching && order && wantsRider(order)) searches.push({ delivery, traceparent });
-        else over.push(id);
-        if (isSearching && !(order && wantsRider(order))) unwanted.push(release(delivery));
+        if (isSearching && order && needsRider(order)) searches.push({ delivery, traceparent });
+        else finished.push(id);
+        if (isSearching && !(order && needsRider(order))) released.push(release(delivery));
       }
-      await deps.deliveries.save(tx, unwanted);
-      await stopSearching(deps, tx, over);
+      await deps.deliveries.save(tx, released);
+      await stopSearching(deps, tx, finished);
       return match(deps, tx, orders, searches, afterCommit);
     },
   };
 }
 
-type PickedUpAt = EventOf<'rider.requested' | 'delivery.assigned'>;
+type WithPickup = EventOf<'rider.requested' | 'delivery.assigned'>;
 
-/** The restaurants that the pickups are at, as far as they are known. */
+/** The restaurants of the events' pickups; unknown ones are absent. */
 export async function restaurantsOf(
   { catalogue }: Pick<AssignDeps, 'catalogue'>,
-  events: readonly PickedUpAt[],
+  events: readonly WithPickup[],
 ): Promise<Restaurants> {
   const ids = new Set(events.flatMap(({ payload }) => payload.pickupLocation?.restaurantId ?? []));
   return ids.size === 0 ? new Map() : (await catalogue.look({ restaurants: [...ids] })).restaurants;
 }
 
-/** What an event says of where to pick up. */
-export function pickupOf({ payload }: PickedUpAt, restaurants: Restaurants): Partial<Delivery> {
+/** The pickup fields of a delivery, from an event and the location of its restaurant. */
+export function pickupOf({ payload }: WithPickup, restaurants: Restaurants): Partial<Delivery> {
   const { restaurantId, address } = payload.pickupLocation ?? {};
   const location = restaurants.get(restaurantId ?? '')?.location;
   const pickup: Place | undefined = location && [location.latitude, location.longitude];
@@ -128,7 +128,10 @@ function requested(event: EventOf<'rider.requested'>, restaurants: Restaurants):
   };
 }
 
-/** Whoever asked first chooses first. Another matcher may take a chosen rider's last place first: then it is tried again later. */
+/**
+ * Assigns riders to the searches, the oldest first. A search that finds no rider, or loses the race for a rider's last
+ * place to another matcher, gets a timer for the next attempt.
+ */
 async function match(
   deps: AssignDeps,
   tx: Transaction,
@@ -137,11 +140,11 @@ async function match(
   afterCommit: AfterCommit,
 ): Promise<Event[]> {
   if (searches.length === 0) return [];
-  const inTurn = searches.toSorted((a, b) => a.delivery.requestedAt - b.delivery.requestedAt);
-  const pickups = inTurn.map(({ delivery }) => delivery.pickup);
+  const oldestFirst = searches.toSorted((a, b) => a.delivery.requestedAt - b.delivery.requestedAt);
+  const pickups = oldestFirst.map(({ delivery }) => delivery.pickup);
   const free = await deps.riders.free(tx, pickups, searches.length);
   const chosen = chooseRiders(
-    inTurn.map(({ delivery }) => delivery),
+    oldestFirst.map(({ delivery }) => delivery),
     free,
     deps.rules,
   );
@@ -151,29 +154,29 @@ async function match(
   const riders = new Map(free.map((rider) => [rider.id, rider]));
   const at = deps.clock.now();
   const assignments: Assignment[] = [];
-  const inVain: Delivery[] = [];
-  for (const { delivery, traceparent } of inTurn) {
+  const unassigned: Delivery[] = [];
+  for (const { delivery, traceparent } of oldestFirst) {
     const riderId = chosen.get(delivery.orderId);
     const left = (riderId && taken.get(riderId)) || 0;
     if (!riderId || left === 0) {
-      inVain.push({ ...delivery, attempts: delivery.attempts + 1 });
+      unassigned.push({ ...delivery, attempts: delivery.attempts + 1 });
       continue;
     }
     taken.set(riderId, left - 1);
     const assigned = assign(delivery, { riderId, at, holdsPlace: true });
     assignments.push({ delivery: assigned, rider: riders.get(riderId), traceparent });
   }
-  await deps.deliveries.save(tx, inVain);
-  const timers = inVain.map(({ orderId, attempts }): Timer => {
+  await deps.deliveries.save(tx, unassigned);
+  const timers = unassigned.map(({ orderId, attempts }): Timer => {
     return { kind: 'rider', orderId, dueAt: at + searchDelayMs(attempts - 1) };
   });
   await setTimers(deps, tx, timers, afterCommit);
   const announced = assignments.map((assignment) => assignedEvent(deps, assignment, at));
-  return [...announced, ...(await takeUp(deps, tx, orders, assignments, afterCommit))];
+  return [...announced, ...(await storeAssignments(deps, tx, orders, assignments, afterCommit))];
 }
 
-/** Orders and deliveries go on with their riders; the events of that, and the first ETA of each. */
-export async function takeUp(
+/** Moves the orders to RIDER_ASSIGNED, stores the deliveries with their first ETA and its timer, and returns the events. */
+export async function storeAssignments(
   deps: Omit<AssignDeps, 'catalogue'>,
   tx: Transaction,
   orders: ReadonlyMap<OrderId, Order>,
@@ -181,12 +184,12 @@ export async function takeUp(
   afterCommit: AfterCommit,
 ): Promise<Event[]> {
   if (assignments.length === 0) return [];
-  const wanted = assignments.map(({ delivery, traceparent }) => ({
+  const commands = assignments.map(({ delivery, traceparent }) => ({
     id: delivery.orderId,
     command: { type: 'advance', to: 'RIDER_ASSIGNED', by: 'fact' } as const,
     traceparent,
   }));
-  const { events } = await decideOrders(deps, tx, PRODUCER, orders, wanted);
+  const { events } = await decideOrders(deps, tx, PRODUCER, orders, commands);
   const updated = assignments.map(({ delivery, rider, traceparent }) =>
     withEta(deps, delivery, rider, traceparent),
   );

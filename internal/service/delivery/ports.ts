@@ -1,35 +1,40 @@
-/** The ports of riders and deliveries. Methods with a `tx` take part in that transaction. */
+/** The ports of riders and deliveries. A method with a `tx` runs in that transaction. */
 import type { Delivery, Place, Rider } from '../../domain/delivery.ts';
 import type { OrderId } from '../../domain/order.ts';
 import type { Transaction } from '../ports.ts';
 
 export interface Riders {
+  /** Unknown ids are absent from the result. */
   find(riderIds: readonly string[], tx?: Transaction): Promise<Rider[]>;
-  /** Riders on duty with room for one more: the `limit` nearest to each of the pickups, and so many of those that are nowhere in particular. */
+  /**
+   * Riders on duty with free capacity: up to `limit` nearest to each pickup, and up to `limit` whose place is unknown, or
+   * with any place if a pickup is unknown.
+   */
   free(tx: Transaction, pickups: readonly (Place | undefined)[], limit: number): Promise<Rider[]>;
-  /** Adds a rider, or changes one; how much they carry stays, and where they are unless it is said. Returns them as they are now. */
+  /** Adds or changes a rider; `carrying` stays, and so does the place if none is given. `at` is epoch ms. Returns the stored rider. */
   put(rider: Omit<Rider, 'carrying'>, at: number): Promise<Rider>;
-  /** False where there is no such rider. A report older than the last one is passed over. */
+  /** Stores the rider's place as of `at` (epoch ms); ignored if older than the stored one. False if there is no such rider. */
   move(riderId: string, place: Place, at: number, tx?: Transaction): Promise<boolean>;
   /**
-   * Takes so many places of each rider, as far as they have room and are on duty, or regardless of that; riders are locked
-   * in id order. Returns how many were taken of whom, which is less where somebody else has taken the last one meanwhile.
+   * Raises `carrying` of each rider by up to the wanted number, as far as capacity and duty allow, or with `regardless` in
+   * full; riders are locked in id order. Returns by how much each was raised; another matcher may have been faster.
    */
   take(
     tx: Transaction,
     wanted: ReadonlyMap<string, number>,
     options?: { regardless: boolean },
   ): Promise<Map<string, number>>;
-  /** Gives places back, one for each time a rider is named. */
+  /** Lowers `carrying` by one for each time a rider is listed. */
   release(tx: Transaction, riderIds: readonly string[]): Promise<void>;
 }
 
 export interface Deliveries {
+  /** Unknown ids are absent from the result. */
   find(orderIds: readonly OrderId[]): Promise<Map<OrderId, Delivery>>;
-  /** Locks them in id order. */
+  /** Reads and locks deliveries in id order; unknown ids are absent from the result. */
   lock(tx: Transaction, orderIds: readonly OrderId[]): Promise<Map<OrderId, Delivery>>;
-  /** New ones, and changes of those that are locked. */
+  /** Stores new deliveries, and changes of locked ones. */
   save(tx: Transaction, deliveries: readonly Delivery[]): Promise<void>;
-  /** What a rider has to pick up or carries, by order id. */
+  /** The deliveries that the rider has and that have not ended, ordered by order id. */
   ofRider(riderId: string): Promise<Delivery[]>;
 }

@@ -1,4 +1,4 @@
-/** Works out when orders on the way will be at the door, again and again until they are. */
+/** Refreshes the ETA of each delivery by a timer, from its assignment until its end. */
 import { fact } from '../../domain/announce.ts';
 import { type Delivery, isUnderWay, type Rider } from '../../domain/delivery.ts';
 import { type EtaRules, etaOf } from '../../domain/eta.ts';
@@ -27,7 +27,7 @@ export interface RefreshDeps extends EtaDeps, TimerDeps {
   readonly deliveries: Deliveries;
 }
 
-/** The delivery with its ETA of now, the event that says so, and the timer for the next one. */
+/** The delivery with its current ETA, the eta.updated event, and the timer of the next refresh. */
 export function withEta(
   { clock, newEventId, rules, etaRefreshMs }: EtaDeps,
   delivery: Delivery,
@@ -38,10 +38,10 @@ export function withEta(
   const { orderId } = delivery;
   const eta = etaOf(delivery, rider?.place, now, rules);
   const payload = { eta: toRfc3339(eta.median), etaP90: toRfc3339(eta.p90), computedAt: toRfc3339(now) };
-  const about = { eventId: newEventId(), at: now, producer: PRODUCER, traceparent };
+  const origin = { eventId: newEventId(), at: now, producer: PRODUCER, traceparent };
   return {
     delivery: { ...delivery, eta: { ...eta, computedAt: now } },
-    event: fact('eta.updated', orderId, payload, about),
+    event: fact('eta.updated', orderId, payload, origin),
     timer: { kind: 'eta', orderId, dueAt: now + etaRefreshMs },
   };
 }
@@ -60,13 +60,13 @@ export function etaConsumer(deps: RefreshDeps): Consumer<'timer.eta', void> {
       const changed: Delivery[] = [];
       const announced: Event[] = [];
       const timers: Timer[] = [];
-      const over: Pick<Timer, 'orderId' | 'kind'>[] = [];
+      const finished: Pick<Timer, 'orderId' | 'kind'>[] = [];
       for (const [orderId, traceparent] of ids) {
         const delivery = deliveries.get(orderId);
         const status = orders.get(orderId)?.status;
-        const isOnTheWay = status === 'RIDER_ASSIGNED' || status === 'OUT_FOR_DELIVERY';
-        if (!delivery || !isUnderWay(delivery) || !isOnTheWay) {
-          over.push({ kind: 'eta', orderId });
+        const isInProgress = status === 'RIDER_ASSIGNED' || status === 'OUT_FOR_DELIVERY';
+        if (!delivery || !isUnderWay(delivery) || !isInProgress) {
+          finished.push({ kind: 'eta', orderId });
           continue;
         }
         const updated = withEta(deps, delivery, riders.get(delivery.riderId ?? ''), traceparent);
@@ -76,7 +76,7 @@ export function etaConsumer(deps: RefreshDeps): Consumer<'timer.eta', void> {
       }
       await deps.deliveries.save(tx, changed);
       await setTimers(deps, tx, timers, afterCommit);
-      if (over.length > 0) await deps.timers.clear(tx, over);
+      if (finished.length > 0) await deps.timers.clear(tx, finished);
       return announced;
     },
   };

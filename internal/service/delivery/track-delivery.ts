@@ -1,4 +1,4 @@
-/** Follows deliveries on their way: what riders report, and what becomes of the order by somebody else's hand. */
+/** Updates deliveries after riders' reports, and after orders that changed without a report. */
 import { fact } from '../../domain/announce.ts';
 import { type Delivery, deliver, followOrder, hasEnded, type Place, pickUp } from '../../domain/delivery.ts';
 import { TiffinError } from '../../domain/errors.ts';
@@ -22,7 +22,7 @@ export interface TrackDeps extends FollowDeps, EtaDeps {
   readonly transactions: Transactions;
 }
 
-/** What a rider reports of an order. */
+/** A rider's report that an order was picked up or delivered. */
 export interface RiderReport {
   readonly riderId: string;
   readonly orderId: OrderId;
@@ -34,8 +34,8 @@ export interface RiderReport {
 }
 
 /**
- * A report that was made before changes nothing. Throws RIDER_NOT_FOUND, RIDER_NOT_ON_ORDER, NOT_PICKED_UP, or TOO_LATE
- * where the order has dropped out meanwhile.
+ * Applies a rider's report to delivery and order; a repeated report changes nothing. Throws RIDER_NOT_FOUND,
+ * RIDER_NOT_ON_ORDER, NOT_PICKED_UP, or TOO_LATE if the order has failed or was rejected or cancelled.
  */
 export async function trackDelivery(deps: TrackDeps, report: RiderReport): Promise<void> {
   const { riderId, orderId, status, place, traceparent } = report;
@@ -50,7 +50,7 @@ export async function trackDelivery(deps: TrackDeps, report: RiderReport): Promi
     const now = deps.clock.now();
     const at = Math.min(report.at, now);
     if (hasDroppedOut(order) || delivery.state === 'RELEASED')
-      throw new TiffinError('TOO_LATE', `order '${orderId}' is ${order.status} already`);
+      throw new TiffinError('TOO_LATE', `order '${orderId}' is already ${order.status}`);
     if (status === 'DELIVERED' && delivery.state === 'ASSIGNED')
       throw new TiffinError('NOT_PICKED_UP', `order '${orderId}' has not been picked up`);
     if (place) await deps.riders.move(riderId, place, at, tx);
@@ -62,7 +62,7 @@ export async function trackDelivery(deps: TrackDeps, report: RiderReport): Promi
     const moved = await decideOrders(deps, tx, PRODUCER, orders, [{ id: orderId, command, traceparent }]);
     const events = [announceDelivery(deps, changed, traceparent), ...moved.events];
     if (changed.state === 'PICKED_UP') {
-      // What is left of the way is another than was thought before, so its ETA does not wait for the timer.
+      // The pickup changes the remaining way, so the ETA is refreshed at once.
       const updated = withEta(deps, changed, rider && { ...rider, ...(place ? { place } : {}) }, traceparent);
       await deps.deliveries.save(tx, [updated.delivery]);
       events.push(updated.event);
@@ -73,7 +73,7 @@ export async function trackDelivery(deps: TrackDeps, report: RiderReport): Promi
   });
 }
 
-/** Undefined where it was reported before. */
+/** Undefined for a repeated report. */
 function afterReport(delivery: Delivery, status: RiderReport['status'], at: number): Delivery | undefined {
   if (hasEnded(delivery)) return undefined;
   if (status === 'DELIVERED') return deliver(delivery, Math.max(at, delivery.pickedUpAt ?? at));
@@ -92,9 +92,9 @@ type Followed =
   | 'order.cancelled';
 
 /**
- * Frees the riders of orders that dropped out, and takes deliveries along with orders that somebody else moved. Which ones
- * are left to do is read before the orders are locked: a step that came before this event's has committed, and none that
- * comes after it takes a rider.
+ * Releases the riders of orders that ended, and moves deliveries along with orders that an operator moved. Unfinished
+ * deliveries are read before the orders are locked. This misses none: transactions before this event's change of the order
+ * have committed, and later ones assign no rider to it.
  */
 export function releaseConsumer(deps: FollowDeps): Consumer<Followed, ReadonlySet<string>> {
   return {
@@ -136,7 +136,7 @@ interface Ended {
   readonly after: Delivery;
 }
 
-/** Their riders have a place more each, and nothing is waited for any more. */
+/** Stores the ended deliveries, lowers their riders' `carrying`, and clears their timers. */
 async function endAll(
   { deliveries, riders, timers }: FollowDeps,
   tx: Transaction,
@@ -166,23 +166,23 @@ function announceDelivery(
   traceparent: string | undefined,
 ): Event {
   const now = clock.now();
-  const about = { eventId: newEventId(), at: now, producer: PRODUCER, traceparent };
+  const origin = { eventId: newEventId(), at: now, producer: PRODUCER, traceparent };
   switch (state) {
     case 'PICKED_UP':
       return fact(
         'delivery.picked_up',
         orderId,
         { riderId, pickedUpAt: toRfc3339(pickedUpAt ?? now) },
-        about,
+        origin,
       );
     case 'DELIVERED':
       return fact(
         'delivery.delivered',
         orderId,
         { riderId, deliveredAt: toRfc3339(deliveredAt ?? now) },
-        about,
+        origin,
       );
     default:
-      return fact('delivery.released', orderId, { riderId }, about);
+      return fact('delivery.released', orderId, { riderId }, origin);
   }
 }

@@ -1,4 +1,4 @@
-/** The ports of catalogue and stock; ports.ts has the glossary. Methods with a `tx` take part in that transaction. */
+/** The ports of catalogue and stock. A method with a `tx` runs in that transaction. */
 import type { OrderId, OrderItem } from '../../domain/order.ts';
 import type { Transaction } from '../ports.ts';
 
@@ -6,10 +6,11 @@ export interface Restaurant {
   readonly id: string;
   readonly name: string;
   readonly isActive: boolean;
+  /** Whether Tiffin accepts orders for the restaurant at once, or waits for its answer. */
   readonly acceptance: 'automatic' | 'manual';
   readonly address: string;
   readonly location?: Location;
-  /** Seconds from acceptance to the counter, as a rule. */
+  /** The usual time from acceptance to pick-up, seconds. */
   readonly preparationS: number;
 }
 
@@ -23,6 +24,7 @@ export interface MenuItem {
   readonly id: string;
   readonly restaurantId: string;
   readonly name: string;
+  /** Minor units of the catalogue's currency. */
   readonly priceMinor: number;
   readonly isActive: boolean;
 }
@@ -30,13 +32,17 @@ export interface MenuItem {
 export interface Stock {
   readonly itemId: string;
   readonly stockCount: number;
+  /** A stock at or below this is low; 0 for no warning. */
   readonly threshold: number;
   /** Epoch ms. */
   readonly updatedAt: number;
 }
 
 export interface Catalogue {
-  /** Those of the restaurants, menu items and stocks that exist; asked for at the same moment, many become one query. Within a transaction it is to be named. */
+  /**
+   * The restaurants, menu items and stocks with these ids; unknown ids are absent. Concurrent calls share a query, except
+   * those with a `tx`, which a caller inside a transaction must pass.
+   */
   look(
     ids: { restaurants?: readonly string[]; items?: readonly string[] },
     tx?: Transaction,
@@ -54,7 +60,7 @@ export type Lines = readonly Pick<OrderItem, 'itemId' | 'quantity'>[];
 
 export interface ReservationRequest {
   readonly orderId: OrderId;
-  /** As they stand in the order: those of the same item count together. */
+  /** The order's lines; lines of the same item are added up. */
   readonly lines: Lines;
 }
 
@@ -68,10 +74,9 @@ export type ReservationOutcome =
 
 export interface Inventory {
   /**
-   * Takes from stock what each order asks for, all of it or nothing, first come first served in the order given; rows are
-   * locked in item order. Outcomes have one line for each item. An order that has asked before, whatever became of it,
-   * is left out of the answer.
-   * `low` are the items that this took below their threshold, with the order that did.
+   * Reserves all lines of each request or none, in the given order; stock rows are locked in item order. Outcomes have one
+   * line for each item; an order that was reserved or rejected before has none. `low` lists the items whose stock fell to
+   * its threshold or below, with the last order that took of them.
    */
   reserve(
     tx: Transaction,
@@ -80,6 +85,6 @@ export interface Inventory {
     outcomes: ReservationOutcome[];
     low: { orderId: OrderId; itemId: string; stockCount: number; threshold: number }[];
   }>;
-  /** Gives back what these orders have reserved; those without a reservation are left out of the answer. */
+  /** Releases the reservations of these orders; orders without one are absent from the result. */
   release(tx: Transaction, orderIds: readonly OrderId[]): Promise<{ orderId: OrderId; lines: Lines }[]>;
 }

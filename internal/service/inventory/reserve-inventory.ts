@@ -1,4 +1,4 @@
-/** Puts aside what orders need once they are PROCESSING, and gives it back when they drop out. */
+/** Reserves the items of orders that are PROCESSING, and releases them when an order fails or is rejected or cancelled. */
 import { fact } from '../../domain/announce.ts';
 import type { Event, EventOf, EventType, Payload } from '../../domain/events.ts';
 import { toDecimalText } from '../../domain/money.ts';
@@ -16,7 +16,10 @@ export interface ReserveDeps {
   readonly newEventId: () => string;
 }
 
-/** An order that was cancelled meanwhile gets nothing: its row is locked, so whoever cancels it after this finds the reservation. */
+/**
+ * Reserves stock under the locks of the orders. An order that was cancelled before gets none; a cancellation after it finds
+ * the reservation and releases it.
+ */
 export function reserveConsumer(deps: ReserveDeps): Consumer<'order.processing', void> {
   return {
     name: 'inventory-service.reserve',
@@ -27,16 +30,16 @@ export function reserveConsumer(deps: ReserveDeps): Consumer<'order.processing',
       const events = all.filter(({ payload }) => payload.next !== 'COMPLETED');
       if (events.length === 0) return [];
       const orders = await lockOrdersOf(tx, events);
-      const wanted = events.filter(({ orderId }) => wantsStock(orders.get(orderId as OrderId)));
-      if (wanted.length === 0) return [];
+      const reservable = events.filter(({ orderId }) => needsStock(orders.get(orderId as OrderId)));
+      if (reservable.length === 0) return [];
       const { outcomes, low } = await deps.inventory.reserve(
         tx,
-        wanted.map(({ orderId }) => {
+        reservable.map(({ orderId }) => {
           const id = orderId as OrderId;
           return { orderId: id, lines: (orders.get(id) as Order).items };
         }),
       );
-      const announce = announcer(deps, wanted);
+      const announce = announcer(deps, reservable);
       return [
         ...outcomes.map((outcome) =>
           outcome.outcome === 'reserved'
@@ -76,7 +79,7 @@ export function releaseConsumer(deps: ReserveDeps): Consumer<Ended, void> {
   };
 }
 
-function wantsStock(order: Order | undefined): boolean {
+function needsStock(order: Order | undefined): boolean {
   return order?.status === 'PROCESSING' && order.items.length > 0;
 }
 
@@ -84,7 +87,7 @@ function copyOf(lines: Lines): { itemId: string; quantity: number }[] {
   return lines.map(({ itemId, quantity }) => ({ itemId, quantity }));
 }
 
-/** Each fact carries the trace of the event of its order that caused it. */
+/** Builds events that carry the trace of the event of the same order which caused them. */
 function announcer({ clock, newEventId }: ReserveDeps, causes: readonly EventOf<EventType>[]) {
   const traces = new Map(causes.map(({ orderId, traceparent }) => [orderId, traceparent]));
   const at = clock.now();

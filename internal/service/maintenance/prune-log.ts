@@ -1,4 +1,4 @@
-/** A pruner is responsible for deleting what the retention has passed: events, marks of handled events, idempotency keys. */
+/** A pruner is responsible for deleting events, marks of processed events and idempotency keys after the retention time. */
 import type { Clock, Log } from '../ports.ts';
 import type { Retention } from './ports.ts';
 
@@ -12,14 +12,14 @@ export interface PruneDeps {
 
 export interface PruneOptions {
   readonly retentionMs: number;
-  /** Whether a consumer reads the event log at all on the stream in use: on Kafka only the relay does. */
+  /** True if the consumer reads the event log on the configured stream; on Kafka only the relay does. */
   readonly readsLog: (consumer: string) => boolean;
 }
 
 /**
- * One round; returns the milliseconds to sleep. A cursor left behind by a move to the other stream would hold the log for
- * ever: it is removed once it has been idle for the retention. An idle cursor of the stream in use is only reported, since
- * its consumer may come back and must find its events.
+ * One round; returns the milliseconds to sleep. A cursor of a stream that is no longer configured would keep the log from
+ * being pruned, so it is removed once it has been idle for the retention time. An idle cursor of the configured stream is
+ * only logged, since its consumer may return and must find its events.
  */
 export function pruneLog(
   { retention, clock, log }: PruneDeps,
@@ -31,7 +31,7 @@ export function pruneLog(
     const abandoned = idle.map(({ consumer }) => consumer).filter((consumer) => !readsLog(consumer));
     if (abandoned.length > 0) {
       await retention.removeCursors(abandoned);
-      log.info({ consumers: abandoned }, 'cursors of the other stream were removed');
+      log.info({ consumers: abandoned }, 'idle cursors of the other stream were removed');
     }
     for (const { consumer, movedAt } of idle.filter(({ consumer }) => readsLog(consumer))) {
       const idleHours = Math.floor((clock.now() - movedAt) / 3_600_000);

@@ -1,4 +1,4 @@
-/** Tells customers what becomes of their orders: each message once, oldest first, for as long as it is news. */
+/** Notifies customers of changes of their orders: each message once, oldest first, up to a day after the change. */
 import type { EventOf } from '../../domain/events.ts';
 import {
   hasEta,
@@ -22,13 +22,13 @@ type Trigger = EventOf<(typeof TRIGGERS)[number]>;
 
 export interface NotifyDeps extends SendDeps, StoreDeps {
   readonly deliveries: Pick<Deliveries, 'find'>;
-  /** Of the times of day in messages, such as Asia/Kolkata. */
+  /** The time zone of the times of day in messages, such as Asia/Kolkata. */
   readonly timeZone: string;
 }
 
 /**
- * Sends what an order's change causes, and when the order's timer runs out all that is still to be sent. While an older
- * message of the order waits, a new one waits behind it.
+ * Sends the message of each order event; when an order's timer runs out, sends all its pending messages. A new message
+ * waits while an older one of its order is pending.
  */
 export function notifyConsumer(deps: NotifyDeps): Consumer<Trigger['eventType'], readonly Notification[]> {
   const toTimeOfDay = timeOfDay(deps.timeZone);
@@ -37,20 +37,21 @@ export function notifyConsumer(deps: NotifyDeps): Consumer<Trigger['eventType'],
     topics: ['raw.order-events', 'timers'],
     types: TRIGGERS,
     async perform(events) {
-      const told = events.filter(isNotifiable);
+      const notifiable = events.filter(isNotifiable);
       const fired = idsOf(events.filter((event) => !isNotifiable(event)));
-      const customers = told.length > 0 ? await deps.notifications.customers(idsOf(told)) : new Map();
-      const toTell = told.filter(({ orderId }) => customers.has(orderId as OrderId));
-      const about = [...new Set([...idsOf(toTell), ...fired])];
-      if (about.length === 0) return [];
-      const known = await deps.notifications.find(about);
-      const etas = await etasOf(deps, toTell, toTimeOfDay);
-      const fresh = toTell.flatMap((event) => {
+      const customers =
+        notifiable.length > 0 ? await deps.notifications.customers(idsOf(notifiable)) : new Map();
+      const reachable = notifiable.filter(({ orderId }) => customers.has(orderId as OrderId));
+      const orderIds = [...new Set([...idsOf(reachable), ...fired])];
+      if (orderIds.length === 0) return [];
+      const stored = await deps.notifications.find(orderIds);
+      const etas = await etasOf(deps, reachable, toTimeOfDay);
+      const created = reachable.flatMap((event) => {
         const id = event.orderId as OrderId;
         const to = recipientOf(customers.get(id));
         return to ? [notificationOf(event, to, etas.get(id))] : [];
       });
-      return attemptAll(deps, known, fresh, new Set(fired));
+      return attemptAll(deps, stored, created, new Set(fired));
     },
     apply: (tx, events, attempted, afterCommit) => {
       const fired = idsOf(events.filter((event) => !isNotifiable(event)));
@@ -60,7 +61,7 @@ export function notifyConsumer(deps: NotifyDeps): Consumer<Trigger['eventType'],
   };
 }
 
-/** For the replay of letters alone: what an order's customer was not told is to be tried once more. */
+/** Handles replays of dead letters only: makes the order's abandoned messages pending again, with a timer that is due now. */
 export function retryConsumer(deps: NotifyDeps): Consumer<'timer.notification', void> {
   return {
     name: RETRY,
@@ -68,17 +69,17 @@ export function retryConsumer(deps: NotifyDeps): Consumer<'timer.notification', 
     types: [],
     async apply(tx, events, _performed, afterCommit) {
       await lockOrdersOf(tx, events);
-      const given = (await deps.notifications.find(idsOf(events), tx)).filter(
+      const abandoned = (await deps.notifications.find(idsOf(events), tx)).filter(
         ({ state }) => state === 'GIVEN_UP',
       );
       await deps.notifications.save(
         tx,
-        given.map((notification) => ({ ...notification, state: 'PENDING' })),
+        abandoned.map((notification) => ({ ...notification, state: 'PENDING' })),
       );
       await setTimers(
         deps,
         tx,
-        idsOf(given).map((orderId) => timerFor(orderId, deps.clock.now())),
+        idsOf(abandoned).map((orderId) => timerFor(orderId, deps.clock.now())),
         afterCommit,
       );
       return [];

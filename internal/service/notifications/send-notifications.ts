@@ -1,4 +1,4 @@
-/** Sends an order's messages to its provider, oldest first, and holds back those behind a message that waits. */
+/** Sends messages to the provider, oldest first for each order, and holds back those behind a pending message. */
 import pMap from 'p-map';
 import {
   afterAttempt,
@@ -11,7 +11,7 @@ import type { OrderId } from '../../domain/order.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { NotificationProvider } from './ports.ts';
 
-/** Orders whose messages are sent at a time. */
+/** The largest number of orders whose messages are sent at a time. */
 const CONCURRENCY = 16;
 
 export interface SendDeps {
@@ -20,42 +20,45 @@ export interface SendDeps {
   readonly log: Log;
 }
 
-/** What is to be stored: every message that was tried, and the new ones that are not to overtake one that waits. */
+/**
+ * Attempts the pending messages of orders whose timer has `fired`, and `created` messages that do not wait behind a pending
+ * one. Returns the messages to store: all attempted ones, and the created ones that wait.
+ */
 export async function attemptAll(
   deps: SendDeps,
-  known: readonly Notification[],
-  fresh: readonly Notification[],
+  stored: readonly Notification[],
+  created: readonly Notification[],
   fired: ReadonlySet<OrderId>,
 ): Promise<Notification[]> {
   const now = deps.clock.now();
-  const keys = new Set(known.map(notificationKey));
-  const news = fresh.filter((message) => {
+  const keys = new Set(stored.map(notificationKey));
+  const added = created.filter((message) => {
     const key = notificationKey(message);
     const isNew = !keys.has(key) && !isOutdated(message.createdAt, now);
     keys.add(key);
     return isNew;
   });
-  const waiting = known.filter(({ state }) => state === 'PENDING');
-  const held = new Set(idsOf(waiting).filter((id) => !fired.has(id)));
+  const pending = stored.filter(({ state }) => state === 'PENDING');
+  const held = new Set(idsOf(pending).filter((id) => !fired.has(id)));
   const queues = new Map<OrderId, Notification[]>();
-  for (const message of [...waiting, ...news].sort((a, b) => a.createdAt - b.createdAt)) {
+  for (const message of [...pending, ...added].sort((a, b) => a.createdAt - b.createdAt)) {
     const { orderId } = message;
     if (!held.has(orderId)) queues.set(orderId, [...(queues.get(orderId) ?? []), message]);
   }
-  const behind = news.filter(({ orderId }) => held.has(orderId));
-  return [...(await sendAll(deps, [...queues.values()])), ...behind];
+  const waiting = added.filter(({ orderId }) => held.has(orderId));
+  return [...(await sendAll(deps, [...queues.values()])), ...waiting];
 }
 
-/** Each queue from its head until a message of it is to be tried later; all of them rest once the provider is away. */
+/** Sends each queue up to the first message that stays pending. Once the provider is unavailable, no further message is sent. */
 async function sendAll(
   { provider, clock, log }: SendDeps,
   queues: readonly (readonly Notification[])[],
 ): Promise<Notification[]> {
   const results: Notification[] = [];
-  let away: Exclude<SendOutcome, { outcome: 'sent' }> | undefined;
+  let outage: Exclude<SendOutcome, { outcome: 'sent' }> | undefined;
   const attempt = async (message: Notification): Promise<Notification> => {
-    const result = away ?? (await provider.send(message, notificationKey(message)));
-    if (result.outcome === 'away') away = result;
+    const result = outage ?? (await provider.send(message, notificationKey(message)));
+    if (result.outcome === 'unavailable') outage = result;
     return afterAttempt(message, result, clock.now());
   };
   const sendQueue = async (queue: readonly Notification[]) => {
@@ -67,13 +70,16 @@ async function sendAll(
     }
   };
   await pMap(queues, sendQueue, { concurrency: CONCURRENCY });
-  if (away) {
-    const left = results.filter(({ state }) => state === 'PENDING').length;
-    log.warn({ messages: left, fault: away.error }, 'messages to customers wait for their provider');
+  if (outage) {
+    const pending = results.filter(({ state }) => state === 'PENDING').length;
+    log.warn(
+      { messages: pending, fault: outage.error },
+      'messages to customers wait for an unavailable provider',
+    );
   }
   return results;
 }
 
-export function idsOf(about: readonly { readonly orderId: string }[]): OrderId[] {
-  return [...new Set(about.map(({ orderId }) => orderId as OrderId))];
+export function idsOf(items: readonly { readonly orderId: string }[]): OrderId[] {
+  return [...new Set(items.map(({ orderId }) => orderId as OrderId))];
 }

@@ -1,10 +1,9 @@
-/** Stores what became of an order's messages, with the timers of those that wait and the dead letters of those given up. */
+/** Stores attempted messages, with timers for the pending and dead letters for the abandoned ones. */
 import { fact } from '../../domain/announce.ts';
 import type { Event } from '../../domain/events.ts';
 import { type Notification, notificationKey, retryDelayMs } from '../../domain/notification.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import { lockOrdersOf } from '../decide-orders.ts';
 import type { Clock, Log, Meter, NewDeadLetter, Transaction } from '../ports.ts';
 import type { Timer } from '../scheduling/ports.ts';
 import { setTimers, type TimerDeps } from '../scheduling/set-timers.ts';
@@ -12,7 +11,7 @@ import type { Notifications } from './ports.ts';
 import { idsOf } from './send-notifications.ts';
 
 export const PRODUCER = 'notification-service';
-/** The consumer of dead letters: nothing else comes to it, so nothing is parked behind a letter. */
+/** The consumer of the dead letters. It reads no other events, so none is parked behind a dead letter. */
 export const RETRY = `${PRODUCER}.retry`;
 
 export interface StoreDeps extends TimerDeps {
@@ -28,11 +27,14 @@ export interface Attempts {
   readonly attempted: readonly Notification[];
   /** Orders whose timer has run out. */
   readonly fired: readonly OrderId[];
-  /** By order id. */
+  /** The traceparent of the event by order id. */
   readonly traces: ReadonlyMap<string, string | undefined>;
 }
 
-/** Under the locks of the orders, so that another process at the same orders is seen, and a timer stands for all that waits. */
+/**
+ * Stores the attempted messages under the locks of their orders, so that a message which a concurrent process has sent
+ * stays SENT, and each order with pending messages has a timer. Returns the notification.sent events.
+ */
 export async function storeAttempts(
   deps: StoreDeps,
   tx: Transaction,
@@ -41,10 +43,7 @@ export async function storeAttempts(
 ): Promise<Event[]> {
   const ids = [...new Set([...idsOf(attempted), ...fired])];
   if (ids.length === 0) return [];
-  await lockOrdersOf(
-    tx,
-    [...ids].map((orderId) => ({ orderId })),
-  );
+  await tx.lockOrders(ids);
   const stored = new Map((await deps.notifications.find(ids, tx)).map((m) => [notificationKey(m), m]));
   const changed = attempted.filter((message) => {
     const state = stored.get(notificationKey(message))?.state;
@@ -52,18 +51,23 @@ export async function storeAttempts(
   });
   await deps.notifications.save(tx, changed);
   for (const message of changed) stored.set(notificationKey(message), message);
-  await keepTimers(deps, tx, ids, fired, [...stored.values()], afterCommit);
-  await addGivenUp(deps, tx, changed, afterCommit);
+  await updateTimers(deps, tx, ids, fired, [...stored.values()], afterCommit);
+  await addDeadLetters(deps, tx, changed, afterCommit);
   return changed
     .filter(({ state }) => state === 'SENT')
     .map(({ orderId, template, to, sentAt = 0 }) => {
-      const about = { eventId: deps.newEventId(), at: sentAt, producer: PRODUCER };
       const payload = { template, to, sentAt: toRfc3339(sentAt) };
-      return fact('notification.sent', orderId, payload, { ...about, traceparent: traces.get(orderId) });
+      return fact('notification.sent', orderId, payload, {
+        eventId: deps.newEventId(),
+        at: sentAt,
+        producer: PRODUCER,
+        traceparent: traces.get(orderId),
+      });
     });
 }
 
-async function keepTimers(
+/** Sets the timer of each order by the attempts at its oldest pending message; clears the fired timers of the others. */
+async function updateTimers(
   deps: StoreDeps,
   tx: Transaction,
   ids: readonly OrderId[],
@@ -91,7 +95,8 @@ async function keepTimers(
     );
 }
 
-async function addGivenUp(
+/** Adds a dead letter for each abandoned message. */
+async function addDeadLetters(
   { clock, log, meter, eventIdFor }: StoreDeps,
   tx: Transaction,
   changed: readonly Notification[],
@@ -103,8 +108,8 @@ async function addGivenUp(
     .map((message): NewDeadLetter => {
       const { orderId, template, attempts, error } = message;
       const eventId = eventIdFor(`notification ${notificationKey(message)}`);
-      const about = { eventId, at: now, producer: PRODUCER };
-      const record = fact('timer.notification', orderId, { dueAt: toRfc3339(now) }, about);
+      const origin = { eventId, at: now, producer: PRODUCER };
+      const record = fact('timer.notification', orderId, { dueAt: toRfc3339(now) }, origin);
       const fault = `${template}: ${error}`;
       return {
         consumer: RETRY,
@@ -121,7 +126,7 @@ async function addGivenUp(
   afterCommit(async () => {
     meter.count('dead_letters', letters.length, { consumer: RETRY });
     for (const { orderId, error } of letters)
-      log.warn({ consumer: RETRY, order: orderId, fault: error }, 'a message to a customer was given up');
+      log.warn({ consumer: RETRY, order: orderId, fault: error }, 'a message to a customer was abandoned');
   });
 }
 

@@ -1,5 +1,4 @@
-/** Changing one order at a client's request: decided under the lock of its row, answered truthfully. */
-
+/** Changes one order at a client's request, under the lock of its row. */
 import { announce, type Origin } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import { allowedStatuses, type Order, type OrderId } from '../../domain/order.ts';
@@ -15,19 +14,21 @@ export interface ChangeDeps {
 
 export interface ChangeOrder {
   readonly id: OrderId;
-  readonly command?: OrderCommand;
-  /** Instead of one command: those that the order as it stands calls for. */
-  readonly commands?: (order: Order) => readonly OrderCommand[];
+  /** The commands to apply in turn, given the order as it is now. */
+  readonly commands: (order: Order) => readonly OrderCommand[];
   readonly origin: Origin;
-  /** The versions the client has seen, where it insists on one. */
+  /** The change is refused unless the order has one of these versions; absent for any version. */
   readonly ifVersion?: readonly number[] | undefined;
   readonly idempotency?: Idempotency<Order> | undefined;
 }
 
-/** Throws ORDER_NOT_FOUND, VERSION_MISMATCH, ALREADY_DISPATCHED, ILLEGAL_TRANSITION or IDEMPOTENCY_KEY_REUSED; nothing is changed then. */
+/**
+ * The order after all commands, or the stored response of the idempotency key. Throws ORDER_NOT_FOUND, VERSION_MISMATCH,
+ * ALREADY_DISPATCHED, ILLEGAL_TRANSITION or IDEMPOTENCY_KEY_REUSED, and then changes nothing.
+ */
 export async function changeOrder(
   deps: ChangeDeps,
-  { id, command, commands = () => (command ? [command] : []), origin, ifVersion, idempotency }: ChangeOrder,
+  { id, commands, origin, ifVersion, idempotency }: ChangeOrder,
 ): Promise<Answered<Order>> {
   return deps.transactions.run(async (tx) => {
     const order = (await tx.lockOrders([id])).get(id);
@@ -38,8 +39,8 @@ export async function changeOrder(
       }
       const now = deps.clock.now();
       let changed = order;
-      const events = commands(order).flatMap((next) => {
-        const decision = decide(next, changed, now);
+      const events = commands(order).flatMap((command) => {
+        const decision = decide(command, changed, now);
         if ('refused' in decision) throw refusal(decision.refused, changed);
         return decision.events.map((event) => {
           changed = evolve(changed, event);
@@ -54,16 +55,16 @@ export async function changeOrder(
 }
 
 function refusal(
-  why: 'ALREADY_DISPATCHED' | 'ILLEGAL_TRANSITION' | 'STALE_SCHEDULE',
+  refused: 'ALREADY_DISPATCHED' | 'ILLEGAL_TRANSITION' | 'STALE_SCHEDULE',
   order: Order,
 ): TiffinError {
-  if (why === 'ALREADY_DISPATCHED') {
+  if (refused === 'ALREADY_DISPATCHED') {
     return new TiffinError(
       'ALREADY_DISPATCHED',
-      `order '${order.id}' has been dispatched already and is ${order.status}`,
+      `order '${order.id}' was already dispatched and is ${order.status}`,
     );
   }
   const allowed = allowedStatuses(order);
-  const rest = allowed.length > 0 ? `from there it may become ${allowed.join(', ')}` : 'nothing can follow';
+  const rest = allowed.length > 0 ? `it may become ${allowed.join(', ')}` : 'that status is final';
   return new TiffinError('ILLEGAL_TRANSITION', `order '${order.id}' is ${order.status}; ${rest}`);
 }

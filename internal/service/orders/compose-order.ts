@@ -1,4 +1,4 @@
-/** Composes the content of an order with items from what was asked for and what the catalogue says. */
+/** Composes the content of an order with items: checks its lines against the catalogue, and prices them. */
 import { type Problem, TiffinError } from '../../domain/errors.ts';
 import type { OrderContent, OrderId, OrderItem } from '../../domain/order.ts';
 import { isTooExpensive, type PricingRules, priceOf } from '../../domain/pricing.ts';
@@ -7,7 +7,7 @@ import type { Catalogue, MenuItem, Restaurant } from '../inventory/ports.ts';
 export interface ComposeDeps {
   readonly catalogue: Catalogue;
   readonly pricing: PricingRules;
-  /** Of the catalogue's prices, and of an order that names none; ISO 4217. */
+  /** ISO 4217 code: the currency of the catalogue's prices, and of an order without a currency. */
   readonly currency: string;
 }
 
@@ -20,8 +20,9 @@ export interface OrderDraft extends Omit<OrderContent, 'items' | 'total' | 'pric
 type Found = Awaited<ReturnType<Catalogue['look']>>;
 
 /**
- * The catalogue's price wins over the client's. Throws UNKNOWN_RESTAURANT, RESTAURANT_CLOSED, or INVALID_INPUT with every
- * fault of every line: UNKNOWN_ITEM, ITEM_NOT_SOLD_HERE, PRICE_UNKNOWN; or of the whole: INVALID_CURRENCY.
+ * The content of the drafted order. The catalogue's price overrides the client's. Throws UNKNOWN_RESTAURANT,
+ * RESTAURANT_CLOSED, or INVALID_INPUT with all problems: UNKNOWN_ITEM, ITEM_NOT_SOLD_HERE or PRICE_UNKNOWN for a line,
+ * INVALID_CURRENCY for the order.
  */
 export async function composeContent(deps: ComposeDeps, draft: OrderDraft): Promise<OrderContent> {
   const { lines, currency = deps.currency, ...rest } = draft;
@@ -37,7 +38,7 @@ export async function composeContent(deps: ComposeDeps, draft: OrderDraft): Prom
     problems.push({ ...item, pointer: `/items/${n}` });
     return [];
   });
-  // What a menu says is in its own currency: 12.50 of another would be another price.
+  // The catalogue's prices are not converted, so an order with such items must be in their currency.
   if (currency !== deps.currency && lines.some(({ itemId }) => found.menuItems.has(itemId)))
     problems.push({
       code: 'INVALID_CURRENCY',
@@ -61,7 +62,7 @@ function restaurantOf({ restaurantId }: OrderDraft, { restaurants }: Found): Res
   return restaurant;
 }
 
-/** The line as the order keeps it, or what is wrong with it. */
+/** The line as an item of the order, or its problem. */
 function composeLine(
   { itemId, quantity, unitPriceMinor }: OrderDraft['lines'][number],
   restaurant: Restaurant | undefined,
@@ -72,7 +73,7 @@ function composeLine(
   if (restaurant && !isSoldBy(item, restaurant))
     return { code: 'ITEM_NOT_SOLD_HERE', detail: `${restaurant.name} does not sell '${itemId}'` };
   const price = item?.priceMinor ?? unitPriceMinor;
-  if (price === undefined) return { code: 'PRICE_UNKNOWN', detail: `nobody has said what '${itemId}' costs` };
+  if (price === undefined) return { code: 'PRICE_UNKNOWN', detail: `the price of '${itemId}' is unknown` };
   return { itemId, ...(item ? { name: item.name } : {}), quantity, unitPriceMinor: price };
 }
 

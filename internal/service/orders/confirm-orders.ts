@@ -1,9 +1,9 @@
-/** Carries orders on from what stock and payment say: to CONFIRMED, and straight to COMPLETED where nothing more is to be done. */
+/** Confirms or fails orders after the answers of inventory and payment; completes those that need neither restaurant nor delivery. */
 import { fact } from '../../domain/announce.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import { isDelivered, nextMilestones, type Order, type OrderId } from '../../domain/order.ts';
 import type { OrderCommand } from '../../domain/order-decisions.ts';
-import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import { setTimers, type TimerDeps } from '../scheduling/set-timers.ts';
 import type { Consumer } from '../stream/consumer.ts';
 
@@ -12,7 +12,7 @@ const PRODUCER = 'processing-service';
 type Answer = 'inventory.reserved' | 'inventory.rejected' | 'payment.authorized' | 'payment.failed';
 
 export interface ConfirmDeps extends DecideDeps, TimerDeps {
-  /** What other checks take between payment and confirmation, milliseconds. */
+  /** The simulated duration of other checks between payment and confirmation, milliseconds; 0 for none. */
   readonly checksMs: number;
 }
 
@@ -30,7 +30,7 @@ export function confirmConsumer(deps: ConfirmDeps): Consumer<Answer | 'timer.che
     ],
     isIdempotent: true,
     async apply(tx, all, _performed, afterCommit) {
-      // What is reserved waits for its payment, unless there is nothing to pay.
+      // An order with reserved items waits for its payment, unless there is nothing to pay.
       const events = all.filter(
         (event) =>
           event.eventType !== 'inventory.reserved' ||
@@ -38,16 +38,16 @@ export function confirmConsumer(deps: ConfirmDeps): Consumer<Answer | 'timer.che
       );
       if (events.length === 0) return [];
       const orders = await lockOrdersOf(tx, events);
-      const checked = deps.checksMs === 0 ? [] : events.filter(waitsForChecks(orders));
-      const wanted = events
-        .filter((event) => !checked.includes(event))
+      const toCheck = deps.checksMs === 0 ? [] : events.filter(waitsForChecks(orders));
+      const commands = events
+        .filter((event) => !toCheck.includes(event))
         .flatMap((event) => commandsFor(event, orders.get(event.orderId as OrderId)));
-      const { changed, events: announced } = await decideOrders(deps, tx, PRODUCER, orders, wanted);
+      const { changed, events: announced } = await decideOrders(deps, tx, PRODUCER, orders, commands);
       const dueAt = deps.clock.now() + deps.checksMs;
       await setTimers(
         deps,
         tx,
-        checked.map((event) => ({ kind: 'checks', orderId: event.orderId as OrderId, dueAt })),
+        toCheck.map((event) => ({ kind: 'checks', orderId: event.orderId as OrderId, dueAt })),
         afterCommit,
       );
       await deps.timers.clear(
@@ -67,7 +67,7 @@ function waitsForChecks(orders: ReadonlyMap<OrderId, Order>) {
     orders.get(orderId as OrderId)?.status === 'PROCESSING';
 }
 
-function commandsFor(event: EventOf<Answer | 'timer.checks'>, order: Order | undefined): Wanted[] {
+function commandsFor(event: EventOf<Answer | 'timer.checks'>, order: Order | undefined): AddressedCommand[] {
   if (!order) return [];
   const commands: OrderCommand[] = [];
   switch (event.eventType) {
@@ -88,7 +88,7 @@ function commandsFor(event: EventOf<Answer | 'timer.checks'>, order: Order | und
   return commands.map((command) => ({ id: order.id, command, traceparent: event.traceparent }));
 }
 
-/** A delivery that no restaurant has to agree to is asked for as soon as its order is confirmed. */
+/** A rider is requested at confirmation if the order has no restaurant that must accept it first. */
 function riderRequests(
   { clock, newEventId }: ConfirmDeps,
   announced: readonly Event[],
@@ -98,7 +98,7 @@ function riderRequests(
     const order = changed.get(orderId as OrderId);
     if (eventType !== 'order.confirmed' || !order || order.restaurantId || !isDelivered(order)) return [];
     const payload = order.deliveryAddress ? { deliveryAddress: order.deliveryAddress } : {};
-    const about = { eventId: newEventId(), at: clock.now(), producer: PRODUCER, traceparent };
-    return [fact('rider.requested', orderId, payload, about)];
+    const origin = { eventId: newEventId(), at: clock.now(), producer: PRODUCER, traceparent };
+    return [fact('rider.requested', orderId, payload, origin)];
   });
 }

@@ -1,8 +1,8 @@
-/** Ends the waiting of orders whose deadline has come: what waited for nothing more, or moved on meanwhile, is left alone. */
+/** Fails or rejects orders whose deadline has passed; an order that has moved on gets the timer of its new deadline. */
 import { type Deadlines, deadlineOf } from '../../domain/deadlines.ts';
 import type { EventOf } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
-import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import type { DueQueue, Waiting } from '../scheduling/ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
 import type { OrderStore } from './ports.ts';
@@ -20,10 +20,10 @@ export function deadlineConsumer(deps: ExpireDeps): Consumer<'timer.deadline', v
     name: 'processing-service.deadlines',
     topics: ['timers'],
     types: ['timer.deadline'],
-    perform: (events) => putBack(deps, events),
+    perform: (events) => rescheduleEarly(deps, events),
     async apply(tx, events) {
       const orders = await lockOrdersOf(tx, events);
-      const expired = events.flatMap((event): Wanted[] => {
+      const expired = events.flatMap((event): AddressedCommand[] => {
         const order = orders.get(event.orderId as OrderId);
         const deadline = order && deadlineOf(order, deps.deadlines);
         return deadline && deadline.dueAt <= timeOf(deps, event)
@@ -36,10 +36,10 @@ export function deadlineConsumer(deps: ExpireDeps): Consumer<'timer.deadline', v
 }
 
 /**
- * Done before the events are taken for handled: a deadline is stored nowhere, so nobody would add one that was lost. What
- * moves on after this look has its new deadline from the scheduler.
+ * Sets the timers of deadlines that are still to come. Runs before the events are marked as processed, because deadlines
+ * are not stored and a lost timer would stay lost. An order that moves on afterwards gets its timer from the scheduler.
  */
-async function putBack(deps: ExpireDeps, events: readonly Expiry[]): Promise<void> {
+async function rescheduleEarly(deps: ExpireDeps, events: readonly Expiry[]): Promise<void> {
   const found = await deps.orders.find([...new Set(events.map((event) => event.orderId as OrderId))]);
   const orders = new Map<string, Order>(found.map((order) => [order.id, order]));
   const later = events.flatMap((event): Waiting[] => {
@@ -53,8 +53,8 @@ async function putBack(deps: ExpireDeps, events: readonly Expiry[]): Promise<voi
 }
 
 /**
- * Redis's clock has said that the event's time has come, and this process's may be behind it. A deadline that is put back
- * is therefore later than the one that came, and so another event.
+ * The later of this process's clock and the timer's due time, because Redis fired the timer by its own clock, which may be
+ * ahead. A timer that is set again is thus always later than the one that ran out, and gives another event.
  */
 function timeOf({ clock }: ExpireDeps, { payload }: Expiry): number {
   return Math.max(clock.now(), Date.parse(payload.dueAt));

@@ -1,5 +1,4 @@
-/** Placing orders: the order, the event that announces it and the answer to the client become one transaction. */
-
+/** Places orders: each order, its order.created event and the response to its idempotency key are stored in one transaction. */
 import { announce, type Origin } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Order, OrderContent } from '../../domain/order.ts';
@@ -20,7 +19,7 @@ export interface PlaceOrder {
   readonly content: OrderContent;
   /** Epoch ms. */
   readonly scheduledAt?: number | undefined;
-  /** SHA-256 of what was asked for. */
+  /** SHA-256 of the request's content. */
   readonly fingerprint: string;
   readonly origin: Origin;
   readonly idempotency?: Idempotency<Order> | undefined;
@@ -28,12 +27,13 @@ export interface PlaceOrder {
 
 export type PlaceResult =
   | { readonly outcome: 'placed'; readonly order: Order }
-  /** The same order was placed before, under the id that the client chose; as it was when it was placed. */
+  /** The same order was placed before under the id that the client chose; `order` is as it was then. */
   | { readonly outcome: 'repeated'; readonly order: Order }
-  /** The idempotency key was answered before. */
+  /** The idempotency key has a stored response. */
   | { readonly outcome: 'answered'; readonly answer: StoredResponse }
   | { readonly outcome: 'refused'; readonly error: TiffinError };
 
+/** Places all orders in one transaction; one result for each command, in the same order. */
 export async function placeOrders(deps: PlaceDeps, commands: readonly PlaceOrder[]): Promise<PlaceResult[]> {
   const now = deps.clock.now();
   const placements = commands.map((command) => toPlacement(deps, command, now));
@@ -79,15 +79,12 @@ async function toResult(
         ? { outcome: 'repeated', order: await repeat(deps, command, outcome.order.createdAt) }
         : {
             outcome: 'refused',
-            error: new TiffinError(
-              'ORDER_ID_TAKEN',
-              `order '${order.id}' exists already and is another order`,
-            ),
+            error: new TiffinError('ORDER_ID_TAKEN', `order '${order.id}' already exists with other content`),
           };
   }
 }
 
-/** The order as it was when it was placed, so that the answer is the same; a key that came with it stands for it from now on. */
+/** Rebuilds the order as it was when it was placed, so that the response is the same, and stores that under the request's key. */
 async function repeat(
   { orders }: PlaceDeps,
   { content, scheduledAt, idempotency }: PlaceOrder,
@@ -98,7 +95,7 @@ async function repeat(
   return order;
 }
 
-/** Places one order at a time for each caller, and many in one transaction behind them. */
+/** Places one order for each call; orders of concurrent calls share a transaction. A key whose request is still running is refused. */
 export function orderPlacer(
   deps: PlaceDeps,
   options: GroupCommitOptions,
@@ -112,7 +109,7 @@ export function orderPlacer(
     if (inFlight.has(name)) {
       const error = new TiffinError(
         'IDEMPOTENCY_KEY_IN_FLIGHT',
-        'a request with this idempotency key is still being handled',
+        'a request with this idempotency key is still in progress',
       );
       return { outcome: 'refused', error };
     }

@@ -1,4 +1,4 @@
-/** Places the orders that another system has validated and put on `validated_orders`. */
+/** Places the orders that another system has validated and published to `validated_orders`. */
 import { fact } from '../../domain/announce.ts';
 import type { EventOf } from '../../domain/events.ts';
 import { parseDecimal } from '../../domain/money.ts';
@@ -22,10 +22,7 @@ export interface ValidatedDeps extends PlaceDeps {
   readonly eventIdFor: (name: string) => string;
 }
 
-/**
- * The messages carry no order id, so it is derived from where a message stands: delivered again it is the same order, and
- * placing that again stores nothing.
- */
+/** The records have no order id, so it is derived from the record's position; a redelivered record is thus placed once. */
 export function validatedOrdersConsumer(deps: ValidatedDeps): Consumer<'order.validated', void> {
   return {
     name: 'order-service.validated-orders',
@@ -48,7 +45,7 @@ export function validatedOrdersConsumer(deps: ValidatedDeps): Consumer<'order.va
   };
 }
 
-/** What is wrong is named, field by field. The message's own price is in decimals. */
+/** Parses a record; `fault` names every invalid field. Prices in the record are decimals. */
 export function readValidatedOrder(
   { topic, position, record }: Pick<Delivery, 'topic' | 'position' | 'record'>,
   idFor: (name: string) => string,
@@ -80,7 +77,7 @@ export function readValidatedOrder(
 function readLine(item: unknown, n: number, faults: string[]) {
   const { item_id: itemId, quantity, price } = (item ?? {}) as Record<string, unknown>;
   if (typeof itemId !== 'string' || !ORDER_ID.test(itemId))
-    faults.push(`items[${n}].item_id must name an item`);
+    faults.push(`items[${n}].item_id must be an item id`);
   if (!Number.isInteger(quantity) || (quantity as number) < 1 || (quantity as number) > MAX_QUANTITY)
     faults.push(`items[${n}].quantity must be a whole number from 1 to ${MAX_QUANTITY}`);
   const parsed =
@@ -97,7 +94,7 @@ function isStorable(text: string): boolean {
   return !/[\p{Cc}\p{Cs}]/u.test(text);
 }
 
-/** The catalogue's price wins; an item that it does not know keeps the message's, and stock decides. */
+/** The catalogue's price overrides the record's; an item that is not in the catalogue is left to inventory to reject. */
 async function contentsOf(
   { catalogue, pricing, currency }: ValidatedDeps,
   events: readonly EventOf<'order.validated'>[],
@@ -106,12 +103,12 @@ async function contentsOf(
   const { menuItems } = await catalogue.look({ items: [...ids] });
   return events.map(({ orderId, payload }) => {
     const items = payload.items.map(({ itemId, quantity, price }) => {
-      const known = menuItems.get(itemId);
+      const menuItem = menuItems.get(itemId);
       return {
         itemId,
-        ...(known ? { name: known.name } : {}),
+        ...(menuItem ? { name: menuItem.name } : {}),
         quantity,
-        unitPriceMinor: known?.priceMinor ?? price,
+        unitPriceMinor: menuItem?.priceMinor ?? price,
       };
     });
     const { totalMinor, ...price } = priceOf(items, pricing);

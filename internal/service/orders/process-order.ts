@@ -1,5 +1,4 @@
-/** Carries orders on once they are ready: to PROCESSING, through what they need, to their end. */
-
+/** Starts orders that the scheduler has dispatched, and completes those that have nothing to fulfil. */
 import pMap from 'p-map';
 import { TiffinError } from '../../domain/errors.ts';
 import type { EventOf } from '../../domain/events.ts';
@@ -20,15 +19,15 @@ export interface ProcessDeps {
 }
 
 /**
- * The order's own logic, run once an order is PROCESSING and outside any transaction; after a crash it may run again for
- * the same order. What it throws is the reason the order becomes FAILED; with the code UNAVAILABLE it is tried again.
+ * Custom logic for an order that is PROCESSING. Runs outside any transaction, and again for the same order after a crash.
+ * An error makes the order FAILED with the error's message as reason; an error with the code UNAVAILABLE is retried.
  */
 export type OrderLogic = (order: Order) => Promise<void>;
 
-/** Runs of the order's logic at a time. */
+/** The largest number of orders whose logic runs at a time. */
 const LOGIC_CONCURRENCY = 32;
 
-/** CREATED → PROCESSING for what the scheduler sent off; a schedule that was replaced meanwhile is refused. */
+/** CREATED → PROCESSING for a dispatched order; refused if the order was rescheduled since. */
 export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer<'order.ready', void> {
   return {
     name: 'processing-service.start',
@@ -36,22 +35,22 @@ export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer
     types: ['order.ready'],
     isIdempotent: true,
     async apply(tx, events, _performed, afterCommit) {
-      const replaced: Waiting[] = [];
+      const rescheduled: Waiting[] = [];
       const announced = await decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
         const dueAt = Date.parse(event.payload.dueAt);
         if (order.status === 'CREATED' && dueAt !== order.dueAt)
-          replaced.push({ orderId: order.id, dueAt: order.dueAt });
+          rescheduled.push({ orderId: order.id, dueAt: order.dueAt });
         return { type: 'start', dueAt };
       });
-      // An order that was moved must be waiting for its new time; what is lost here, reconciling adds.
-      if (replaced.length > 0)
-        afterCommit(async () => void (await deps.queue.schedule(replaced, { onlyMissing: true })));
+      // The dispatch of the old schedule may have removed the order from the queue. If this is lost, the reconciler adds it.
+      if (rescheduled.length > 0)
+        afterCommit(async () => void (await deps.queue.schedule(rescheduled, { onlyMissing: true })));
       return announced;
     },
   };
 }
 
-/** PROCESSING → COMPLETED or FAILED, for an order with nothing to fulfil; one that carries more goes to stock and payment. */
+/** PROCESSING → COMPLETED or FAILED for an order that has nothing to fulfil; inventory and payment continue all others. */
 export function completeConsumer(
   deps: ProcessDeps,
   logic?: OrderLogic,
@@ -66,17 +65,17 @@ export function completeConsumer(
       return decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
         const reason = failures?.get(event.orderId);
         if (reason !== undefined) return { type: 'fail', reason };
-        return needsNothing(order) ? { type: 'advance', to: 'COMPLETED', by: 'fact' } : undefined;
+        return hasNothingToFulfil(order) ? { type: 'advance', to: 'COMPLETED', by: 'fact' } : undefined;
       });
     },
   };
 }
 
-function needsNothing(order: Order): boolean {
+function hasNothingToFulfil(order: Order): boolean {
   return journey(order)[2] === 'COMPLETED';
 }
 
-/** The reasons of the orders that failed, by order id. */
+/** Runs the logic for all orders that are still PROCESSING; returns the reasons of failures by order id. */
 async function runLogic(
   { orders }: ProcessDeps,
   logic: OrderLogic,
@@ -84,26 +83,27 @@ async function runLogic(
 ): Promise<Map<string, string>> {
   const failures = new Map<string, string>();
   const found = await orders.find(events.map((event) => event.orderId as OrderId));
-  // What was cancelled meanwhile is not to be worked on.
-  const pending = found.filter((order) => order.status === 'PROCESSING' && needsNothing(order));
-  let away: unknown;
+  const pending = found.filter((order) => order.status === 'PROCESSING' && hasNothingToFulfil(order));
+  let unavailable: unknown;
   const run = async (order: Order) => {
-    if (away) return;
+    if (unavailable) return;
     try {
       await logic(order);
     } catch (error) {
-      if ((error as { code?: unknown } | null)?.code === 'UNAVAILABLE') away = error;
+      if ((error as { code?: unknown } | null)?.code === 'UNAVAILABLE') unavailable = error;
       else failures.set(order.id, asReason(error));
     }
   };
   await pMap(pending, run, { concurrency: LOGIC_CONCURRENCY });
-  // Not before all runs have ended: the batch is delivered again, and no order's logic may run twice at a time.
-  if (away)
-    throw new TiffinError('UNAVAILABLE', 'the logic of an order waits for a dependency', { cause: away });
+  // Thrown only after all runs have ended: the batch is redelivered, and an order's logic must not run twice at a time.
+  if (unavailable)
+    throw new TiffinError('UNAVAILABLE', 'a dependency of the order logic is unavailable', {
+      cause: unavailable,
+    });
   return failures;
 }
 
-/** What was thrown, in text that a database can hold. */
+/** The error's message as text that Postgres can store, up to 256 characters. */
 function asReason(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
   return text.replace(/[\p{Cc}\p{Cs}]/gu, ' ').slice(0, 256);

@@ -1,4 +1,4 @@
-/** Takes down what the payment provider says of itself about an authorization that was pending. */
+/** Records a payment provider's webhook: the outcome of an authorization that was pending. */
 import type { Origin } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import type { OrderId } from '../../domain/order.ts';
@@ -22,8 +22,8 @@ export interface PaymentNotice {
 }
 
 /**
- * What says nothing new changes nothing. Throws PAYMENT_NOT_FOUND, also for one that is being asked for at this moment and
- * not written down yet: the provider says it again.
+ * Applies the outcome to the payment; an outcome that is already recorded changes nothing. Throws PAYMENT_NOT_FOUND, also
+ * for a payment whose authorization is in progress and not stored yet; the provider then retries the webhook.
  */
 export async function acceptPaymentNotice(
   deps: NoticeDeps,
@@ -41,10 +41,15 @@ export async function acceptPaymentNotice(
     await deps.payments.save(tx, [payment]);
     const event = announcePayment(before, payment, { ...origin, eventId: deps.newEventId(), at: now });
     await tx.appendEvents(event ? [event] : []);
-    // The order may have dropped out, or come to its end, while the provider thought about it.
+    // The order may have ended while the authorization was pending; the timer then runs the next step.
     if (nextStep(payment, order))
       await setTimers(deps, tx, [{ kind: 'payment', orderId, dueAt: now }], (work) => afterwards.push(work));
   });
   for (const work of afterwards)
-    await work().catch((err) => deps.log.warn({ order: orderId, err }, 'a timer is left to reconciling'));
+    await work().catch((err) =>
+      deps.log.warn(
+        { order: orderId, err },
+        'a timer could not be added to the due queue; the reconciler adds it',
+      ),
+    );
 }

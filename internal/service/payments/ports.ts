@@ -1,4 +1,4 @@
-/** The ports of payments: the provider outside, and the ledger. Methods with a `tx` take part in that transaction. */
+/** The ports of payments: the external provider, and the stored payments. A method with a `tx` runs in that transaction. */
 import type { Money } from '../../domain/money.ts';
 import type { OrderId } from '../../domain/order.ts';
 import type { Payment, PaymentAnswer, PaymentStep } from '../../domain/payment.ts';
@@ -8,28 +8,29 @@ export interface PaymentRequest {
   readonly orderId: OrderId;
   readonly step: PaymentStep;
   readonly amount: Money;
-  /** What to charge; the provider knows the customer where it is absent. */
+  /** The token of the payment method to authorize; absent if the provider knows the customer's. */
   readonly token?: string | undefined;
-  /** The one to capture, void or refund. */
+  /** The authorization to capture, void or refund. */
   readonly authorizationId?: string | undefined;
-  /** The one to abandon, by the key it was asked for under. */
+  /** The idempotency key of the authorization to abandon. */
   readonly authorizationKey?: string | undefined;
-  /** Names this step of this order: asked again under it, the provider does nothing more and answers the same. */
+  /** Unique for order and step; a repeated request under it has no further effect and gets the same answer. */
   readonly idempotencyKey: string;
 }
 
 export interface PaymentProvider {
   /**
-   * Throws UNAVAILABLE where no answer came, which says nothing of whether it was done. An authorization that was abandoned
-   * is voided where it was granted, and is not granted any more where it was not, however late the request for it arrives.
+   * Carries out a step. Throws UNAVAILABLE if no answer arrived; the step may or may not have taken effect. Abandoning an
+   * authorization voids it if it was granted, and makes the provider refuse it if its request arrives later.
    */
   carryOut(request: PaymentRequest): Promise<PaymentAnswer>;
 }
 
 export interface Payments {
+  /** Orders without a payment are absent from the result. */
   find(orderIds: readonly OrderId[]): Promise<Map<OrderId, Payment>>;
-  /** Locks them in id order. */
+  /** Reads and locks payments in id order; orders without one are absent from the result. */
   lock(tx: Transaction, orderIds: readonly OrderId[]): Promise<Map<OrderId, Payment>>;
-  /** New ones, and changes of those that are locked. */
+  /** Stores new payments, and changes of locked ones. */
   save(tx: Transaction, payments: readonly Payment[]): Promise<void>;
 }

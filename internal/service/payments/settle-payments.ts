@@ -1,4 +1,4 @@
-/** Brings the money of orders to where the orders stand: authorizes, captures, voids and refunds at the provider. */
+/** Settles payments: authorizes, captures, voids and refunds at the provider, as each order's status requires. */
 import pMap from 'p-map';
 import { isTransient, TiffinError } from '../../domain/errors.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
@@ -23,7 +23,7 @@ import type { PaymentProvider, PaymentRequest, Payments } from './ports.ts';
 
 export const PRODUCER = 'payment-service';
 
-/** Questions to the provider at a time. */
+/** The largest number of requests to the provider at a time. */
 const CONCURRENCY = 32;
 
 const TRIGGERS = [
@@ -46,15 +46,15 @@ export interface SettleDeps extends TimerDeps {
   readonly newEventId: () => string;
 }
 
-/** How an order's payment was found, and what was done about it. */
+/** The version of a payment before the provider was called (0 for none), and the step with its answer, if one was due. */
 interface Performed {
   readonly version: number;
-  readonly taken?: { readonly step: PaymentStep; readonly answer: PaymentAnswer | NoAnswer };
+  readonly attempt?: { readonly step: PaymentStep; readonly answer: PaymentAnswer | NoAnswer };
 }
 
 /**
- * What is to be done follows from how order and payment stand, not from which event came: events only say when to look. So
- * they may come in any order and any number. Steps have idempotency keys, so that one asked for again is done once.
+ * Takes the next step of each payment. The step follows from the rows of order and payment, not from the event, so events
+ * may come in any order and any number. Steps have idempotency keys, so a repeated request takes effect once.
  */
 export function settleConsumer(deps: SettleDeps): Consumer<Trigger['eventType'], Map<OrderId, Performed>> {
   return {
@@ -62,72 +62,76 @@ export function settleConsumer(deps: SettleDeps): Consumer<Trigger['eventType'],
     topics: ['raw.inventory-events', 'raw.order-events', 'timers'],
     types: TRIGGERS,
     isIdempotent: true,
-    perform: (events) => askProvider(deps, events),
+    perform: (events) => takeSteps(deps, events),
     async apply(tx, events, performed, afterCommit) {
-      const about = triggersOf(events, performed);
-      const ids = [...about.keys()];
+      const triggers = triggersOf(events, performed);
+      const ids = [...triggers.keys()];
       const orders = await tx.lockOrders(ids);
       const payments = await deps.payments.lock(tx, ids);
       const now = deps.clock.now();
       const changed: Payment[] = [];
       const announced: Event[] = [];
       const timers: Timer[] = [];
-      for (const [orderId, { isReserved, traceparent }] of about) {
+      for (const [orderId, { isReserved, traceparent }] of triggers) {
         const order = orders.get(orderId);
-        const { version, taken } = performed.get(orderId) as Performed;
+        const { version, attempt } = performed.get(orderId) as Performed;
         const before = payments.get(orderId);
         if (!order) continue;
         if ((before?.version ?? 0) !== version)
-          throw new TiffinError('UNAVAILABLE', `the payment of ${orderId} was changed meanwhile`);
+          throw new TiffinError(
+            'UNAVAILABLE',
+            `the payment of ${orderId} was changed while the provider was called`,
+          );
         let payment = before;
-        if (taken) {
-          payment = afterStep(before ?? newPayment(order, now), taken.step, taken.answer, now);
+        if (attempt) {
+          payment = afterStep(before ?? newPayment(order, now), attempt.step, attempt.answer, now);
           changed.push(payment);
           const origin = { eventId: deps.newEventId(), at: now, producer: PRODUCER, traceparent };
           const event = announcePayment(before, payment, origin);
           if (event) announced.push(event);
         }
-        // The order may have gone on while the provider was asked, or the provider has not settled it.
+        // A step remains if the order changed while the provider was called, or if the provider gave no final answer.
         const next = nextStep(payment, order, isReserved);
         if (!next) continue;
-        const delay = payment && next === taken?.step ? retryDelayMs(payment.attempts) : 0;
+        const delay = payment && next === attempt?.step ? retryDelayMs(payment.attempts) : 0;
         timers.push({ kind: 'payment', orderId, dueAt: now + delay });
       }
       await deps.payments.save(tx, changed);
       await setTimers(deps, tx, timers, afterCommit);
-      const isSet = new Set(timers.map(({ orderId }) => orderId));
-      const runOut = events
-        .filter(({ eventType, orderId }) => eventType === 'timer.payment' && !isSet.has(orderId as OrderId))
+      const renewed = new Set(timers.map(({ orderId }) => orderId));
+      const finished = events
+        .filter(({ eventType, orderId }) => eventType === 'timer.payment' && !renewed.has(orderId as OrderId))
         .map(({ orderId }) => ({ kind: 'payment' as const, orderId: orderId as OrderId }));
-      if (runOut.length > 0) await deps.timers.clear(tx, runOut);
+      if (finished.length > 0) await deps.timers.clear(tx, finished);
       return announced;
     },
   };
 }
 
 /**
- * Of the orders that have to do with money. One whose payment nobody has written down and whose items are not reserved has
- * none, and needs no lock: whoever is asking for it at this moment will see, under the lock, where the order stands.
+ * The events' facts by order, for the orders in `performed`. An order without a stored payment and without reserved items
+ * needs no step and no lock: a process that requests its authorization now sees the order's status under the lock.
  */
 function triggersOf(events: readonly Trigger[], performed: ReadonlyMap<OrderId, Performed>) {
-  const about = new Map<OrderId, { isReserved: boolean; traceparent: string | undefined }>();
+  const triggers = new Map<OrderId, { isReserved: boolean; traceparent: string | undefined }>();
   for (const { eventType, orderId, traceparent } of events) {
     const id = orderId as OrderId;
     if (!performed.has(id)) continue;
-    const isReserved = eventType === 'inventory.reserved' || about.get(id)?.isReserved === true;
-    about.set(id, { isReserved, traceparent: traceparent ?? about.get(id)?.traceparent });
+    const isReserved = eventType === 'inventory.reserved' || triggers.get(id)?.isReserved === true;
+    triggers.set(id, { isReserved, traceparent: traceparent ?? triggers.get(id)?.traceparent });
   }
-  return about;
+  return triggers;
 }
 
-async function askProvider(deps: SettleDeps, events: readonly Trigger[]): Promise<Map<OrderId, Performed>> {
+/** Sends the next step of each payment to the provider. */
+async function takeSteps(deps: SettleDeps, events: readonly Trigger[]): Promise<Map<OrderId, Performed>> {
   const ids = [...new Set(events.filter(concernsMoney).map(({ orderId }) => orderId as OrderId))];
   const reserved = new Set(
     events.filter(({ eventType }) => eventType === 'inventory.reserved').map(({ orderId }) => orderId),
   );
   const payments = ids.length > 0 ? await deps.payments.find(ids) : new Map<OrderId, Payment>();
-  const wanted = ids.filter((id) => payments.has(id) || reserved.has(id));
-  const orders = wanted.length > 0 ? await deps.orders.find(wanted) : [];
+  const payable = ids.filter((id) => payments.has(id) || reserved.has(id));
+  const orders = payable.length > 0 ? await deps.orders.find(payable) : [];
   const performed = new Map<OrderId, Performed>();
   const requests: PaymentRequest[] = [];
   for (const order of orders) {
@@ -138,12 +142,12 @@ async function askProvider(deps: SettleDeps, events: readonly Trigger[]): Promis
   }
   for (const [{ orderId, step }, answer] of await carryOutAll(deps, requests)) {
     const version = payments.get(orderId)?.version ?? 0;
-    performed.set(orderId, { version, taken: { step, answer } });
+    performed.set(orderId, { version, attempt: { step, answer } });
   }
   return performed;
 }
 
-/** An order without items says so as it ends; most of a shop's events may be of these, so they cost no query. */
+/** False for the completion or failure of an order without items; such orders may be most of all, and cost no query. */
 function concernsMoney({ eventType, payload }: Trigger): boolean {
   return (eventType !== 'order.completed' && eventType !== 'order.failed') || 'items' in payload;
 }
@@ -161,40 +165,41 @@ function requestFor(step: PaymentStep, order: Order, payment: Payment | undefine
   };
 }
 
-/** A request without an answer is no fault of the others: its order is tried again later. */
+/** Sends all requests. One that gets no answer does not fail the batch; its step is retried by a timer. */
 async function carryOutAll(
   { provider, log }: SettleDeps,
   requests: readonly PaymentRequest[],
 ): Promise<Map<PaymentRequest, PaymentAnswer | NoAnswer>> {
   const answers = new Map<PaymentRequest, PaymentAnswer | NoAnswer>();
   let fault: { error: unknown } | undefined;
-  let silences = 0;
-  let lastSilence: unknown;
+  /** Requests in a row that got no answer. */
+  let timeouts = 0;
+  let lastTimeout: unknown;
   const carryOut = async (request: PaymentRequest) => {
     if (fault) return;
-    // A provider that is away would hold the batch up for as many timeouts as it has orders.
-    if (silences >= CONCURRENCY) {
+    // A provider that is down would delay the batch by a timeout for each order.
+    if (timeouts >= CONCURRENCY) {
       answers.set(request, { outcome: 'none' });
       return;
     }
     try {
       answers.set(request, await provider.carryOut(request));
-      silences = 0;
+      timeouts = 0;
     } catch (error) {
       if (!isTransient(error)) {
         fault = { error };
         return;
       }
       answers.set(request, { outcome: 'none' });
-      silences += 1;
-      lastSilence = error;
+      timeouts += 1;
+      lastTimeout = error;
     }
   };
   await pMap(requests, carryOut, { concurrency: CONCURRENCY });
-  // Not before all have ended: the events are delivered again, and no step is to be under way twice at a time.
+  // Thrown only after all requests have ended: the events are redelivered, and a step must not run twice at a time.
   if (fault) throw fault.error;
   const unanswered = [...answers.values()].filter(({ outcome }) => outcome === 'none').length;
   if (unanswered > 0)
-    log.warn({ payments: unanswered, err: lastSilence }, 'the payment provider gave no answer');
+    log.warn({ payments: unanswered, err: lastTimeout }, 'the payment provider gave no answer');
   return answers;
 }

@@ -1,11 +1,11 @@
-/** A restaurant's answer to an order: decided under the locks of the order and its ticket, once. */
+/** Applies a restaurant's answer to an order, under the locks of the order and its ticket. The first answer counts. */
 import { fact } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import type { OrderCommand } from '../../domain/order-decisions.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import { type Answered, answerOnce, type Idempotency } from '../idempotency.ts';
 import type { Catalogue, Restaurant } from '../inventory/ports.ts';
 import type { Transactions } from '../ports.ts';
@@ -14,7 +14,7 @@ import { externalReader } from '../stream/external-records.ts';
 import { acceptance, acceptedTicket, newTicket, PRODUCER, readyTime } from './keep-tickets.ts';
 import type { Ticket, Tickets } from './ports.ts';
 
-/** Of a reason that comes from another system, characters. */
+/** The longest reason that is stored from an external record, characters. */
 const LONGEST_REASON = 256;
 
 export interface AnswerDeps extends DecideDeps {
@@ -33,17 +33,20 @@ export interface TicketAnswer {
   readonly idempotency?: Idempotency<Ticket> | undefined;
 }
 
-/** Throws TICKET_NOT_FOUND, ALREADY_ACCEPTED, ALREADY_REJECTED, ILLEGAL_TRANSITION (not confirmed yet) or TOO_LATE; nothing is changed then. */
-export async function answerTicket(deps: AnswerDeps, asked: TicketAnswer): Promise<Answered<Ticket>> {
-  const { orderId, restaurantId, traceparent, idempotency } = asked;
-  // Not within the transaction: as many answers as there are connections would each hold one and wait for another.
+/**
+ * The answered ticket, or the stored response of the idempotency key. Throws TICKET_NOT_FOUND, ALREADY_ACCEPTED,
+ * ALREADY_REJECTED, ILLEGAL_TRANSITION (not confirmed yet), TOO_LATE or IDEMPOTENCY_KEY_REUSED, and then changes nothing.
+ */
+export async function answerTicket(deps: AnswerDeps, request: TicketAnswer): Promise<Answered<Ticket>> {
+  const { orderId, restaurantId, traceparent, idempotency } = request;
+  // Before the transaction, since a second connection inside it can deadlock a pool whose connections are all taken.
   const { restaurants } = await deps.catalogue.look({ restaurants: [restaurantId] });
   return deps.transactions.run(async (tx) => {
     const orders = await tx.lockOrders([orderId]);
     return answerOnce(tx, idempotency, async () => {
-      const known = (await deps.tickets.lock(tx, [orderId])).get(orderId);
+      const stored = (await deps.tickets.lock(tx, [orderId])).get(orderId);
       const now = deps.clock.now();
-      const { ticket, command } = decideAnswer(asked, orders.get(orderId), known, restaurants, now);
+      const { ticket, command } = decideAnswer(request, orders.get(orderId), stored, restaurants, now);
       if (!command)
         throw new TiffinError(
           'ILLEGAL_TRANSITION',
@@ -53,23 +56,23 @@ export async function answerTicket(deps: AnswerDeps, asked: TicketAnswer): Promi
       const { events } = await decideOrders(deps, tx, PRODUCER, orders, [
         { id: orderId, command, traceparent },
       ]);
-      const said = (ticket.state === 'ACCEPTED' ? acceptance : rejection)(deps, ticket, traceparent);
-      await tx.appendEvents([said, ...events]);
+      const answer = (ticket.state === 'ACCEPTED' ? acceptance : rejection)(deps, ticket, traceparent);
+      await tx.appendEvents([answer, ...events]);
       return ticket;
     });
   });
 }
 
-/** The ticket with its answer, and what that asks of the order: nothing as long as the order is not confirmed. */
+/** The answered ticket, and the command for the order; no command while the order is not confirmed. */
 function decideAnswer(
   { orderId, restaurantId, answer }: TicketAnswer,
   order: Order | undefined,
-  known: Ticket | undefined,
+  stored: Ticket | undefined,
   restaurants: ReadonlyMap<string, Restaurant>,
   now: number,
 ): { ticket: Ticket; command?: OrderCommand } {
   if (!order || order.restaurantId !== restaurantId) throw ticketNotFound(restaurantId, orderId);
-  const ticket = known ?? newTicket(order, now);
+  const ticket = stored ?? newTicket(order, now);
   assertOpen(ticket, order);
   const isEarly = order.status !== 'CONFIRMED';
   if (answer.type === 'reject') {
@@ -91,9 +94,9 @@ export function ticketNotFound(restaurantId: string, orderId: string): TiffinErr
 
 function assertOpen(ticket: Ticket, { id, status }: Order): void {
   if (ticket.state === 'ACCEPTED')
-    throw new TiffinError('ALREADY_ACCEPTED', `order '${id}' has been accepted already`);
+    throw new TiffinError('ALREADY_ACCEPTED', `order '${id}' has already been accepted`);
   if (ticket.state === 'REJECTED')
-    throw new TiffinError('ALREADY_REJECTED', `order '${id}' has been rejected already`);
+    throw new TiffinError('ALREADY_REJECTED', `order '${id}' has already been rejected`);
   if (status !== 'CREATED' && status !== 'PROCESSING' && status !== 'CONFIRMED')
     throw new TiffinError('TOO_LATE', `order '${id}' is ${status} and waits for no answer`);
 }
@@ -114,8 +117,8 @@ function rejection(
 }
 
 /**
- * Answers that another system put on `order_accepted`; what came too late, or twice, is passed over. Who hears of orders
- * by `order_placed` may answer before stock and payment have: that answer is kept until the order is confirmed.
+ * Reads answers that an external system has published to `order_accepted`; late and repeated ones are skipped. A system that
+ * reads `order_placed` may answer before the order is confirmed; the ticket then stores the answer until the confirmation.
  */
 export function externalAnswersConsumer(
   deps: AnswerDeps & { readonly eventIdFor: (name: string) => string },
@@ -124,39 +127,39 @@ export function externalAnswersConsumer(
   return {
     name: 'restaurant-service.foreign-answers',
     topics: ['order_accepted'],
-    // Tiffin's own stand there as well, and are not to be read again.
+    // Tiffin's own events on this topic are not read.
     types: [],
     read(delivery) {
-      const read = reader(delivery);
+      const parsed = reader(delivery);
       const word = wordOf(delivery.record);
-      return read && 'event' in read && !YES.test(word) && !NO.test(word)
+      return parsed && 'event' in parsed && !YES.test(word) && !NO.test(word)
         ? { fault: `'${word.slice(0, 64)}' is neither ACCEPTED nor REJECTED` }
-        : read;
+        : parsed;
     },
     async apply(tx, events) {
       const orders = await lockOrdersOf(tx, events);
       const tickets = await deps.tickets.lock(tx, [...orders.keys()]);
-      const concerned = new Set([...orders.values()].flatMap(({ restaurantId = [] }) => restaurantId));
-      const { restaurants } = await deps.catalogue.look({ restaurants: [...concerned] }, tx);
+      const ids = new Set([...orders.values()].flatMap(({ restaurantId = [] }) => restaurantId));
+      const { restaurants } = await deps.catalogue.look({ restaurants: [...ids] }, tx);
       const answered = new Map<OrderId, Ticket>();
-      const wanted: Wanted[] = [];
+      const commands: AddressedCommand[] = [];
       for (const event of events) {
         const id = event.orderId as OrderId;
         const order = orders.get(id);
-        const asked = externalAnswer(event, order);
+        const answer = externalAnswer(event, order);
         try {
-          const known = answered.get(id) ?? tickets.get(id);
-          const { ticket, command } = decideAnswer(asked, order, known, restaurants, deps.clock.now());
+          const stored = answered.get(id) ?? tickets.get(id);
+          const { ticket, command } = decideAnswer(answer, order, stored, restaurants, deps.clock.now());
           answered.set(id, ticket);
-          if (command) wanted.push({ id, command, traceparent: event.traceparent });
+          if (command) commands.push({ id, command, traceparent: event.traceparent });
         } catch (error) {
           if (!(error instanceof TiffinError)) throw error;
-          deps.log.info({ order: id, refused: error.code }, 'an answer of another system was passed over');
+          deps.log.info({ order: id, refused: error.code }, 'an external answer was skipped');
         }
       }
       await deps.tickets.save(tx, [...answered.values()]);
-      // That the restaurant has answered is on the topic already.
-      return (await decideOrders(deps, tx, PRODUCER, orders, wanted)).events;
+      // The record itself announces the answer, so no restaurant.* event follows.
+      return (await decideOrders(deps, tx, PRODUCER, orders, commands)).events;
     },
   };
 }
@@ -166,25 +169,25 @@ type Fields = Readonly<Record<string, unknown>>;
 const YES = /accept(ed)?$/i;
 const NO = /reject(ed)?$/i;
 
-/** Flat fields, or the same within an envelope. */
+/** The fields of a flat record, or of an envelope's payload and its flat fields. */
 function fieldsOf(record: unknown): Fields {
   const outer = record as Fields;
   return { ...(outer.payload as Fields | undefined), ...outer };
 }
 
-/** The topic's own word, where the record has none. */
+/** The answer in the record; ACCEPTED, after the topic's name, if it has none. */
 function wordOf(record: unknown): string {
   const { status, action, eventType } = fieldsOf(record ?? {});
   return String(status ?? action ?? eventType ?? 'ACCEPTED');
 }
 
 function answerIn(record: Fields, now: number): ReturnType<Parameters<typeof externalReader>[1]> {
-  const { restaurantId = '', estimatedReadyTime, ...said } = fieldsOf(record);
+  const { restaurantId = '', estimatedReadyTime, ...fields } = fieldsOf(record);
   if (NO.test(wordOf(record))) {
-    const { rejectedAt = now, reason = 'REJECTED' } = said;
+    const { rejectedAt = now, reason = 'REJECTED' } = fields;
     return { eventType: 'restaurant.rejected', payload: { restaurantId, rejectedAt, reason } };
   }
-  const { acceptedAt = now } = said;
+  const { acceptedAt = now } = fields;
   const ready = estimatedReadyTime === undefined ? {} : { estimatedReadyTime };
   return { eventType: 'restaurant.accepted', payload: { restaurantId, acceptedAt, ...ready } };
 }
@@ -193,16 +196,16 @@ function externalAnswer(
   event: EventOf<'restaurant.accepted' | 'restaurant.rejected'>,
   order: Order | undefined,
 ): TicketAnswer {
-  const said = event as EventOf<'restaurant.accepted'> | EventOf<'restaurant.rejected'>;
-  const about = {
+  const { eventType, payload } = event as EventOf<'restaurant.accepted'> | EventOf<'restaurant.rejected'>;
+  const ids = {
     orderId: event.orderId as OrderId,
-    restaurantId: said.payload.restaurantId || (order?.restaurantId ?? ''),
+    restaurantId: payload.restaurantId || (order?.restaurantId ?? ''),
   };
-  if (said.eventType === 'restaurant.rejected')
-    return { ...about, answer: { type: 'reject', reason: said.payload.reason.slice(0, LONGEST_REASON) } };
-  const ready = said.payload.estimatedReadyTime;
+  if (eventType === 'restaurant.rejected')
+    return { ...ids, answer: { type: 'reject', reason: payload.reason.slice(0, LONGEST_REASON) } };
+  const ready = payload.estimatedReadyTime;
   return {
-    ...about,
+    ...ids,
     answer: { type: 'accept', ...(ready ? { estimatedReadyAt: Date.parse(ready) } : {}) },
   };
 }

@@ -1,10 +1,10 @@
-/** Keeps the tickets of kitchens in step with their orders: opens them, accepts where nobody has to be asked, and ends them. */
+/** Opens, accepts and closes restaurants' tickets as their orders change. */
 import { fact } from '../../domain/announce.ts';
 import type { Event } from '../../domain/events.ts';
 import { isDelivered, type Order, type OrderId } from '../../domain/order.ts';
 import type { OrderCommand } from '../../domain/order-decisions.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import { type DecideDeps, decideOrders, lockOrdersOf, type Wanted } from '../decide-orders.ts';
+import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import type { Catalogue, Restaurant } from '../inventory/ports.ts';
 import type { Transaction } from '../ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
@@ -18,8 +18,8 @@ export interface TicketDeps extends DecideDeps {
 }
 
 /**
- * An order that is CONFIRMED gets a ticket; a restaurant that accepts automatically has accepted with it, and one that has
- * answered already, before stock and payment had, is taken at its word.
+ * Opens a ticket for each CONFIRMED order. A restaurant with automatic acceptance accepts it at once; an answer that came
+ * before the confirmation takes effect now.
  */
 export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', void> {
   return {
@@ -28,10 +28,10 @@ export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', void
     types: ['order.confirmed'],
     async apply(tx, events) {
       const orders = await lockOrdersOf(tx, events);
-      const known = await deps.tickets.lock(tx, [...orders.keys()]);
+      const stored = await deps.tickets.lock(tx, [...orders.keys()]);
       const waiting = [...orders.values()].filter(
         ({ id, status, restaurantId }) =>
-          status === 'CONFIRMED' && restaurantId && known.get(id)?.state !== 'OPEN',
+          status === 'CONFIRMED' && restaurantId && stored.get(id)?.state !== 'OPEN',
       );
       if (waiting.length === 0) return [];
       const { restaurants } = await deps.catalogue.look(
@@ -40,31 +40,31 @@ export function openConsumer(deps: TicketDeps): Consumer<'order.confirmed', void
       );
       const now = deps.clock.now();
       const traces = new Map(events.map(({ orderId, traceparent }) => [orderId as string, traceparent]));
-      const wanted: Wanted[] = [];
+      const commands: AddressedCommand[] = [];
       const accepted: Event[] = [];
       const tickets = waiting.map((order): Ticket => {
-        const ticket = known.get(order.id) ?? newTicket(order, now);
+        const ticket = stored.get(order.id) ?? newTicket(order, now);
         const restaurant = restaurants.get(ticket.restaurantId);
         const traceparent = traces.get(order.id);
-        const move = (...commands: OrderCommand[]) =>
-          wanted.push(...commands.map((command) => ({ id: order.id, command, traceparent })));
+        const apply = (...next: OrderCommand[]) =>
+          commands.push(...next.map((command) => ({ id: order.id, command, traceparent })));
         if (ticket.state === 'REJECTED') {
-          move({ type: 'reject', reason: ticket.reason ?? 'REJECTED' });
+          apply({ type: 'reject', reason: ticket.reason ?? 'REJECTED' });
           return ticket;
         }
         if (ticket.state === 'ACCEPTED') {
-          move(TO_ACCEPTED);
+          apply(TO_ACCEPTED);
           return { ...ticket, estimatedReadyAt: readyTime(ticket.estimatedReadyAt, restaurant, now) };
         }
         if (restaurant?.acceptance !== 'automatic') return ticket;
-        const taken = acceptedTicket(ticket, now, readyTime(undefined, restaurant, now));
-        // Nobody there will say that it is being prepared.
-        move(TO_ACCEPTED, { type: 'advance', to: 'PREPARING', by: 'fact' });
-        accepted.push(acceptance(deps, taken, traceparent));
-        return taken;
+        const answered = acceptedTicket(ticket, now, readyTime(undefined, restaurant, now));
+        // Such a restaurant does not report that it began, so the order is PREPARING at once.
+        apply(TO_ACCEPTED, { type: 'advance', to: 'PREPARING', by: 'fact' });
+        accepted.push(acceptance(deps, answered, traceparent));
+        return answered;
       });
       await deps.tickets.save(tx, tickets);
-      const { events: announced } = await decideOrders(deps, tx, PRODUCER, orders, wanted);
+      const { events: announced } = await decideOrders(deps, tx, PRODUCER, orders, commands);
       return [...accepted, ...announced];
     },
   };
@@ -85,11 +85,16 @@ export function acceptedTicket(ticket: Ticket, now: number, estimatedReadyAt: nu
   };
 }
 
-/** As the restaurant says, or as long as it takes as a rule; a time in the past means now. */
-export function readyTime(said: number | undefined, restaurant: Restaurant | undefined, now: number): number {
-  return said === undefined ? now + (restaurant?.preparationS ?? 0) * 1_000 : Math.max(said, now);
+/** The restaurant's estimate, or now plus its usual preparation time; an estimate in the past means now. Epoch ms. */
+export function readyTime(
+  estimate: number | undefined,
+  restaurant: Restaurant | undefined,
+  now: number,
+): number {
+  return estimate === undefined ? now + (restaurant?.preparationS ?? 0) * 1_000 : Math.max(estimate, now);
 }
 
+/** The restaurant.accepted event of an accepted ticket. */
 export function acceptance(
   { newEventId, clock }: Pick<DecideDeps, 'newEventId' | 'clock'>,
   { orderId, restaurantId, answeredAt, estimatedReadyAt }: Ticket,
@@ -119,8 +124,8 @@ type Followed =
   | 'order.cancelled';
 
 /**
- * However an order came to be accepted, its ticket says so and its rider is asked for, once. Once it has left the kitchen,
- * or dropped out, the ticket is closed.
+ * Accepts the ticket of an order that was accepted in any way, and requests its rider. Closes the ticket when the order has
+ * left the restaurant or has ended.
  */
 export function followConsumer(deps: TicketDeps): Consumer<Followed, void> {
   return {
@@ -140,25 +145,25 @@ export function followConsumer(deps: TicketDeps): Consumer<Followed, void> {
       const tickets = await deps.tickets.lock(tx, [...orders.keys()]);
       const now = deps.clock.now();
       const changed = new Map<OrderId, Ticket>();
-      const follow: Event[] = [];
-      const asked: { order: Order; traceparent: string | undefined }[] = [];
+      const accepted: Event[] = [];
+      const toDeliver: { order: Order; traceparent: string | undefined }[] = [];
       for (const { eventType, orderId, traceparent } of events) {
         const order = orders.get(orderId as OrderId);
         if (!order?.restaurantId) continue;
         const ticket = changed.get(order.id) ?? tickets.get(order.id) ?? newTicket(order, now);
         if (eventType === 'order.accepted') {
-          if (isDelivered(order)) asked.push({ order, traceparent });
+          if (isDelivered(order)) toDeliver.push({ order, traceparent });
           if (ticket.state !== 'OPEN') continue;
-          const taken = acceptedTicket(ticket, now, now);
-          changed.set(order.id, taken);
-          follow.push(acceptance(deps, taken, traceparent));
+          const answered = acceptedTicket(ticket, now, now);
+          changed.set(order.id, answered);
+          accepted.push(acceptance(deps, answered, traceparent));
         } else if (ticket.state === 'OPEN' || ticket.state === 'ACCEPTED') {
           changed.set(order.id, { ...ticket, state: 'CLOSED', closedAt: now });
         }
       }
       await deps.tickets.save(tx, [...changed.values()]);
-      const known = new Map([...tickets, ...changed]);
-      return [...follow, ...(await riderRequests(deps, tx, asked, known))];
+      const current = new Map([...tickets, ...changed]);
+      return [...accepted, ...(await riderRequests(deps, tx, toDeliver, current))];
     },
   };
 }
@@ -166,13 +171,13 @@ export function followConsumer(deps: TicketDeps): Consumer<Followed, void> {
 async function riderRequests(
   { catalogue, clock, newEventId }: TicketDeps,
   tx: Transaction,
-  asked: readonly { order: Order; traceparent: string | undefined }[],
+  toDeliver: readonly { order: Order; traceparent: string | undefined }[],
   tickets: ReadonlyMap<OrderId, Ticket>,
 ): Promise<Event[]> {
-  if (asked.length === 0) return [];
-  const ids = [...new Set(asked.map(({ order }) => order.restaurantId as string))];
+  if (toDeliver.length === 0) return [];
+  const ids = [...new Set(toDeliver.map(({ order }) => order.restaurantId as string))];
   const { restaurants } = await catalogue.look({ restaurants: ids }, tx);
-  return asked.map(({ order, traceparent }) => {
+  return toDeliver.map(({ order, traceparent }) => {
     const restaurantId = order.restaurantId as string;
     const readyAt = tickets.get(order.id)?.estimatedReadyAt;
     const payload = {
@@ -180,7 +185,7 @@ async function riderRequests(
       ...(order.deliveryAddress ? { deliveryAddress: order.deliveryAddress } : {}),
       ...(readyAt === undefined ? {} : { readyAt: toRfc3339(readyAt) }),
     };
-    const about = { eventId: newEventId(), at: clock.now(), producer: PRODUCER, traceparent };
-    return fact('rider.requested', order.id, payload, about);
+    const origin = { eventId: newEventId(), at: clock.now(), producer: PRODUCER, traceparent };
+    return fact('rider.requested', order.id, payload, origin);
   });
 }

@@ -1,8 +1,8 @@
-/** The port of kitchen tickets. Methods with a `tx` take part in that transaction. */
+/** The port of restaurants' tickets. A method with a `tx` runs in that transaction. */
 import type { OrderId } from '../../domain/order.ts';
 import type { Transaction } from '../ports.ts';
 
-/** An order as a restaurant sees it. Times are epoch ms. */
+/** A restaurant's view of an order, and its answer. Times are epoch ms. */
 export interface Ticket {
   readonly orderId: OrderId;
   readonly restaurantId: string;
@@ -10,14 +10,17 @@ export interface Ticket {
   readonly openedAt: number;
   readonly answeredAt?: number;
   readonly estimatedReadyAt?: number;
+  /** Why the restaurant rejected the order. */
   readonly reason?: string;
   readonly closedAt?: number;
 }
 
 export interface Tickets {
+  /** Reads and locks tickets; orders without one are absent from the result. */
   lock(tx: Transaction, orderIds: readonly OrderId[]): Promise<Map<OrderId, Ticket>>;
+  /** Stores new tickets, and changes of locked ones. */
   save(tx: Transaction, tickets: readonly Ticket[]): Promise<void>;
-  /** Open and accepted ones, oldest first. */
+  /** Up to `limit` open and accepted tickets, oldest first, after the ticket `after` (keyset pagination). */
   listOpen(
     restaurantId: string,
     query: { limit: number; after?: { openedAt: number; orderId: OrderId } },

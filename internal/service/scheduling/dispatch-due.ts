@@ -1,5 +1,4 @@
-/** A dispatcher is responsible for sending each order to order.ready at its time, from the due queue. */
-
+/** A dispatcher is responsible for publishing the order.ready event of each order, and the events of timers, at their due time. */
 import { fact } from '../../domain/announce.ts';
 import { isTransient } from '../../domain/errors.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
@@ -10,10 +9,10 @@ import type { EventBus } from '../stream/ports.ts';
 import { type DispatchReport, dispatchReport } from './dispatch-report.ts';
 import type { Claim, DueQueue, OrderSchedule, ScheduleState, Waiting } from './ports.ts';
 
-/** Orders that one pass takes from one shard, at most; keeps the script, and so every Redis call, around a millisecond. */
+/** The largest number of members that a pass claims from a shard; keeps the script, and so every Redis call, around a millisecond. */
 const CLAIM_LIMIT = 1_000;
-/** No pass begins while so many claims are not yet published: when the stream stalls, the backlog stays in Redis. */
-const MAX_UNDER_WAY = 4;
+/** No pass starts while this many claims are unpublished, so the backlog of a stalled stream stays in Redis. */
+const MAX_UNPUBLISHED = 4;
 const SHORTEST_SLEEP_MS = 2;
 
 export interface DispatchDeps {
@@ -22,23 +21,23 @@ export interface DispatchDeps {
   readonly orderSchedule: OrderSchedule;
   readonly log: Log;
   readonly meter: Meter;
-  /** Derives an event id from a name: the same name, the same id. */
+  /** Derives an event id from a name; the same name gives the same id. */
   readonly eventIdFor: (name: string) => string;
-  /** Called when the queue's data is gone. */
+  /** Called when a pass finds that Redis has lost the queue. */
   readonly onLost: () => void;
-  /** Has the next pass run at once, or right after the one under way. */
+  /** Wakes the loop that calls `runOnce`. */
   readonly wake: () => void;
 }
 
 export interface Dispatcher {
-  /** One pass over all shards, unless too much is under way; returns the milliseconds to sleep before the next. */
+  /** One pass over all shards, unless too many claims are unpublished; returns the milliseconds to sleep before the next. */
   runOnce(): Promise<number>;
   /**
-   * Told of what was scheduled for a time (epoch ms, by Redis's clock), so as not to sleep past it. A pass that is under
-   * way, and may have looked before it was there, takes it into account.
+   * Notifies the dispatcher of a new due time (epoch ms, by Redis's clock), so that it does not sleep past it. A running
+   * pass, whose claim may have missed the new member, takes it into account too.
    */
   scheduled(dueAt: number): void;
-  /** Resolves when what was claimed has been published and acknowledged, or has failed. */
+  /** Resolves when all claims are published and acknowledged, or have failed. */
   drain(): Promise<void>;
   readonly report: DispatchReport;
 }
@@ -47,36 +46,37 @@ export interface Dispatcher {
 export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }): Dispatcher {
   const { queue } = deps;
   const report = dispatchReport(deps);
-  const underWay = new Set<Promise<void>>();
+  const unpublished = new Set<Promise<void>>();
   let wakesAt = 0;
-  let earliestMeanwhile = Number.POSITIVE_INFINITY;
+  /** The earliest due time of which `scheduled` was notified since the last pass started. */
+  let earliestScheduled = Number.POSITIVE_INFINITY;
   let failures = 0;
-  /** Milliseconds to rest before the next pass, after a failure. */
-  let rest = 0;
+  /** The backoff before the next pass after a failure, milliseconds. */
+  let backoff = 0;
 
   async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
     try {
-      const { publish, moved } = await whatToPublish(deps, claim);
+      const { publish, moved } = await splitClaim(deps, claim);
       const events: Event[] = publish.map((waiting) => orderReady(deps, waiting, claim.now));
       for (const timer of claim.timers) events.push(timerEvent(deps, timer, claim.now));
       if (events.length > 0) await deps.bus.publish(events);
       const publishedAt = claim.now + (performance.now() - repliedAt);
       await queue.acknowledge(shard, claim.lease);
-      // What was moved once more meanwhile has kept its place, and keeps it.
+      // `onlyMissing`: an order that was rescheduled once more since is in the queue with its newest time.
       await queue.schedule(moved, { onlyMissing: true });
       report.published(publish, publishedAt);
       deps.meter.count('timers_dispatched', claim.timers.length);
       failures = 0;
     } catch (error) {
-      // The leases run out by themselves and the orders become due again.
+      // The leases expire, and the orders become due again.
       failures += 1;
-      rest = backoffMs(failures);
+      backoff = backoffMs(failures);
       report.failed(claim.due.length + claim.redelivered.length);
       const level = isTransient(error) ? 'warn' : 'error';
       if (failures === 1 || level === 'error')
         deps.log[level](
           { err: error, orders: claim.due.length },
-          'orders could not be dispatched and are tried again',
+          'orders could not be dispatched and are retried after their lease',
         );
     }
   }
@@ -88,11 +88,11 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
         if (claim.due.length + claim.redelivered.length + claim.timers.length > 0) {
           report.claimed(claim);
           const sending = send(claim, shard, performance.now()).finally(() => {
-            const wasFull = underWay.size >= MAX_UNDER_WAY;
-            underWay.delete(sending);
+            const wasFull = unpublished.size >= MAX_UNPUBLISHED;
+            unpublished.delete(sending);
             if (wasFull || failures > 0) deps.wake();
           });
-          underWay.add(sending);
+          unpublished.add(sending);
         }
         return claim;
       }),
@@ -103,14 +103,14 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   return {
     report,
     async runOnce() {
-      // One claim at a time, and rarely, until the stream takes orders again.
-      if (underWay.size >= (failures > 0 ? 1 : MAX_UNDER_WAY)) return options.intervalMs;
-      if (rest > 0) {
-        const pause = rest;
-        rest = 0;
+      // After a failure only one claim is published at a time, until one succeeds.
+      if (unpublished.size >= (failures > 0 ? 1 : MAX_UNPUBLISHED)) return options.intervalMs;
+      if (backoff > 0) {
+        const pause = backoff;
+        backoff = 0;
         return pause;
       }
-      earliestMeanwhile = Number.POSITIVE_INFINITY;
+      earliestScheduled = Number.POSITIVE_INFINITY;
       const claims = await pass();
       const state = worst(claims.map((claim) => claim.state));
       report.state = state;
@@ -118,7 +118,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
       if (claims.some((claim) => claim.full)) return 0;
       const now = Math.max(...claims.map((claim) => claim.now));
       const nextDueAt = Math.min(
-        earliestMeanwhile,
+        earliestScheduled,
         ...claims.map((claim) => claim.nextDueAt ?? Number.POSITIVE_INFINITY),
       );
       const sleep = Math.max(SHORTEST_SLEEP_MS, Math.min(options.intervalMs, Math.ceil(nextDueAt - now)));
@@ -126,11 +126,11 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
       return sleep;
     },
     scheduled(dueAt) {
-      earliestMeanwhile = Math.min(earliestMeanwhile, dueAt);
+      earliestScheduled = Math.min(earliestScheduled, dueAt);
       if (dueAt < wakesAt) deps.wake();
     },
     async drain() {
-      await Promise.all(underWay);
+      await Promise.all(unpublished);
       await report.flush();
     },
   };
@@ -141,10 +141,10 @@ function worst(states: readonly ScheduleState[]): ScheduleState {
 }
 
 /**
- * What was claimed for the first time was due at its score. What was claimed before has lost its due time to the lease,
- * so Postgres is asked: for what has been processed meanwhile nothing is left to do, and what was moved goes back.
+ * Splits a claim into orders to publish and rescheduled orders to put back. The score of a redelivered order is the end of
+ * its expired lease, so its due time is read from Postgres; an order that has been processed since is in neither list.
  */
-async function whatToPublish(
+async function splitClaim(
   { orderSchedule }: DispatchDeps,
   { due, redelivered, now }: Claim,
 ): Promise<{ publish: readonly Waiting[]; moved: readonly Waiting[] }> {
@@ -156,7 +156,7 @@ async function whatToPublish(
   };
 }
 
-/** What was claimed twice is announced under another time, so its owner may see it twice; it looks at its own rows. */
+/** A timer that was claimed twice has another due time, so two events; its consumer looks at its own rows and tolerates both. */
 function timerEvent(
   { eventIdFor }: DispatchDeps,
   { orderId, kind, dueAt }: Claim['timers'][number],

@@ -1,22 +1,23 @@
-/** What the dispatcher did: one log line for each second in which it did something, and the same numbers for /scheduler. */
+/** The dispatcher's report: a log line for each second in which it published orders or failed, and the same numbers for /scheduler. */
 import type { Log, Meter } from '../ports.ts';
 import type { Claim, DueQueue, ScheduleState, Waiting } from './ports.ts';
 
 const LINE_EVERY_MS = 1_000;
 
-/** Milliseconds from the time an order was due to the moment the stream had it. */
+/** Milliseconds from the due time of an order to its confirmation by the stream. */
 export interface Lateness {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
 }
 
+/** The numbers of orders since the last line, and those of `waiting` and `lateMs` at its time. */
 export interface DispatchLine {
   readonly claimed: number;
   readonly published: number;
-  /** Of the claimed, those that were claimed before and not acknowledged. */
+  /** Claimed orders whose earlier claim was not acknowledged. */
   readonly redelivered: number;
-  /** Claimed and not published: their leases run out, and the orders become due again. */
+  /** Claimed orders that could not be published; they become due again when their leases expire. */
   readonly failed: number;
   readonly waiting: number;
   readonly lateMs: Lateness | undefined;
@@ -25,13 +26,13 @@ export interface DispatchLine {
 export interface DispatchReport {
   state: ScheduleState;
   readonly totals: { claimed: number; published: number; redelivered: number; failed: number };
-  /** The line logged last, and when, epoch ms. */
+  /** The last line, and its time in epoch ms. */
   readonly last: { readonly at: number; readonly line: DispatchLine } | undefined;
   claimed(claim: Claim): void;
   /** `publishedAt` is epoch ms by Redis's clock. */
   published(orders: readonly Waiting[], publishedAt: number): void;
   failed(orders: number): void;
-  /** Logs what has not been logged yet. */
+  /** Logs the numbers since the last line at once. */
   flush(): Promise<void>;
 }
 
@@ -51,7 +52,7 @@ export function dispatchReport({
   let last: DispatchReport['last'];
   let timer: NodeJS.Timeout | undefined;
 
-  function lineSoon(): void {
+  function scheduleLine(): void {
     const wait = Math.max(0, lastLineAt + LINE_EVERY_MS - performance.now());
     timer ??= setTimeout(() => void flush(), wait).unref();
   }
@@ -94,11 +95,11 @@ export function dispatchReport({
         lateness.push(late);
         meter.observe('dispatch_lateness', late / 1000);
       }
-      if (orders.length > 0) lineSoon();
+      if (orders.length > 0) scheduleLine();
     },
     failed(orders) {
       totals.failed += orders;
-      lineSoon();
+      scheduleLine();
     },
     flush,
   };

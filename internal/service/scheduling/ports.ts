@@ -1,64 +1,69 @@
-/** The scheduler's ports: the orders that wait for their time, and the operator's switch; ports.ts has the glossary. */
+/** The scheduler's ports: the due queue in Redis, the orders and timers in Postgres behind it, and the pause switch. */
 import type { Order, OrderId } from '../../domain/order.ts';
 import type { TimerKind } from '../../domain/schedule.ts';
 import type { Transaction } from '../ports.ts';
 
-/** An order that waits for its time, or one of its timers. */
+/** A member of the due queue: an order that waits for its due time, or a timer of an order. */
 export interface Waiting {
   readonly orderId: OrderId;
-  /** Absent where the order itself waits. */
+  /** Absent for the order itself. */
   readonly kind?: TimerKind;
   /** Epoch ms. */
   readonly dueAt: number;
 }
 
-/** What Postgres knows of the orders' times: the due queue is an index of it. */
+/** The due times of orders in Postgres; the due queue is an index of them. */
 export interface OrderSchedule {
-  /** Orders that are still to be dispatched, nearest due first, in pages; due within [from, to), epoch ms. */
+  /** Orders that are still to be dispatched and due within [from, to), epoch ms; nearest due first, in pages. */
   waiting(window: { from: number; to: number }): AsyncIterable<Waiting[]>;
-  /** Of these orders, the ones that are still to be dispatched. */
+  /** Those of the orders that are still to be dispatched. */
   stillWaiting(ids: readonly OrderId[]): Promise<Waiting[]>;
-  /** Orders between PROCESSING and their end, in pages. */
+  /** All orders that were started and have not ended, in pages. */
   inFlight(): AsyncIterable<Order[]>;
 }
 
+/** `lost`: Redis has lost the queue and it is not rebuilt yet. */
 export type ScheduleState = 'running' | 'paused' | 'lost';
 
-/** What one pass took under lease. */
+/** The members that one pass has claimed from one shard, under one lease. */
 export interface Claim {
   readonly state: ScheduleState;
   /** Redis's own time, epoch ms. */
   readonly now: number;
-  /** Names the lease; an order that was rescheduled meanwhile no longer carries it. */
+  /** Identifies the lease; a member that was rescheduled since is no longer part of it. */
   readonly lease: string;
+  /** Orders that were claimed for the first time. */
   readonly due: readonly Waiting[];
-  /** Claimed before and never acknowledged; their due time must be looked up. */
+  /** Orders whose earlier lease expired unacknowledged; their due time must be looked up. */
   readonly redelivered: readonly OrderId[];
-  /** Timers that have run out; one that was claimed before is due now. */
+  /** Timers that have run out; for one that was claimed before, `dueAt` is the time of this claim. */
   readonly timers: readonly (Waiting & { readonly kind: TimerKind })[];
-  /** Epoch ms by Redis's clock of the earliest that is left; undefined when nothing waits. */
+  /** The earliest due time of the remaining members, epoch ms; undefined if there are none. */
   readonly nextDueAt: number | undefined;
-  /** As many as one pass may take: there may be more. */
+  /** True if `limit` members were claimed, so that more may be due. */
   readonly full: boolean;
 }
+
+/** The due queue in Redis: orders and timers, sorted by due time. */
 export interface DueQueue {
-  /** Adds or moves orders; with `onlyMissing` an order that is already there stays as it is. Returns how many were added. */
+  /** Adds or moves members; with `onlyMissing` a member that is in the queue stays as it is. Returns how many were added. */
   schedule(waiting: readonly Waiting[], options?: { onlyMissing: boolean }): Promise<number>;
-  /** Takes out orders, or their timers of one kind. */
+  /** Removes orders, or with `kind` their timers of that kind. */
   remove(ids: readonly OrderId[], kind?: TimerKind): Promise<void>;
-  /** Leases what is due, at most `limit`, from one shard. */
+  /** Claims up to `limit` due members of one shard, under a lease. */
   claim(shard: number, limit: number): Promise<Claim>;
-  /** Removes what was claimed under the lease, but for orders that were rescheduled meanwhile. */
+  /** Removes the members of the lease, except those that were rescheduled since. */
   acknowledge(shard: number, lease: string): Promise<void>;
-  /** Says that the queue is complete, and whether it may dispatch; with `ifComplete` a lost queue stays lost. */
+  /** Declares the queue complete, and running or paused; with `ifComplete` a lost queue stays lost. */
   setState(state: 'running' | 'paused', options?: { ifComplete: boolean }): Promise<void>;
-  /** Puts down a mark that is lost with all else; what it returns takes it up again, and tells whether it was still there. */
+  /** Sets marker keys; the returned function removes them, and resolves to false if Redis had lost one. */
   mark(): Promise<() => Promise<boolean>>;
-  /** How many wait, and how many of those are due, by Redis's clock. */
+  /** The number of members, and of those that are due by Redis's clock. */
   size(): Promise<{ waiting: number; due: number }>;
   readonly shards: number;
 }
-/** The operator's switch; it outlives Redis. */
+
+/** The operator's pause switch, stored in Postgres. */
 export interface SchedulerSwitch {
   isPaused(): Promise<boolean>;
   setPaused(paused: boolean): Promise<void>;
@@ -72,11 +77,11 @@ export interface Timer {
   readonly dueAt: number;
 }
 
-/** Timers in Postgres, which the due queue is an index of; one of a kind for each order. */
+/** Timers in Postgres, one of each kind for an order; the due queue is an index of them. */
 export interface Timers {
-  /** Sets or moves them; the caller schedules them once this is stored, and what is lost in between reconciling adds. */
+  /** Sets or moves timers. The caller adds them to the due queue after the commit; the reconciler adds those that are missing. */
   set(tx: Transaction, timers: readonly Timer[]): Promise<void>;
   clear(tx: Transaction, timers: readonly Pick<Timer, 'orderId' | 'kind'>[]): Promise<void>;
-  /** Due within [from, to), epoch ms, nearest first, in pages. */
+  /** Timers that are due within [from, to), epoch ms; nearest due first, in pages. */
   waiting(window: { from: number; to: number }): AsyncIterable<Timer[]>;
 }

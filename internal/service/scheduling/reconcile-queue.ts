@@ -1,13 +1,13 @@
-/** A reconciler is responsible for adding to the due queue what Postgres knows and Redis does not. */
+/** A reconciler is responsible for adding orders and timers that are in Postgres and missing from the due queue. */
 import { type Deadlines, deadlineOf } from '../../domain/deadlines.ts';
 import type { Clock, Log, Meter } from '../ports.ts';
 import type { DueQueue, OrderSchedule, SchedulerSwitch, Timers, Waiting } from './ports.ts';
 
-/** What is due within the next minute is brought back first, and then dispatching goes on. */
+/** A rebuild first adds members that are due within this time; then dispatching continues. */
 const FIRST_MS = 60_000;
-/** A round in between looks this far ahead; an order that is due later is looked at by a later round. */
+/** A regular round checks members that are due within this time; later rounds check the others. */
 const AHEAD_MS = 600_000;
-/** A round in between looks back past the last one by this much, for orders whose events were still under way. */
+/** A regular round also checks members that became due up to this long before the last round. */
 const OVERLAP_MS = 60_000;
 const ROUND_MS = 60_000;
 
@@ -20,21 +20,24 @@ export interface ReconcileDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
-  /** Told that orders were added, so that the dispatch loop looks for itself. */
+  /** Called after members were added, to wake the dispatch loop. */
   readonly onAdded: () => void;
 }
 
 export interface Reconciler {
-  /** At first, and when the queue was lost, adds everything that is missing; in between, what is due soon. Returns the milliseconds to sleep. */
+  /**
+   * The first round, and each after a loss, adds everything that is missing; a regular round adds what is due soon. Returns
+   * the milliseconds to sleep.
+   */
   runOnce(): Promise<number>;
-  /** Says that the queue's data is gone; true where that is news. */
+  /** Reports that Redis has lost the queue, so that the next round rebuilds it; false if a rebuild is already pending. */
   lost(): boolean;
 }
 
 export function reconciler(deps: ReconcileDeps): Reconciler {
   const { clock, log, orderSchedule, queue, schedulerSwitch, timers } = deps;
   let complete = false;
-  /** Until the state is set anew every pass of the dispatcher finds the queue lost; that is not news. */
+  /** True until the state is set; until then every pass of the dispatcher finds the queue lost. */
   let restoring = true;
   let checkedUpTo = 0;
 
@@ -53,7 +56,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     return added;
   }
 
-  /** Deadlines are lost only with all else, so only a rebuild looks for them. */
+  /** Deadlines can be missing only if Redis has lost the whole queue, so only a rebuild adds them. */
   async function addDeadlines(): Promise<void> {
     for await (const page of orderSchedule.inFlight()) {
       const waiting = page.flatMap((order): Waiting[] => {
@@ -64,7 +67,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     }
   }
 
-  /** The switch in Postgres is the truth; looked at again, should somebody have used it meanwhile. */
+  /** Copies the pause switch from Postgres to Redis; repeated if the switch was changed during the copy. */
   async function restoreState(options: { ifComplete: boolean }): Promise<void> {
     let paused: boolean;
     do {
@@ -83,12 +86,12 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   async function rebuild(): Promise<void> {
     const started = clock.now();
     restoring = true;
-    const isStillThere = await queue.mark();
+    const hasSurvived = await queue.mark();
     const dueSoon = await addMissing(0, started + FIRST_MS);
     complete = true;
     await restoreState({ ifComplete: false });
     restoring = false;
-    if (!(await isStillThere())) {
+    if (!(await hasSurvived())) {
       lost();
       return;
     }
@@ -108,7 +111,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     const added = await addMissing(checkedUpTo - OVERLAP_MS, now + AHEAD_MS);
     await restoreState({ ifComplete: true });
     checkedUpTo = now;
-    if (added > 0) log.warn({ added }, 'orders were missing from the schedule and have been added');
+    if (added > 0) log.warn({ added }, 'orders or timers were missing from the schedule and have been added');
   }
 
   return {

@@ -1,4 +1,4 @@
-/** Puts announced orders into the due queue, with the deadline of the state each has reached, and takes out what has ended. */
+/** Adds orders and deadlines to the due queue when their events arrive, and removes those of orders that have ended. */
 import type { Deadlines } from '../../domain/deadlines.ts';
 import type { EventOf, EventType } from '../../domain/events.ts';
 import type { OrderId } from '../../domain/order.ts';
@@ -6,8 +6,8 @@ import type { Consumer } from '../stream/consumer.ts';
 import type { DueQueue, Waiting } from './ports.ts';
 
 /**
- * A status in which an order may wait, and for how long at least, by the event that announces it. What is PREPARING waits
- * on from when it was ACCEPTED, so its deadline stays where it is.
+ * The shortest deadline that an order may have in a status, by the event of that status. PREPARING is absent, since its
+ * deadline counts from ACCEPTED and stays as it is.
  */
 const WAITS = {
   'order.processing': (deadlines) => deadlines.processing,
@@ -35,14 +35,13 @@ type ScheduleType = (typeof TYPES)[number];
 export interface ScheduleDeps {
   readonly queue: DueQueue;
   readonly deadlines: Deadlines;
-  /** Told the earliest due time of what was added, epoch ms, so that the dispatch loop need not sleep past it. */
+  /** Called with the earliest due time of the added members, epoch ms, so that the dispatch loop does not sleep past it. */
   readonly onScheduled: (earliest: number) => void;
 }
 
 /**
- * Consumes `raw.order-events`, where an order's creation, rescheduling and cancellation keep their order; the effect on
- * the queue may be repeated without harm. A deadline is set for the soonest that its state may have; whoever takes it up
- * looks at the order, and puts back what is not due yet.
+ * Reads one topic, on which creation, rescheduling and cancellation of an order keep their order. A deadline is set to the
+ * shortest that the status may have; its consumer looks at the order, and sets it again if it is not due yet.
  */
 export function scheduleConsumer(deps: ScheduleDeps): Consumer<ScheduleType, void> {
   return {
@@ -54,17 +53,17 @@ export function scheduleConsumer(deps: ScheduleDeps): Consumer<ScheduleType, voi
   };
 }
 
+/** Applies the last event of each order to the queue. */
 export async function scheduleOrders(
   { queue, deadlines, onScheduled }: ScheduleDeps,
   events: readonly EventOf<ScheduleType>[],
 ): Promise<void> {
-  // The last word on each order in this batch.
   const last = new Map<OrderId, EventOf<ScheduleType>>();
   for (const event of events) last.set(event.orderId as OrderId, event);
   const waiting: Waiting[] = [];
   const ended: OrderId[] = [];
-  /** Those that may have ended before their time came. */
-  const early: OrderId[] = [];
+  /** Orders that may have ended before their due time. */
+  const undispatched: OrderId[] = [];
   for (const [orderId, { eventType, payload, occurredAt }] of last) {
     if ('dueAt' in payload) waiting.push({ orderId, dueAt: Date.parse(payload.dueAt) });
     else if (isWait(eventType))
@@ -75,10 +74,10 @@ export async function scheduleOrders(
       });
     else {
       ended.push(orderId);
-      if (eventType === 'order.cancelled' || eventType === 'order.failed') early.push(orderId);
+      if (eventType === 'order.cancelled' || eventType === 'order.failed') undispatched.push(orderId);
     }
   }
-  await Promise.all([queue.schedule(waiting), queue.remove(early), queue.remove(ended, 'deadline')]);
+  await Promise.all([queue.schedule(waiting), queue.remove(undispatched), queue.remove(ended, 'deadline')]);
   if (waiting.length > 0)
     onScheduled(waiting.reduce((earliest, { dueAt }) => Math.min(earliest, dueAt), Number.POSITIVE_INFINITY));
 }

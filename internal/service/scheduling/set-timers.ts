@@ -1,4 +1,4 @@
-/** Sets timers in the transaction that calls for them, and puts them into the due queue once that is stored. */
+/** Sets timers in a transaction, and adds them to the due queue after its commit. */
 import type { Transaction } from '../ports.ts';
 import type { DueQueue, Timer, Timers } from './ports.ts';
 
@@ -7,14 +7,14 @@ export interface TimerDeps {
   readonly queue: DueQueue;
 }
 
-/** What is lost between the commit and the queue, reconciling adds within a minute. */
+/** If the process dies between the commit and the queue, the reconciler adds the timers within a minute. */
 export async function setTimers(
   { timers, queue }: TimerDeps,
   tx: Transaction,
-  wanted: readonly Timer[],
+  newTimers: readonly Timer[],
   afterCommit: (work: () => Promise<void>) => void,
 ): Promise<void> {
-  if (wanted.length === 0) return;
-  await timers.set(tx, wanted);
-  afterCommit(async () => void (await queue.schedule(wanted)));
+  if (newTimers.length === 0) return;
+  await timers.set(tx, newTimers);
+  afterCommit(async () => void (await queue.schedule(newTimers)));
 }

@@ -1,4 +1,4 @@
-/** The consumer wrapper: makes at-least-once delivery take effect once, isolates poison, and parks what must wait behind it. */
+/** The consumer wrapper: applies each event once although delivery is at least once, and turns poison events into dead letters. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { isTransient } from '../../domain/errors.ts';
 import type { Event } from '../../domain/events.ts';
@@ -18,7 +18,7 @@ export interface ConsumeDeps {
 type Settle = Batch['settle'];
 const NOTHING_TO_SETTLE: Settle = async () => {};
 
-/** The subscription of a consumer, for any stream. */
+/** The subscription of a consumer, on either stream. */
 export function subscriptionOf(deps: ConsumeDeps, consumer: AnyConsumer): Subscription {
   return {
     group: consumer.name,
@@ -55,14 +55,14 @@ async function handleRun(
     if (isTransient(error)) throw error;
     deps.log.warn(
       { consumer: consumer.name, events: events.length, err: error },
-      'a batch failed; its events are tried one by one',
+      'a batch failed; its events are retried one by one',
     );
     for (const event of events) await handleAlone(deps, consumer, event);
     await deps.transactions.run(settle);
   }
 }
 
-/** All events take effect in one transaction, with the reader's progress. */
+/** Applies all events and settles the batch in one transaction. Events of an order with a dead letter are parked. */
 async function handleTogether(
   deps: ConsumeDeps,
   consumer: AnyConsumer,
@@ -70,26 +70,27 @@ async function handleTogether(
   settle: Settle,
 ): Promise<void> {
   const { seen, parked } = await screen(deps, consumer, events);
-  const fresh = events.filter((event) => !seen.has(event.eventId));
-  const flowing = fresh.filter((event) => !parked.has(event.orderId));
-  const waiting = fresh.filter((event) => parked.has(event.orderId));
-  const performed = flowing.length > 0 ? await consumer.perform?.(flowing) : undefined;
+  const unseen = events.filter((event) => !seen.has(event.eventId));
+  const applicable = unseen.filter((event) => !parked.has(event.orderId));
+  const toPark = unseen.filter((event) => parked.has(event.orderId));
+  const performed = applicable.length > 0 ? await consumer.perform?.(applicable) : undefined;
   let afterwards: (() => Promise<void>)[] = [];
   await deps.transactions.run(async (tx) => {
     afterwards = [];
     await settle(tx);
-    const ids = fresh.map((event) => event.eventId);
+    const ids = unseen.map((event) => event.eventId);
     const claimed = consumer.isIdempotent ? new Set(ids) : await tx.claimEvents(consumer.name, ids);
     const isClaimed = (event: Event) => claimed.has(event.eventId);
-    await applyTo(consumer, tx, flowing.filter(isClaimed), performed, (work) => afterwards.push(work));
-    await tx.deadLetters.add(waiting.filter(isClaimed).map((event) => letterOf(consumer, event)));
+    await applyTo(consumer, tx, applicable.filter(isClaimed), performed, (work) => afterwards.push(work));
+    await tx.deadLetters.add(toPark.filter(isClaimed).map((event) => letterOf(consumer, event)));
   });
   await runAfterwards(deps, consumer, afterwards);
 }
 
+/** Which events were processed before, and which orders have dead letters. */
 async function screen(deps: ConsumeDeps, consumer: AnyConsumer, events: readonly Event[]) {
   if (events.length === 0) return { seen: new Set<string>(), parked: new Set<string>() };
-  // Claiming finds what was handled before; only work outside the transaction must know it sooner.
+  // The claim in the transaction finds processed events anyway; only `perform` needs to know them before it.
   return deps.deadLetters.screen(
     consumer.name,
     consumer.perform && !consumer.isIdempotent ? events.map((event) => event.eventId) : [],
@@ -97,7 +98,7 @@ async function screen(deps: ConsumeDeps, consumer: AnyConsumer, events: readonly
   );
 }
 
-/** Has the events applied, and appends what follows from them. */
+/** Calls the consumer's `apply` and appends the events that follow. */
 export async function applyTo(
   consumer: AnyConsumer,
   tx: Transaction,
@@ -109,7 +110,7 @@ export async function applyTo(
   await tx.appendEvents((await consumer.apply?.(tx, events, performed, afterCommit)) ?? []);
 }
 
-/** What is stored is stored, so a fault here is no reason to handle the batch again. */
+/** Runs the work that was deferred until the commit. A fault is only logged, since the batch has already taken effect. */
 export async function runAfterwards(
   { log }: ConsumeDeps,
   consumer: AnyConsumer,
@@ -117,12 +118,12 @@ export async function runAfterwards(
 ): Promise<void> {
   for (const work of works) {
     await work().catch((error) =>
-      log.warn({ consumer: consumer.name, err: error }, 'work after a commit was left undone'),
+      log.warn({ consumer: consumer.name, err: error }, 'work after a commit failed'),
     );
   }
 }
 
-/** By itself, so that one poisonous event cannot hold up its neighbours; what took effect before is passed over. */
+/** Handles one event in a transaction of its own, up to MAX_ATTEMPTS times; then it becomes a dead letter. */
 async function handleAlone(deps: ConsumeDeps, consumer: AnyConsumer, event: Event): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -146,10 +147,10 @@ async function addUnreadable(deps: ConsumeDeps, consumer: AnyConsumer, letter: N
     await addDeadLetter(deps, letter);
   } catch (error) {
     if (isTransient(error)) throw error;
-    // What cannot even be stored must not hold up the rest either.
+    // The record itself may be impossible to store; the dead letter is then added without it.
     deps.log.warn(
       { consumer: consumer.name, event: letter.eventId, err: error },
-      'a record could not be stored as it is',
+      'an unreadable record could not be stored',
     );
     await addDeadLetter(deps, { ...letter, record: 'this record could not be stored' });
   }

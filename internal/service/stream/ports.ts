@@ -1,17 +1,18 @@
-/** The ports of the stream: what carries events between services, the event log behind it, and its dead letters. */
+/** The ports of the stream: the event bus, the event log behind it, and the dead letters. */
 import type { Event, parseEvent } from '../../domain/events.ts';
 import type { DeadLetter, LogPosition, Transaction } from '../ports.ts';
 
+/** One record as it was read from a topic; the same event may be delivered many times. */
 export interface Delivery {
   readonly topic: string;
-  /** The order id, for records of the system's own topics. */
+  /** The order id on Tiffin's own topics. */
   readonly key: string;
-  /** Names this record where it carries no event id of its own. */
+  /** Unique on the topic and the same for each delivery; identifies a record that has no event id. */
   readonly position: string;
   /** The parsed JSON, or the text that could not be parsed. */
   readonly record: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What `parseEvent` made of the record, for the next consumer that is handed it. */
+  /** The cached result of `parseEvent` for the next consumer. */
   parsed?: ReturnType<typeof parseEvent>;
 }
 
@@ -24,15 +25,15 @@ export interface OutgoingRecord {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Where the relay sends the event log to. */
+/** The broker to which the relay sends the event log. */
 export interface RecordSink {
-  /** Resolves once every record is stored by all in-sync replicas; records of one key keep their order. */
+  /** Resolves when all in-sync replicas have stored every record; records of one key keep their order. */
   send(records: readonly OutgoingRecord[]): Promise<void>;
 }
 
 export interface Batch {
   readonly deliveries: readonly Delivery[];
-  /** Records the reader's progress in the transaction of the effects; does nothing where the stream keeps it itself. */
+  /** Moves the consumer's cursor in the transaction of the effects; does nothing on Kafka, where the offset is committed later. */
   settle(tx: Transaction): Promise<void>;
 }
 
@@ -40,25 +41,25 @@ export interface Subscription {
   /** The consumer's name; members of one group share the work. */
   readonly group: string;
   readonly topics: readonly string[];
-  /** Event types that this consumer handles; others are passed over unread. */
+  /** Event types that this consumer handles; other events are skipped. */
   readonly types: readonly string[];
-  /** At most so many deliveries a batch. */
+  /** The largest number of deliveries in a batch. */
   readonly batchSize?: number;
-  /** Resolves when the batch has taken effect. On rejection the same batch is delivered again, after a pause. */
+  /** Resolves when the batch has taken effect. If it rejects, the batch is redelivered after a backoff. */
   readonly handle: (batch: Batch) => Promise<void>;
 }
 
 export interface EventBus {
-  /** Resolves once every event is stored by the stream. Publishing an event id again is harmless. */
+  /** Resolves when the stream has stored every event. Publishing an event twice is harmless. */
   publish(events: readonly Event[]): Promise<void>;
-  /** Reads from the oldest record on, in order for each key. The returned function stops it, after the batch at hand. */
+  /** Delivers records from the oldest on, in order for each key. The returned function stops after the current batch. */
   subscribe(subscription: Subscription): Promise<() => Promise<void>>;
-  /** Undefined while all is well, else what is wrong. */
+  /** Describes the current fault; undefined while there is none. */
   fault(): string | undefined;
   close(): Promise<void>;
 }
 
-/** Records of these types, and those that were put on one of these topics by hand or that others write. */
+/** Selects events of these types, and records that were appended to one of these topics directly. */
 export interface LogFilter {
   readonly topics: ReadonlySet<string>;
   readonly types: ReadonlySet<string>;
@@ -66,51 +67,53 @@ export interface LogFilter {
 
 export interface LogPage {
   readonly deliveries: readonly Delivery[];
+  /** The position after the page. */
   readonly to: LogPosition;
-  /** More can be read at once. */
+  /** True if the next page can be read at once. */
   readonly full: boolean;
-  /** Events stand beyond the horizon: a transaction that began earlier is still open, so look again soon. */
+  /** True if later events are hidden behind the horizon, that is an older transaction which is still open; read again soon. */
   readonly held: boolean;
 }
 
 /** The event log as a stream; the Postgres bus and the relay to Kafka read it. */
 export interface EventLog {
   append(events: readonly Event[]): Promise<void>;
-  /** Where a consumer stands; at the beginning, if it is new. */
+  /** The cursor of a consumer; BEGINNING for a new one. */
   cursor(consumer: string): Promise<LogPosition>;
-  /** The next page of what is wanted after a position, of `limit` records at most. */
+  /** The next page of matching records after `from`, with at most `limit` records. */
   read(from: LogPosition, filter: LogFilter, limit: number): Promise<LogPage>;
-  /** True while this process is the one that may read for the consumer; taken over when the other's connection is gone. */
+  /** True if this process holds the consumer's leadership; it passes to another process when this one's connection ends. */
   lead(consumer: string): Promise<boolean>;
   resign(consumer: string): Promise<void>;
-  /** Calls back whenever something may have been appended. */
+  /** Calls `listener` whenever events may have been appended; returns a function that removes it. */
   onAppend(listener: () => void): () => void;
   close(): Promise<void>;
 }
 
+/** The dead letters and the events parked behind them. */
 export interface DeadLetters {
-  /** Which of these events a consumer has handled, and which of these orders have letters buried. */
+  /** `seen` are the events that the consumer has processed, `parked` the orders for which it has dead letters. */
   screen(
     consumer: string,
     eventIds: readonly string[],
     orderIds: readonly string[],
   ): Promise<{ seen: Set<string>; parked: Set<string> }>;
-  /** Dead ones, by id; of one consumer where it is named. */
+  /** Dead letters without parked events, ordered by id, after the id `after`. */
   list(query: { limit: number; after?: string; consumer?: string }): Promise<DeadLetter[]>;
   find(id: string): Promise<DeadLetter | undefined>;
-  /** Asks the letter's consumer to handle it again; false where there is no such letter. */
+  /** Requests a replay by the letter's consumer, with the events parked behind it; false if there is no such letter. */
   requestReplay(id: string): Promise<boolean>;
-  /** Gives the letter up and lets what is parked behind it go on; false where there is no such letter. */
+  /** Deletes the letter and requests a replay of the events parked behind it; false if there is no such letter. */
   discard(id: string): Promise<boolean>;
-  /** All letters of one order whose replay was asked for, oldest first; empty when there is none. */
+  /** The letters of one order with a requested replay, oldest first; empty if there is none. */
   requested(consumer: string): Promise<DeadLetter[]>;
-  /** A replay failed: the letter stays, with its new fault, and so does what is parked behind it. */
+  /** Stores the new fault of a letter whose replay failed, and withdraws the request for the events parked behind it. */
   recordFailure(letter: DeadLetter, fault: string): Promise<void>;
 }
 
-/** All dead letters of a consumer at once, for where they have one cause. Both return how many there were. */
+/** Operations on all dead letters of a consumer. Both return their number. */
 export interface DeadLetterGroups {
   requestReplayOf(consumer: string): Promise<number>;
-  /** What is parked behind them goes on. */
+  /** The events parked behind them are replayed. */
   discardAllOf(consumer: string): Promise<number>;
 }

@@ -1,4 +1,4 @@
-/** Relays the event log to a broker's topics, in the order of the log, and remembers how far it came. */
+/** Relays the event log to a broker's topics, in the order of the log, with a cursor of its own. */
 import { isTransient } from '../../domain/errors.ts';
 import { type Event, isEventType } from '../../domain/events.ts';
 import { toRecord } from '../../domain/records.ts';
@@ -7,7 +7,7 @@ import type { Meter } from '../ports.ts';
 import type { Delivery, OutgoingRecord, RecordSink, Subscription } from './ports.ts';
 import { type ReadLogDeps, readLog } from './read-log.ts';
 
-/** The relay's name as a reader of the event log. */
+/** The relay's name as a consumer of the event log. */
 export const RELAY = 'event-relay';
 
 export interface RelayDeps extends ReadLogDeps {
@@ -16,12 +16,12 @@ export interface RelayDeps extends ReadLogDeps {
 }
 
 export interface RelayOptions {
-  /** Topics that nobody reads and that are left out. */
+  /** Topics to which nothing is sent. */
   readonly disabledTopics?: ReadonlySet<string>;
   readonly batchSize?: number;
 }
 
-/** One round of the relay: sends a page of the log, then moves the cursor; returns how many ms to sleep. */
+/** One round of the relay: sends a page of the log, then moves the cursor; returns the milliseconds to sleep. */
 export function relayEvents(deps: RelayDeps, options: RelayOptions = {}): () => Promise<number> {
   const { disabledTopics = new Set<string>(), batchSize } = options;
   const subscription: Subscription = {
@@ -41,7 +41,7 @@ export function relayEvents(deps: RelayDeps, options: RelayOptions = {}): () => 
   return readLog(deps, subscription);
 }
 
-/** A record that the broker will never take must not hold up all others; it stays in the event log. */
+/** Sends the records. A record that the broker refuses is skipped, so that it does not block the rest; it stays in the event log. */
 async function sendAll({ sink, log }: RelayDeps, records: readonly OutgoingRecord[]): Promise<void> {
   try {
     await sink.send(records);
@@ -54,14 +54,14 @@ async function sendAll({ sink, log }: RelayDeps, records: readonly OutgoingRecor
         if (isTransient(fault)) throw fault;
         log.error(
           { topic: record.topic, order: record.key, err: fault },
-          'the broker refused a record; it is left out',
+          'the broker refused a record; it is skipped',
         );
       }
     }
   }
 }
 
-/** The records of an event: one for each topic of its type, with the flat fields that plain consumers read. */
+/** The records of an event: one for each topic of its type. */
 export function eventRecords(event: Event, disabledTopics?: ReadonlySet<string>): OutgoingRecord[] {
   const headers = {
     eventType: event.eventType,
@@ -73,7 +73,7 @@ export function eventRecords(event: Event, disabledTopics?: ReadonlySet<string>)
     .map((topic) => ({ topic, key: event.orderId, value: toRecord(event, topic), headers }));
 }
 
-/** A row of the log is an event, or has a topic of its own and goes there as it is. */
+/** The records of a row of the log: an event goes to the topics of its type, any other record unchanged to its own topic. */
 function recordsOf(delivery: Delivery, disabledTopics: ReadonlySet<string>): OutgoingRecord[] {
   if (isEventType(delivery.topic)) return eventRecords(delivery.record as Event, disabledTopics);
   const { topic, key, record, headers } = delivery;

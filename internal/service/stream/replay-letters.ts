@@ -1,4 +1,4 @@
-/** Handles dead letters again, once an operator has asked for it. */
+/** Replays dead letters at an operator's request. */
 import { isTransient } from '../../domain/errors.ts';
 import { type Event, parseEvent } from '../../domain/events.ts';
 import type { DeadLetter, Transaction } from '../ports.ts';
@@ -6,7 +6,7 @@ import { applyTo, type ConsumeDeps, faultOf, runAfterwards } from './consume.ts'
 import type { AnyConsumer } from './consumer.ts';
 import { positionOf } from './read-deliveries.ts';
 
-/** Takes up, in order, the letters of one order whose replay was asked for; returns how many took effect. */
+/** Replays, in order, the dead letters and parked events of one order up to the first that fails; returns how many succeeded. */
 export async function replayLetters(deps: ConsumeDeps, consumer: AnyConsumer): Promise<number> {
   let replayed = 0;
   for (const letter of await deps.deadLetters.requested(consumer.name)) {
@@ -14,7 +14,7 @@ export async function replayLetters(deps: ConsumeDeps, consumer: AnyConsumer): P
     if (fault !== undefined) {
       await deps.deadLetters.recordFailure(letter, fault);
       const fields = { consumer: consumer.name, order: letter.orderId, letter: letter.id, fault };
-      deps.log.warn(fields, 'a dead letter failed again');
+      deps.log.warn(fields, 'a replayed dead letter failed');
       break;
     }
     replayed += 1;
@@ -22,24 +22,24 @@ export async function replayLetters(deps: ConsumeDeps, consumer: AnyConsumer): P
   return replayed;
 }
 
-/** Undefined once it took effect, else its fault. */
+/** The fault of the replay; undefined if it succeeded. */
 async function replay(
   deps: ConsumeDeps,
   consumer: AnyConsumer,
   letter: DeadLetter,
 ): Promise<string | undefined> {
-  const reading = readAgain(consumer, letter);
-  if (reading && 'fault' in reading) return reading.fault;
-  const events = reading ? [reading.event] : [];
+  const parsed = parseLetter(consumer, letter);
+  if (parsed && 'fault' in parsed) return parsed.fault;
+  const events = parsed ? [parsed.event] : [];
   try {
     const performed = events.length > 0 ? await consumer.perform?.(events) : undefined;
     let afterwards: (() => Promise<void>)[] = [];
     await deps.transactions.run(async (tx) => {
       afterwards = [];
-      // Another process may be at the same letter.
+      // Another process may have replayed the same letter.
       if (!(await tx.deadLetters.remove(letter.id))) return;
-      const fresh = await unhandled(consumer, tx, letter, events);
-      await applyTo(consumer, tx, fresh, performed, (work) => afterwards.push(work));
+      const unprocessed = await claim(consumer, tx, letter, events);
+      await applyTo(consumer, tx, unprocessed, performed, (work) => afterwards.push(work));
     });
     await runAfterwards(deps, consumer, afterwards);
     return undefined;
@@ -50,10 +50,10 @@ async function replay(
 }
 
 /**
- * The letter as an event: as it was stored when it could be read, else read anew as its consumer reads what comes off the
- * topic. Undefined where the consumer passes it over by now.
+ * The letter as an event: the stored event if the record was readable, else the record as its consumer reads it now.
+ * Undefined if the consumer now skips it.
  */
-function readAgain(
+function parseLetter(
   consumer: AnyConsumer,
   letter: DeadLetter,
 ): { event: Event } | { fault: string } | undefined {
@@ -64,14 +64,17 @@ function readAgain(
   return consumer.read({ topic, key: orderId, position: positionOf(letter), record });
 }
 
-/** A letter was taken down under the id of its event; one that nobody could read then has its event's id only now. */
-async function unhandled(
+/**
+ * The events that were not processed yet. A letter of a readable record was claimed under its event's id when it was
+ * added; a record that was unreadable then has its event's id only now, and claims it here.
+ */
+async function claim(
   consumer: AnyConsumer,
   tx: Transaction,
   letter: DeadLetter,
   events: readonly Event[],
 ): Promise<Event[]> {
-  const unknown = events.filter(({ eventId }) => eventId !== letter.eventId).map(({ eventId }) => eventId);
-  const claimed = consumer.isIdempotent ? new Set(unknown) : await tx.claimEvents(consumer.name, unknown);
+  const newIds = events.filter(({ eventId }) => eventId !== letter.eventId).map(({ eventId }) => eventId);
+  const claimed = consumer.isIdempotent ? new Set(newIds) : await tx.claimEvents(consumer.name, newIds);
   return events.filter(({ eventId }) => eventId === letter.eventId || claimed.has(eventId));
 }

@@ -1,11 +1,11 @@
-/** The ports of the read side: the views in Redis, what they are made from, and the history of orders. */
+/** The ports of the read models: the views in Redis, their source in Postgres, and the history of orders. */
 import type { Delivery } from '../../domain/delivery.ts';
 import type { Event } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import type { PaymentState } from '../../domain/payment.ts';
 import type { Transaction } from '../ports.ts';
 
-/** All that is shown of an order, as it was at one moment. */
+/** The read model of an order: a consistent snapshot of its rows. */
 export interface OrderView {
   readonly order: Order;
   readonly delivery?: Pick<Delivery, 'state' | 'riderId' | 'eta'>;
@@ -15,29 +15,29 @@ export interface OrderView {
 }
 
 /**
- * Later readings of an order have a higher one, compared from the left: how often anything of it has changed, and when
- * its ETA was computed, epoch ms. The time comes last, so that a clock that is ahead holds up no change of status.
+ * The version of a view, compared from the left: the number of changes of the order's rows, then the time of its ETA,
+ * epoch ms. The time comes last, so that a clock that is ahead never hides a change of status.
  */
 export type Revision = readonly [changes: number, etaAt: number];
 
-/** What is true now. */
+/** Reads views from Postgres. Unknown ids are absent from the result. */
 export interface ViewSource {
   read(orderIds: readonly OrderId[]): Promise<OrderView[]>;
 }
 
-/** The views may be evicted at any time, and an older one never replaces a newer. */
+/** The views in Redis. A view may be evicted at any time, and an older one never replaces a newer one. */
 export interface OrderViews {
-  /** Stores those that are newer than what is stored, and tells the listeners of those orders. Throws UNAVAILABLE. */
+  /** Stores the views that are newer than the stored ones, and notifies the listeners of those orders. Throws UNAVAILABLE. */
   put(views: readonly OrderView[]): Promise<void>;
-  /** Undefined where it is not there, or the cache is away. */
+  /** Undefined if the view is missing or Redis is unreachable. */
   get(orderId: OrderId): Promise<OrderView | undefined>;
 }
 
-/** Every event of every order, long after the event log has let go of it. */
+/** The events of every order; kept longer than the event log keeps them. */
 export interface History {
-  /** An event that is there already stays. */
+  /** Ignores events that are already stored. */
   append(tx: Transaction, events: readonly Event[]): Promise<void>;
-  /** Oldest first, at most `limit` of the newest. */
+  /** The newest `limit` events of the order, oldest first. */
   of(orderId: OrderId, limit: number): Promise<HistoryEntry[]>;
 }
 

@@ -1,4 +1,4 @@
-/** Keeps the views of orders, always from what is true now, and reads them with the truth behind. */
+/** Projects orders to their views and their history, and reads views with Postgres as fallback. */
 import type { Event, EventType } from '../../domain/events.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { TOPICS } from '../../domain/topics.ts';
@@ -20,7 +20,7 @@ function typesOn(topics: readonly string[]): EventType[] {
   );
 }
 
-/** The one projector. Events only say which orders to look at, so they may come late, twice, and in any order. */
+/** Stores the current views of the events' orders. The events' contents are not used, so they may come late, twice and in any order. */
 export function viewsConsumer({ viewSource, views }: ViewDeps): Consumer<EventType, void> {
   return {
     name: 'query-service.views',
@@ -34,7 +34,7 @@ export function viewsConsumer({ viewSource, views }: ViewDeps): Consumer<EventTy
   };
 }
 
-/** The view, or where that has gone a new one; undefined where there is no such order. */
+/** The cached view, else a new one from Postgres; undefined if there is no such order. */
 export async function viewOrder(
   { views, viewSource, log }: ViewDeps,
   id: OrderId,
@@ -45,7 +45,7 @@ export async function viewOrder(
   if (view)
     await views
       .put([view])
-      .catch((error: Error) => log.debug({ error: error.message }, 'a view was not kept'));
+      .catch((error: Error) => log.debug({ error: error.message }, 'a view could not be stored'));
   return view;
 }
 
@@ -53,13 +53,13 @@ export function isNewer([changes, etaAt]: Revision, than: Revision): boolean {
   return changes > than[0] || (changes === than[0] && etaAt > than[1]);
 }
 
-const KEPT = [...RAW, 'rider_request', 'notification_sent'];
+const HISTORY_TOPICS = [...RAW, 'rider_request', 'notification_sent'];
 
 export function historyConsumer({ history }: { readonly history: History }): Consumer<EventType, void> {
   return {
     name: 'query-service.history',
-    topics: KEPT,
-    types: typesOn(KEPT),
+    topics: HISTORY_TOPICS,
+    types: typesOn(HISTORY_TOPICS),
     isIdempotent: true,
     async apply(tx, events) {
       await history.append(tx, events as readonly Event[]);

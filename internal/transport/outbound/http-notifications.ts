@@ -20,7 +20,7 @@ export function httpNotifications(url: string, timeoutMs = TIMEOUT_MS): Notifica
         });
         return outcomeOf(response.status, await response.text());
       } catch (error) {
-        return { outcome: 'away', error: `no answer from the provider: ${causeOf(error)}` };
+        return { outcome: 'unavailable', error: `no answer from the provider: ${causeOf(error)}` };
       }
     },
   };
@@ -40,7 +40,7 @@ function outcomeOf(status: number, body: string): SendOutcome {
   if (status === 202) return { outcome: 'sent' };
   const said = body.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
   const error = `the provider answered ${status}${said ? `: ${said}` : ''}`.slice(0, ERROR_LENGTH);
-  if (status === 429) return { outcome: 'away', error };
+  if (status === 429) return { outcome: 'unavailable', error };
   const isRefusal = status >= 400 && status < 500 && status !== 408;
   return { outcome: isRefusal ? 'refused' : 'failed', error };
 }

@@ -88,7 +88,7 @@ async function live(shuffle: Shuffle) {
     for (const id of ids.filter((_, n) => n % 5 === 0))
       await changeOrder(
         { ...wiring, newEventId: wiring.newId },
-        { id, command: { type: 'cancel' }, origin: { producer: 'test' } },
+        { id, commands: () => [{ type: 'cancel' }], origin: { producer: 'test' } },
       ).catch(() => {});
     await deliverAll(wiring, client, consumers, shuffle);
     return await outcome(client);

@@ -1,4 +1,4 @@
-/** Riders for deliveries on a real Postgres: one for each, nobody beyond their capacity, whatever comes twice or at once. */
+/** Tests of assigning riders on a real Postgres: matching, capacity, retries, redelivery, and external assignments. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { ETA_REFRESH_MS, PICKUP, type RiderTown, riderTown } from '../../support/riders.ts';
@@ -18,7 +18,7 @@ describe('riders for deliveries', () => {
     return rows[0].n;
   };
 
-  it('assigns the nearest, moves the order, and says so with the trace of the request', async () => {
+  it('the nearest rider is assigned, the order moves on, and the events have the trace of the request', async () => {
     await town.seed('PREPARING', ['a']);
     await town.rider('far', { place: [19.2, 72.9] });
     await town.rider('near');
@@ -38,13 +38,13 @@ describe('riders for deliveries', () => {
       pickupLocation: { restaurantId: 'r1', address: '1 Tardeo Road' },
     });
     assert.deepEqual([assigned?.traceparent, updated?.traceparent], [traceparent, traceparent]);
-    // At the counter, so: a minute there, three kilometres at five metres a second, a minute at the door.
+    // The rider is at the counter: a minute there, three kilometres at five metres a second, a minute at the door.
     assert.equal(delivery?.eta?.median, town.clock.now() + 720_000);
     assert.deepEqual(await town.timersSet(), [`a eta +${ETA_REFRESH_MS / 1_000}`]);
     assert.deepEqual(await town.carrying(), { far: 0, near: 1 });
   });
 
-  it('assigns one to an order without a restaurant, whose pickup nobody knows', async () => {
+  it('a rider is assigned to an order without a restaurant, whose pickup is unknown', async () => {
     await town.seed('CONFIRMED', ['a'], 'delivery');
     await town.rider('ravi');
     await town.deliver(town.happened('rider.requested', 'a', {}));
@@ -54,7 +54,7 @@ describe('riders for deliveries', () => {
     );
   });
 
-  it('takes up nothing for an order that wants no rider, or that nobody knows', async () => {
+  it('a request for an unknown order, or one that needs no rider, is ignored', async () => {
     await town.rider('ravi');
     await town.seed('CANCELLED', ['cancelled']);
     await town.seed('CONFIRMED', ['unanswered']);
@@ -63,7 +63,7 @@ describe('riders for deliveries', () => {
     assert.equal(await town.delivery('cancelled'), undefined);
   });
 
-  it('gives 20 of 100 deliveries to 10 riders who take two each, and the others wait', async () => {
+  it('10 riders with a capacity of two get 20 of 100 deliveries, and the others wait', async () => {
     const ids = names('o', 100);
     await town.seed('ACCEPTED', ids);
     await Promise.all(names('r', 10).map((id) => town.rider(id)));
@@ -75,13 +75,13 @@ describe('riders for deliveries', () => {
     await town.assertBooksAddUp();
   });
 
-  it('gives 20 of 100 out also where several matchers are at it at the same moment', async () => {
+  it('10 riders with a capacity of two get 20 of 100 deliveries also from concurrent matchers', async () => {
     const ids = names('o', 100);
     await town.seed('ACCEPTED', ids);
     await Promise.all(names('r', 10).map((id) => town.rider(id)));
     const parts = [0, 1, 2, 3].map((part) => ids.filter((_, n) => n % 4 === part).map(town.requested));
     await Promise.all(parts.map((part) => town.deliver(...part)));
-    // What lost a race has a timer; nobody is left without one, and nobody beyond their capacity.
+    // A delivery that lost a race has a timer for the next search.
     for (let round = 0; round < 3; round += 1) {
       const waiting = (await town.timersSet()).filter((timer) => timer.includes(' rider '));
       await town.deliver(...waiting.map((timer) => town.ranOut('rider', timer.split(' ')[0] as string)));
@@ -90,7 +90,7 @@ describe('riders for deliveries', () => {
     await town.assertBooksAddUp();
   });
 
-  it('gives the last place of a rider to one of two who want it at the same moment', async () => {
+  it('one of two concurrent deliveries gets the last free place of a rider', async () => {
     await town.rider('ravi', { capacity: 1 });
     for (let round = 0; round < 20; round += 1) {
       const [one, other] = [`a${round}`, `b${round}`] as const;
@@ -106,7 +106,7 @@ describe('riders for deliveries', () => {
     }
   });
 
-  it('tries again after 5, 10, 20 and 30 seconds, until somebody comes on duty', async () => {
+  it('the search for a rider is repeated after 5, 10, 20 and 30 seconds, until a rider is on duty', async () => {
     await town.seed('ACCEPTED', ['a']);
     await town.rider('ravi', { isOnDuty: false });
     await town.deliver(town.requested('a'));
@@ -128,7 +128,7 @@ describe('riders for deliveries', () => {
     assert.deepEqual([(await town.delivery('a'))?.riderId, await town.timersSet()], ['ravi', ['a eta +30']]);
   });
 
-  it('stops looking once the order has dropped out', async () => {
+  it('the search for a rider ends when the order is cancelled', async () => {
     await town.seed('ACCEPTED', ['a', 'b']);
     await town.deliver(town.requested('a'), town.requested('b'));
     await Promise.all([town.cancel('a'), town.cancel('b')]);
@@ -138,7 +138,7 @@ describe('riders for deliveries', () => {
     assert.deepEqual([await town.timersSet(), await town.carrying()], [[], { ravi: 0 }]);
   });
 
-  it('takes every event once, however often it comes', async () => {
+  it('an event that is delivered five times takes effect once', async () => {
     await town.seed('ACCEPTED', ['a', 'b']);
     await town.rider('ravi', { capacity: 1 });
     const events = [
@@ -158,7 +158,7 @@ describe('riders for deliveries', () => {
     await town.assertBooksAddUp();
   });
 
-  it('asks for no second rider where the order was asked for twice', async () => {
+  it('a second request for the same order is ignored', async () => {
     await town.seed('ACCEPTED', ['a']);
     await town.rider('ravi');
     await town.deliver(town.requested('a'), town.requested('a'));
@@ -168,10 +168,10 @@ describe('riders for deliveries', () => {
     await town.deliver(town.requested('b'), town.requested('c'));
     await town.deliver(town.ranOut('rider', 'c'));
     await town.deliver(town.requested('c'));
-    assert.equal((await town.delivery('c'))?.attempts, 2, 'it waits for its turn as before');
+    assert.equal((await town.delivery('c'))?.attempts, 2, 'the search goes on as before');
   });
 
-  describe('assigned by somebody else', () => {
+  describe('external assignments', () => {
     const record = (orderId: string, riderId = 'OUTSIDE-1') => ({
       eventType: 'rider_assigned',
       orderId,
@@ -180,7 +180,7 @@ describe('riders for deliveries', () => {
       pickupLocation: { restaurantId: 'r1', address: '2510 Lagoon Way' },
     });
 
-    it('are accepted, though nobody here knows the rider, and are not announced there again', async () => {
+    it('an external assignment of an unknown rider is accepted, and not published again', async () => {
       await town.seed('ACCEPTED', ['a']);
       await town.heard(record('a'));
       const delivery = await town.delivery('a');
@@ -194,7 +194,7 @@ describe('riders for deliveries', () => {
       assert.equal(await town.status('a'), 'DELIVERED');
     });
 
-    it('take a place of a rider we know, though they are full, and end the search', async () => {
+    it('an external assignment of a known rider counts in their load, even beyond the capacity, and ends the search', async () => {
       await town.seed('ACCEPTED', ['a', 'b', 'c']);
       await town.rider('ravi', { capacity: 1 });
       await town.deliver(town.requested('a'), town.requested('b'));
@@ -212,7 +212,7 @@ describe('riders for deliveries', () => {
       assert.deepEqual(await town.carrying(), { ravi: 0 });
     });
 
-    it('take no place back from a rider who has become known since', async () => {
+    it('the end of an external assignment does not lower the load of a rider who became known later', async () => {
       await town.seed('ACCEPTED', ['a', 'b']);
       await town.heard(record('a', 'ravi'));
       await town.rider('ravi');
@@ -222,7 +222,7 @@ describe('riders for deliveries', () => {
       assert.deepEqual([(await town.delivery('a'))?.state, await town.carrying()], ['RELEASED', { ravi: 1 }]);
     });
 
-    it('are read within an envelope too, and once by their id or place', async () => {
+    it('an external assignment may have an envelope, and takes effect once by its event id or position', async () => {
       await town.seed('ACCEPTED', ['a', 'b']);
       await town.rider('ravi');
       const { orderId, eventType: _, ...payload } = record('a', 'ravi');
@@ -232,7 +232,7 @@ describe('riders for deliveries', () => {
       assert.deepEqual(town.log.at('error', 'warn'), []);
     });
 
-    it('are passed over where the order has a rider, wants none, or is not known, and where they are our own', async () => {
+    it('an external assignment is skipped if the order has a rider, needs none or is unknown, or if Tiffin published it', async () => {
       await town.seed('ACCEPTED', ['a']);
       await town.seed('CANCELLED', ['b']);
       await town.rider('ravi');
@@ -244,17 +244,17 @@ describe('riders for deliveries', () => {
       assert.equal((await town.announced()).length, 3);
     });
 
-    const MALFORMED: readonly [what: string, record: unknown, fault: RegExp][] = [
+    const MALFORMED: readonly [kind: string, record: unknown, fault: RegExp][] = [
       ['text', 'hello', /not a JSON object/],
       ['no order', { ...record('a'), orderId: 7 }, /orderId/],
       ['no rider', { ...record('a'), riderId: '' }, /riderId/],
-      ['a rider whom nobody can be', { ...record('a'), riderId: 'r'.repeat(65) }, /riderId/],
+      ['a rider id that is too long', { ...record('a'), riderId: 'r'.repeat(65) }, /riderId/],
       ['no time', { ...record('a'), assignedAt: undefined }, /assignedAt/],
       ['a time without an offset', { ...record('a'), assignedAt: '2030-01-01T12:00:00' }, /assignedAt/],
       ['no address at the pickup', { ...record('a'), pickupLocation: { restaurantId: 'r1' } }, /address/],
     ];
-    for (const [what, malformed, fault] of MALFORMED) {
-      it(`become a dead letter where they have ${what}`, async () => {
+    for (const [kind, malformed, fault] of MALFORMED) {
+      it(`a record with ${kind} becomes a dead letter`, async () => {
         await town.seed('ACCEPTED', ['a']);
         await town.heard(malformed);
         const { rows } = await town.pool.query('SELECT error FROM dead_letters');

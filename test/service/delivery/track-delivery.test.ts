@@ -1,4 +1,4 @@
-/** Deliveries on their way, on a real Postgres: what riders report, what others do meanwhile, and places that always add up. */
+/** Tests of deliveries in progress on a real Postgres: riders' reports, concurrent changes, and riders' loads. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -6,7 +6,7 @@ import type { Event } from '../../../internal/domain/events.ts';
 import { isFinal, type OrderStatus } from '../../../internal/domain/order.ts';
 import { type RiderTown, riderTown } from '../../support/riders.ts';
 
-describe('deliveries on their way', () => {
+describe('deliveries in progress', () => {
   let town: RiderTown;
   before(async () => {
     town = await riderTown();
@@ -18,7 +18,7 @@ describe('deliveries on their way', () => {
   const ended = (type: 'order.cancelled' | 'order.delivered' | 'order.out_for_delivery', id: string) =>
     town.happened(type, id, { status: 'CANCELLED', version: 9 });
 
-  /** With riders of the same names as their orders. */
+  /** Assigns each order to a rider who is named after it. */
   async function underWay(...ids: string[]) {
     await town.seed('ACCEPTED', ids);
     await Promise.all(ids.map((id) => town.rider(`rider-${id}`, { capacity: 1 })));
@@ -28,7 +28,7 @@ describe('deliveries on their way', () => {
     }
   }
 
-  it('are picked up and delivered, each said once, and the rider has a place more', async () => {
+  it('reports of pick-up and delivery are published once each, and the delivery no longer counts in the rider’s load', async () => {
     await underWay('a');
     for (let time = 0; time < 5; time += 1) await town.report('rider-a', 'a', 'PICKED_UP');
     assert.deepEqual(await state('a'), ['PICKED_UP', 'OUT_FOR_DELIVERY']);
@@ -51,7 +51,7 @@ describe('deliveries on their way', () => {
     assert.deepEqual(await town.carrying(), { 'rider-a': 0 });
   });
 
-  it('are not delivered before they are picked up, nor by a rider who does not carry them', async () => {
+  it('a delivery is refused before its pick-up, and so is a report of a rider who does not have the order', async () => {
     await underWay('a', 'b');
     await assert.rejects(town.report('rider-a', 'a', 'DELIVERED'), code('NOT_PICKED_UP'));
     await assert.rejects(town.report('rider-b', 'a', 'PICKED_UP'), code('RIDER_NOT_ON_ORDER'));
@@ -60,7 +60,7 @@ describe('deliveries on their way', () => {
     assert.deepEqual(await state('a'), ['ASSIGNED', 'RIDER_ASSIGNED']);
   });
 
-  it('are too late to be picked up once the order is cancelled, before and after the rider is freed', async () => {
+  it('a pick-up of a cancelled order is refused with TOO_LATE, before and after the rider is released', async () => {
     await underWay('a');
     await town.cancel('a');
     await assert.rejects(town.report('rider-a', 'a', 'PICKED_UP'), code('TOO_LATE'));
@@ -72,7 +72,7 @@ describe('deliveries on their way', () => {
     );
   });
 
-  it('free their rider once when the order drops out, however often that is said', async () => {
+  it('the rider of a cancelled order is released once, although the event is redelivered', async () => {
     await underWay('a', 'b');
     await town.report('rider-b', 'b', 'PICKED_UP');
     await Promise.all([town.cancel('a'), town.cancel('b')]);
@@ -84,7 +84,7 @@ describe('deliveries on their way', () => {
     assert.deepEqual(await town.timersSet(), []);
   });
 
-  it("follow an operator's word", async () => {
+  it('a delivery follows an order that an operator has moved', async () => {
     await underWay('a', 'b');
     await town.advance('a', 'OUT_FOR_DELIVERY');
     await town.deliver(ended('order.out_for_delivery', 'a'));
@@ -96,11 +96,11 @@ describe('deliveries on their way', () => {
       assert.deepEqual(await state(id), ['DELIVERED', 'DELIVERED']);
     }
     assert.deepEqual(await town.carrying(), { 'rider-a': 0, 'rider-b': 0 });
-    const said = (await town.announced()).filter((type) => /^delivery\.(picked_up|delivered)$/.test(type));
-    assert.deepEqual(said.sort(), ['delivery.delivered', 'delivery.delivered', 'delivery.picked_up']);
+    const types = (await town.announced()).filter((type) => /^delivery\.(picked_up|delivered)$/.test(type));
+    assert.deepEqual(types.sort(), ['delivery.delivered', 'delivery.delivered', 'delivery.picked_up']);
   });
 
-  it('have a new ETA at every refresh, from where the rider is by then, until they are at the door', async () => {
+  it('a delivery gets a new ETA from the rider’s current place at every refresh until it is delivered', async () => {
     await underWay('a');
     const etas: (number | undefined)[] = [];
     for (const place of [[18.98, 72.81], [18.975, 72.81], undefined] as const) {
@@ -111,7 +111,7 @@ describe('deliveries on their way', () => {
       assert.deepEqual(await town.timersSet(), ['a eta +30']);
       town.clock.advance(30_000);
     }
-    // 1,112 and 556 metres to the counter at five metres a second, on top of the rest of the way.
+    // 1,112 and 556 metres to the counter at five metres a second, plus the rest of the way.
     assert.deepEqual(etas, [222 + 720, 111 + 720, 111 + 720]);
     await town.report('rider-a', 'a', 'PICKED_UP');
     await town.report('rider-a', 'a', 'DELIVERED');
@@ -120,7 +120,7 @@ describe('deliveries on their way', () => {
     assert.deepEqual([await town.announced(), await town.timersSet()], [before, []]);
   });
 
-  it('have no more ETAs once the order is cancelled, though the rider is not freed yet', async () => {
+  it('a cancelled order gets no more ETAs, even before its rider is released', async () => {
     await underWay('a');
     await town.cancel('a');
     const before = await town.announced();
@@ -128,7 +128,7 @@ describe('deliveries on their way', () => {
     assert.deepEqual([await town.announced(), await town.timersSet()], [before, []]);
   });
 
-  it('are said to be where the rider was at that time, by a clock that may go ahead a little', async () => {
+  it('the times of a report are never in the future, and a delivery is never before its pick-up', async () => {
     await underWay('a');
     const now = town.clock.now();
     await town.report('rider-a', 'a', 'PICKED_UP', now + 50_000);
@@ -137,19 +137,19 @@ describe('deliveries on their way', () => {
     assert.equal((await town.delivery('a'))?.deliveredAt, now);
   });
 
-  it('always leave the books right, whoever does what at the same moment, and every event comes again', async () => {
-    const happening = fc.record({
-      what: fc.oneof(
-        { weight: 3, arbitrary: fc.constant('ask' as const) },
+  it('concurrent actions and redelivered events leave deliveries, orders and riders’ loads consistent', async () => {
+    const actions = fc.record({
+      kind: fc.oneof(
+        { weight: 3, arbitrary: fc.constant('request' as const) },
         { weight: 6, arbitrary: fc.constantFrom('pickUp' as const, 'deliver' as const) },
-        { weight: 6, arbitrary: fc.constantFrom('retry', 'outside', 'cancel', 'operator', 'eta', 'duty') },
+        { weight: 6, arbitrary: fc.constantFrom('retry', 'external', 'cancel', 'operator', 'eta', 'duty') },
       ),
       order: fc.integer({ min: 0, max: 2 }),
       rider: fc.integer({ min: 0, max: 1 }),
     });
     const ends = new Set<OrderStatus>();
     const runs = fc.asyncProperty(
-      fc.array(fc.array(happening, { minLength: 1, maxLength: 6 }), { minLength: 2, maxLength: 8 }),
+      fc.array(fc.array(actions, { minLength: 1, maxLength: 6 }), { minLength: 2, maxLength: 8 }),
       async (rounds) => {
         await town.clear();
         const ids = ['o0', 'o1', 'o2'];
@@ -161,19 +161,19 @@ describe('deliveries on their way', () => {
             String(error.code),
             /^(ILLEGAL_TRANSITION|TOO_LATE|NOT_PICKED_UP|RIDER_NOT_ON_ORDER)$/,
           );
-        const act = async ({ what, order, rider }: { what: string; order: number; rider: number }) => {
+        const act = async ({ kind, order, rider }: { kind: string; order: number; rider: number }) => {
           const [id, riderId] = [`o${order}`, `r${rider}`];
           const carrier = (await town.delivery(id))?.riderId ?? riderId;
-          if (what === 'ask') await town.deliver(town.requested(id));
-          if (what === 'retry') await town.deliver(town.ranOut('rider', id));
-          if (what === 'eta') await town.deliver(town.ranOut('eta', id));
-          if (what === 'outside')
+          if (kind === 'request') await town.deliver(town.requested(id));
+          if (kind === 'retry') await town.deliver(town.ranOut('rider', id));
+          if (kind === 'eta') await town.deliver(town.ranOut('eta', id));
+          if (kind === 'external')
             await town.heard({ orderId: id, riderId, assignedAt: '2030-01-01T12:00:00Z' });
-          if (what === 'cancel') await town.cancel(id).catch(refused);
-          if (what === 'pickUp') await town.report(carrier, id, 'PICKED_UP').catch(refused);
-          if (what === 'deliver') await town.report(carrier, id, 'DELIVERED').catch(refused);
-          if (what === 'operator') await town.advance(id, 'OUT_FOR_DELIVERY').catch(refused);
-          if (what === 'duty') {
+          if (kind === 'cancel') await town.cancel(id).catch(refused);
+          if (kind === 'pickUp') await town.report(carrier, id, 'PICKED_UP').catch(refused);
+          if (kind === 'deliver') await town.report(carrier, id, 'DELIVERED').catch(refused);
+          if (kind === 'operator') await town.advance(id, 'OUT_FOR_DELIVERY').catch(refused);
+          if (kind === 'duty') {
             isOnDuty[rider] = !isOnDuty[rider];
             await town.rider(riderId, { capacity: rider + 1, isOnDuty: isOnDuty[rider] as boolean });
           }
@@ -181,9 +181,9 @@ describe('deliveries on their way', () => {
         let seen = 0;
         const follow = async () => {
           const all = await town.events();
-          const fresh: Event[] = all.slice(seen);
+          const unseen: Event[] = all.slice(seen);
           seen = all.length;
-          await town.deliver(...fresh);
+          await town.deliver(...unseen);
         };
         for (const round of rounds) await Promise.all([...round.map(act), follow()]);
         for (let time = 0; time < 5; time += 1) {
@@ -199,8 +199,8 @@ describe('deliveries on their way', () => {
           if (status && isFinal(status)) assert.ok(!isOpen, `${id} is ${status} and ${delivery?.state}`);
           assert.equal(delivery?.state === 'ASSIGNED', status === 'RIDER_ASSIGNED');
           assert.equal(delivery?.state === 'PICKED_UP', status === 'OUT_FOR_DELIVERY');
-          const said = (await town.announced(id)).filter((type) => type !== 'eta.updated');
-          assert.equal(new Set(said).size, said.length, `said once: ${said}`);
+          const types = (await town.announced(id)).filter((type) => type !== 'eta.updated');
+          assert.equal(new Set(types).size, types.length, `published once: ${types}`);
         }
       },
     );

@@ -1,4 +1,4 @@
-/** What inventory-service makes of events: each once, only for orders that still want it, and back when they drop out. */
+/** Tests of inventory-service on a real Postgres: reservations, releases, races, and redelivered events. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { isTransient } from '../../../internal/domain/errors.ts';
@@ -29,7 +29,7 @@ describe('inventory-service', () => {
     return rows.length > 0;
   };
 
-  it('puts aside what an order has, and says so with what it costs, on the trace of what caused it', async () => {
+  it('the items of an order are reserved, and the event has the amount due and the trace of its cause', async () => {
     await room.stock({ dal: 10 });
     await room.seed(['a'], [...DAL, ...DAL]);
     const cause = room.processing('a');
@@ -47,7 +47,7 @@ describe('inventory-service', () => {
     assert.deepEqual(await room.shelf(), { dal: 6 });
   });
 
-  it('says what is missing where an order cannot have all of it, and takes nothing', async () => {
+  it('an order with a missing item is rejected with the missing items, and reserves none', async () => {
     await room.stock({ dal: 1, rice: 9 });
     await room.seed(['a'], [...DAL, { itemId: 'rice', quantity: 1 }]);
     await room.deliver(room.processing('a'));
@@ -63,7 +63,7 @@ describe('inventory-service', () => {
     assert.deepEqual([await room.shelf(), await types()], [{ dal: 1, rice: 9 }, ['a inventory.rejected']]);
   });
 
-  it('warns once of an item that runs low', async () => {
+  it('an item that reaches its threshold causes one low_stock event', async () => {
     await room.stock({ dal: 5 }, 3);
     await room.seed(['a', 'b'], [{ itemId: 'dal', quantity: 1 }]);
     await room.deliver(room.processing('a'), room.processing('b'));
@@ -75,7 +75,7 @@ describe('inventory-service', () => {
   });
 
   for (const status of ['CREATED', 'CONFIRMED', 'COMPLETED', 'CANCELLED', 'FAILED'] as const) {
-    it(`takes nothing for an order that is ${status}`, async () => {
+    it(`no stock is reserved for an order that is ${status}`, async () => {
       await room.stock({ dal: 10 });
       await room.seed(['a'], DAL, status);
       await room.deliver(room.processing('a'));
@@ -83,13 +83,13 @@ describe('inventory-service', () => {
     });
   }
 
-  it('takes nothing for an order without items, or one that is not known', async () => {
+  it('no stock is reserved for an unknown order or one without items', async () => {
     await room.seed(['a'], []);
     await room.deliver(room.processing('a'), room.processing('nobody'));
     assert.deepEqual([await room.reservations(), await types()], [{}, []]);
   });
 
-  it('gives back what an order had when it drops out, and nothing where it had nothing', async () => {
+  it('the reservation of an order that fails or is cancelled is released, and an order without one releases nothing', async () => {
     await room.stock({ dal: 10 });
     await room.seed(['a', 'b', 'c'], DAL);
     await room.deliver(room.processing('a'), room.processing('b'));
@@ -99,7 +99,7 @@ describe('inventory-service', () => {
     assert.deepEqual((await room.announced()).at(-1)?.payload, { items: DAL });
   });
 
-  it('does each thing once, though every event comes five times, shuffled, in batches at the same time', async () => {
+  it('stock is reserved and released once when every event is delivered five times, shuffled, in concurrent batches', async () => {
     const ids = Array.from({ length: 40 }, (_, n) => `o-${n}`);
     await room.stock({ dal: 60, rice: 40 });
     await room.seed(ids, [...DAL, { itemId: 'rice', quantity: 1 }]);
@@ -108,15 +108,15 @@ describe('inventory-service', () => {
     assert.deepEqual(await room.shelf(), { dal: 0, rice: 10 });
     await inBatches(fives(ids.slice(0, 20).map((id) => room.cancelled(id))));
     const states = Object.entries(await room.reservations()).filter(([, state]) => state !== 'rejected');
-    assert.equal(states.length, 30, 'thirty got theirs');
+    assert.equal(states.length, 30, 'thirty orders were reserved');
     for (const [id, state] of states) assert.equal(state, ids.indexOf(id) < 20 ? 'released' : 'reserved', id);
     await room.assertNothingLost({ dal: 60, rice: 40 });
-    const said = await types();
-    assert.equal(new Set(said).size, said.length, 'nothing was said twice');
-    assert.equal(said.length, 40 + states.filter(([, state]) => state === 'released').length);
+    const published = await types();
+    assert.equal(new Set(published).size, published.length, 'no event was published twice');
+    assert.equal(published.length, 40 + states.filter(([, state]) => state === 'released').length);
   });
 
-  it('takes nothing where a cancellation commits while it waits for the order', async () => {
+  it('no stock is reserved if a cancellation commits while the reservation waits for the order’s lock', async () => {
     await room.stock({ dal: 10 });
     await room.seed(['a'], DAL);
     let reserving: Promise<void> | undefined;
@@ -131,7 +131,7 @@ describe('inventory-service', () => {
     assert.deepEqual([await room.shelf(), await types()], [{ dal: 10 }, []]);
   });
 
-  it('gives back what it took where a cancellation came while it waited for the stock', async () => {
+  it('a reservation is released if a cancellation arrives while it waits for the stock’s lock', async () => {
     await room.stock({ dal: 10 });
     await room.seed(['a'], DAL);
     let reserving: Promise<void> | undefined;
@@ -144,12 +144,12 @@ describe('inventory-service', () => {
       await until('the cancellation to wait for the order', isWaiting('from "orders"'));
     });
     await Promise.all([reserving, cancelling]);
-    assert.deepEqual(await room.shelf(), { dal: 8 }, 'the reservation came first');
+    assert.deepEqual(await room.shelf(), { dal: 8 }, 'the reservation committed first');
     await room.deliver(room.cancelled('a'));
     assert.deepEqual([await room.shelf(), await room.reservations()], [{ dal: 10 }, { a: 'released' }]);
   });
 
-  it('has taken nothing when its connection ends right after it took, and takes it once when the event comes again', async () => {
+  it('a reservation whose connection ends before the commit has no effect, and the redelivered event reserves once', async () => {
     await room.stock({ dal: 10 });
     await room.seed(['a'], DAL);
     const event = room.processing('a');
@@ -170,7 +170,7 @@ describe('inventory-service', () => {
     assert.deepEqual([await room.shelf(), await types()], [{ dal: 8 }, ['a inventory.reserved']]);
   });
 
-  it('gives back once where its connection ends right after it did', async () => {
+  it('a release whose connection ends before the commit has no effect, and the redelivered event releases once', async () => {
     await room.stock({ dal: 10 });
     await room.seed(['a'], DAL);
     await room.deliver(room.processing('a'));
@@ -191,18 +191,18 @@ describe('inventory-service', () => {
     assert.deepEqual(await room.shelf(), { dal: 10 });
   });
 
-  /** Six batches under way at a time; one that lost a race comes again, as the stream would have it. */
+  /** Delivers the events in six concurrent batches; a batch that lost a race is redelivered. */
   async function inBatches(events: readonly Event[]): Promise<void> {
     const size = Math.ceil(events.length / 6);
-    const again = async (batch: Event[]): Promise<void> => {
+    const deliver = async (batch: Event[]): Promise<void> => {
       try {
         await room.deliver(...batch);
       } catch (error) {
         if (!isTransient(error)) throw error;
-        await again(batch);
+        await deliver(batch);
       }
     };
-    await Promise.all(Array.from({ length: 6 }, (_, n) => again(events.slice(n * size, (n + 1) * size))));
+    await Promise.all(Array.from({ length: 6 }, (_, n) => deliver(events.slice(n * size, (n + 1) * size))));
   }
 
   function shuffled<T>(all: readonly T[]): T[] {

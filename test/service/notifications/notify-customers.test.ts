@@ -1,4 +1,4 @@
-/** Customers are told of each change once, whatever fails in between: on a real Postgres, with a provider on a port. */
+/** Tests of notifying customers on a real Postgres with an HTTP provider: order, retries, outages and redelivery. */
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -28,7 +28,7 @@ import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
 const JOURNEY = ['ACCEPTED', 'PREPARING', 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'] as const;
-const TOLD = ['PLACED', 'ACCEPTED', 'RIDER_ASSIGNED', 'PICKED_UP', 'DELIVERED'].map(
+const TEMPLATES = ['PLACED', 'ACCEPTED', 'RIDER_ASSIGNED', 'PICKED_UP', 'DELIVERED'].map(
   (word) => `ORDER_${word}`,
 );
 const HOUR = 3_600_000;
@@ -57,10 +57,10 @@ beforeEach(async () => {
 
 afterEach(() => provider.down());
 
-/** The timers table, without what else its adapter does. */
+/** A minimal store of timers in the timers table. */
 const timers: Timers = {
-  async set(tx, wanted) {
-    for (const { orderId, kind, dueAt } of wanted)
+  async set(tx, timers) {
+    for (const { orderId, kind, dueAt } of timers)
       await clientOf(tx).query(
         `INSERT INTO timers VALUES ($1, $2, $3) ON CONFLICT (order_id, kind) DO UPDATE SET due_at = excluded.due_at`,
         [orderId, kind, new Date(dueAt)],
@@ -73,7 +73,7 @@ const timers: Timers = {
   async *waiting() {},
 };
 
-/** A notification-service of its own, as one process has it. */
+/** The notification-service of one process. */
 function service({
   transactions = postgresTransactions(pool, () => {}),
 }: {
@@ -131,21 +131,21 @@ function service({
     attempts: () => attempts,
     deliver,
     replay: () => replayLetters(deps, retryConsumer(deps)),
-    /** Has the timers that are due run out, all in one batch; returns how many. */
+    /** Delivers the events of all due timers in one batch; returns their number. */
     async runOut(): Promise<number> {
       const { rows } = await pool.query(
         'SELECT order_id, due_at FROM timers WHERE due_at <= $1 ORDER BY due_at',
         [new Date(clock.now())],
       );
       await deliver(
-        rows.map((row) => says(row.order_id, 'timer.notification', { dueAt: row.due_at.toISOString() })),
+        rows.map((row) => eventOf(row.order_id, 'timer.notification', { dueAt: row.due_at.toISOString() })),
       );
       return rows.length;
     },
   };
 }
 
-/** Places an order; the event that says so. */
+/** Places an order and returns its order.created event. */
 async function placed(id: string, customer: Customer = { customerId: `customer of ${id}` }): Promise<Event> {
   const order = placedOrder({ content: { ...CONTENTS.everything, id, ...customer }, at: clock.now() });
   const event = createdEvent(order, randomUUID());
@@ -153,14 +153,14 @@ async function placed(id: string, customer: Customer = { customerId: `customer o
   return event;
 }
 
-function says<T extends EventType>(orderId: string, type: T, payload: Payload<T>): Event {
+function eventOf<T extends EventType>(orderId: string, type: T, payload: Payload<T>): Event {
   return fact(type, orderId, payload, { eventId: randomUUID(), at: clock.now(), producer: 'test' }) as Event;
 }
 
 function reached(orderId: string, status: Exclude<OrderStatus, 'CREATED'>, reason?: string): Event {
   clock.advance(1);
   const type = `order.${status.toLowerCase()}` as 'order.accepted';
-  return says(orderId, type, { status, version: 2, ...(reason ? { reason } : {}) });
+  return eventOf(orderId, type, { status, version: 2, ...(reason ? { reason } : {}) });
 }
 
 const templatesOf = (orderId: string) =>
@@ -176,7 +176,7 @@ const stateOf = async (orderId: string) =>
     ({ template, state }) => `${template} ${state}`,
   );
 const everything = (ids: readonly string[]) =>
-  ids.flatMap((id) => TOLD.map((word) => `${id}:${word}`)).sort();
+  ids.flatMap((id) => TEMPLATES.map((word) => `${id}:${word}`)).sort();
 
 function shuffled<T>(list: readonly T[], seed: number): T[] {
   let state = seed;
@@ -190,11 +190,11 @@ function shuffled<T>(list: readonly T[], seed: number): T[] {
     .map(({ item }) => item);
 }
 
-test('a customer is told of each step in turn, and each message is announced', async () => {
+test('a customer gets a message for each notifiable status in order, and each message has an event', async () => {
   const { deliver } = service();
   await deliver([await placed('a')]);
   for (const status of JOURNEY) await deliver([reached('a', status)]);
-  assert.deepEqual(templatesOf('a'), TOLD);
+  assert.deepEqual(templatesOf('a'), TEMPLATES);
   assert.deepEqual([...new Set(provider.posts.map(({ body }) => body.to))], ['customer of a']);
   assert.deepEqual(await announced(), everything(['a']));
   const { rows } = await pool.query(
@@ -205,10 +205,10 @@ test('a customer is told of each step in turn, and each message is announced', a
     to: 'customer of a',
     sentAt: toRfc3339(NOON),
   });
-  assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0, 'and nothing is left to do');
+  assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0, 'no timer is left');
 });
 
-test('the message of an acceptance is the one in the document, to the letter', async () => {
+test('the message of an acceptance equals the documented example', async () => {
   const { deliver } = service();
   const created = await placed('ORD-1001', {
     customerId: 'CUST-123',
@@ -223,38 +223,38 @@ test('the message of an acceptance is the one in the document, to the letter', a
   });
 });
 
-test('an order that names nobody to tell causes no message and keeps nothing', async () => {
+test('an order without a recipient causes no message, and none is stored', async () => {
   const { deliver } = service();
   await deliver([await placed('a', {}), reached('a', 'FAILED', 'OUT_OF_STOCK')]);
   assert.deepEqual(provider.posts, []);
   assert.deepEqual(await stateOf('a'), []);
 });
 
-test('who is told of a failure is told why', async () => {
+test('the message of a failure contains the reason', async () => {
   const { deliver } = service();
   await deliver([await placed('a'), reached('a', 'FAILED', 'OUT_OF_STOCK')]);
   assert.deepEqual(provider.posts[1]?.body.variables, { orderId: 'a', reason: 'OUT_OF_STOCK' });
 });
 
-test('delivered five times and in any order, each message is sent and announced once', async () => {
+test('each message is sent and published once when its event is delivered five times in any order', async () => {
   const { deliver } = service();
   const ids = Array.from({ length: 12 }, (_, n) => `o${n}`);
   const events: Event[] = [];
   for (const id of ids) events.push(await placed(id), ...JOURNEY.map((status) => reached(id, status)));
   const many = shuffled([...events, ...events, ...events, ...events, ...events], 7);
   for (let at = 0; at < many.length; at += 31) await deliver(many.slice(at, at + 31));
-  assert.equal(provider.posts.length, ids.length * TOLD.length);
+  assert.equal(provider.posts.length, ids.length * TEMPLATES.length);
   assert.deepEqual(await announced(), everything(ids));
 });
 
-test('a status that two events tell of is told once', async () => {
+test('two events of the same status cause one message', async () => {
   const { deliver } = service();
   await deliver([await placed('a'), reached('a', 'ACCEPTED'), reached('a', 'ACCEPTED')]);
   await deliver([reached('a', 'ACCEPTED')]);
   assert.deepEqual(templatesOf('a'), ['ORDER_PLACED', 'ORDER_ACCEPTED']);
 });
 
-test('two processes at the same events announce each message once, and name it alike to the provider', async () => {
+test('two processes that handle the same events publish each message once, and use the same idempotency key', async () => {
   const ids = Array.from({ length: 20 }, (_, n) => `o${n}`);
   const events: Event[] = [];
   for (const id of ids) events.push(await placed(id), ...JOURNEY.map((status) => reached(id, status)));
@@ -266,23 +266,23 @@ test('two processes at the same events announce each message once, and name it a
   assert.deepEqual([...new Set(provider.posts.map(({ key }) => key))].sort(), everything(ids));
 });
 
-test('a provider that is away for an hour costs neither orders nor messages nor time', async () => {
+test('an outage of the provider for an hour loses no message and causes few attempts', async () => {
   const { deliver, runOut, attempts, log } = service();
   await provider.down();
   const ids = Array.from({ length: 60 }, (_, n) => `o${n}`);
   const created: Event[] = [];
   for (const id of ids) created.push(await placed(id));
   await deliver(created);
-  assert.ok(attempts() <= 16, `the rest of the batch was not tried, but ${attempts()} were`);
+  assert.ok(attempts() <= 16, `the rest of the batch is not attempted: ${attempts()} attempts`);
   for (const status of JOURNEY) await deliver(ids.map((id) => reached(id, status)));
-  assert.ok(attempts() <= 16, 'and what came behind a waiting message was not tried either');
+  assert.ok(attempts() <= 16, 'a message behind a pending one is not attempted');
   const end = clock.now() + HOUR;
   let timersRun = 0;
   while (clock.now() < end) {
     timersRun += await runOut();
     clock.advance(5_000);
   }
-  assert.ok(timersRun <= ids.length * 20, `orders are not looked at too often: ${timersRun} times`);
+  assert.ok(timersRun <= ids.length * 20, `timers run out rarely: ${timersRun} times`);
   assert.deepEqual(await announced(), []);
   assert.deepEqual(log.at('error'), []);
   await provider.up();
@@ -290,13 +290,13 @@ test('a provider that is away for an hour costs neither orders nor messages nor 
     await runOut();
     clock.advance(5_000);
   }
-  for (const id of ids) assert.deepEqual(templatesOf(id), TOLD, 'each once, and the oldest first');
+  for (const id of ids) assert.deepEqual(templatesOf(id), TEMPLATES, 'each message once, the oldest first');
   assert.deepEqual(await announced(), everything(ids));
   assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0);
   assert.deepEqual(await postgresDeadLetters(pool).list({ limit: 1 }), []);
 });
 
-test('a message that was not taken is tried again, and newer ones of its order wait behind it', async () => {
+test('a failed message is retried, and newer messages of its order wait behind it', async () => {
   const { deliver, runOut } = service();
   provider.answer = ({ body }) => (body.template === 'ORDER_PLACED' ? 500 : 202);
   await deliver([await placed('a'), await placed('b'), reached('b', 'ACCEPTED')]);
@@ -310,7 +310,7 @@ test('a message that was not taken is tried again, and newer ones of its order w
   assert.deepEqual(templatesOf('b'), ['ORDER_PLACED', 'ORDER_PLACED', 'ORDER_ACCEPTED']);
 });
 
-test('retries come at growing intervals', async () => {
+test('the delay between retries doubles up to five minutes', async () => {
   const { deliver, runOut } = service();
   provider.answer = () => 503;
   await deliver([await placed('a')]);
@@ -325,7 +325,7 @@ test('retries come at growing intervals', async () => {
   assert.deepEqual(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
 });
 
-test('a refused message becomes a dead letter, the next ones are sent, and a replay tries it once more', async () => {
+test('a refused message becomes a dead letter, later messages are sent, and a replay attempts it once more', async () => {
   const { deliver, replay, runOut, meter } = service();
   provider.answer = ({ body }) => (body.template === 'ORDER_PLACED' ? 422 : 202);
   await deliver([await placed('a')]);
@@ -340,7 +340,11 @@ test('a refused message becomes a dead letter, the next ones are sent, and a rep
   await postgresDeadLetters(pool).requestReplay(letter?.id ?? '');
   assert.equal(await replay(), 1);
   await runOut();
-  assert.equal((await postgresDeadLetters(pool).list({ limit: 5 })).length, 1, 'refused again, buried again');
+  assert.equal(
+    (await postgresDeadLetters(pool).list({ limit: 5 })).length,
+    1,
+    'the refused replay adds a dead letter',
+  );
 
   provider.answer = () => 202;
   const [again] = await postgresDeadLetters(pool).list({ limit: 5 });
@@ -352,7 +356,7 @@ test('a refused message becomes a dead letter, the next ones are sent, and a rep
   assert.deepEqual(await announced(), ['a:ORDER_ACCEPTED', 'a:ORDER_PLACED']);
 });
 
-test('after a day a message is given up', async () => {
+test('a message is abandoned after a day', async () => {
   const { deliver, runOut } = service();
   await provider.down();
   await deliver([await placed('a')]);
@@ -366,7 +370,7 @@ test('after a day a message is given up', async () => {
   );
 });
 
-test('what happened more than a day before anybody could tell of it is not told', async () => {
+test('an event that is more than a day old causes no message', async () => {
   const { deliver } = service();
   const created = await placed('a');
   clock.advance(24 * HOUR);
@@ -374,7 +378,7 @@ test('what happened more than a day before anybody could tell of it is not told'
   assert.deepEqual(templatesOf('a'), ['ORDER_DELIVERED']);
 });
 
-test('killed between sending and storing, it sends again under the same key and announces once', async () => {
+test('a message whose process died after sending it is sent again under the same key and published once', async () => {
   const own = postgresTransactions(pool, () => {});
   let kills = 1;
   const transactions: Transactions = {
@@ -393,13 +397,13 @@ test('killed between sending and storing, it sends again under the same key and 
   assert.deepEqual(await announced(), ['a:ORDER_PLACED']);
 });
 
-test('a timer that runs out twice, or with nothing left to send, does no harm', async () => {
+test('a timer that runs out twice, or without pending messages, sends no message twice', async () => {
   const { deliver, runOut } = service();
   provider.answer = () => 500;
   await deliver([await placed('a')]);
   clock.advance(5_000);
   provider.answer = () => 202;
-  const timer = says('a', 'timer.notification', { dueAt: toRfc3339(clock.now()) });
+  const timer = eventOf('a', 'timer.notification', { dueAt: toRfc3339(clock.now()) });
   await Promise.all([runOut(), runOut(), deliver([timer]), deliver([timer])]);
   assert.deepEqual(await announced(), ['a:ORDER_PLACED']);
   assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0);

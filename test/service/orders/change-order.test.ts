@@ -1,4 +1,4 @@
-/** Changing an order: decided on what is stored, announced with it, and answered once for each key. */
+/** Tests of changing an order: transitions, events, version checks and idempotency keys. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Order, OrderId } from '../../../internal/domain/order.ts';
@@ -20,7 +20,12 @@ function setUp(...orders: Order[]) {
     bus: store.bus,
     tables: () => store.tables,
     change: (id: string, command: OrderCommand, more: Partial<ChangeOrder> = {}) =>
-      changeOrder(deps, { id: id as OrderId, command, origin: { producer: 'order-service' }, ...more }),
+      changeOrder(deps, {
+        id: id as OrderId,
+        commands: () => [command],
+        origin: { producer: 'order-service' },
+        ...more,
+      }),
   };
 }
 
@@ -40,7 +45,7 @@ test('a cancelled order is stored and announced together', async () => {
   );
 });
 
-test('a rescheduled order announces its new time', async () => {
+test('the event of a rescheduled order has its new time', async () => {
   const { change, bus } = setUp(order('o1'));
   await change('o1', { type: 'reschedule', scheduledAt: LATER + 1 });
   assert.deepEqual(
@@ -49,11 +54,11 @@ test('a rescheduled order announces its new time', async () => {
   );
 });
 
-test('an order that is not there is said not to be there', async () => {
+test('a change of an unknown order is refused with ORDER_NOT_FOUND', async () => {
   await assert.rejects(setUp().change('nowhere', CANCEL), { code: 'ORDER_NOT_FOUND' });
 });
 
-test('an order that has been dispatched says so when it is to be rescheduled', async () => {
+test('rescheduling a dispatched order is refused with ALREADY_DISPATCHED', async () => {
   const { change, bus } = setUp(movedTo(order('o1'), 'PROCESSING'));
   await assert.rejects(change('o1', { type: 'reschedule', scheduledAt: LATER }), {
     code: 'ALREADY_DISPATCHED',
@@ -62,28 +67,28 @@ test('an order that has been dispatched says so when it is to be rescheduled', a
   assert.equal(bus.events.length, 0);
 });
 
-test('a step that is not allowed is refused with the state and what is allowed', async () => {
+test('an illegal transition is refused with a message that names the status and the allowed statuses', async () => {
   const { change, tables } = setUp(order('o1'), movedTo(order('o2'), 'PROCESSING', 'COMPLETED'));
   const before = tables();
   await assert.rejects(change('o1', { type: 'advance', to: 'COMPLETED', by: 'request' }), {
     code: 'ILLEGAL_TRANSITION',
-    message: /is CREATED; from there it may become PROCESSING, FAILED, CANCELLED/,
+    message: /is CREATED; it may become PROCESSING, FAILED, CANCELLED/,
   });
   await assert.rejects(change('o2', CANCEL), {
     code: 'ILLEGAL_TRANSITION',
-    message: /COMPLETED; nothing can follow/,
+    message: /COMPLETED; that status is final/,
   });
   assert.deepEqual(tables(), before);
 });
 
-test('a client that insists on another version is refused, and one that names this one is not', async () => {
+test('a change with `ifVersion` is refused unless the order has one of the versions', async () => {
   const { change } = setUp(order('o1'));
   await assert.rejects(change('o1', CANCEL, { ifVersion: [2, 3] }), { code: 'VERSION_MISMATCH' });
   const result = await change('o1', CANCEL, { ifVersion: [7, 1] });
   assert.ok('result' in result && result.result.version === 2);
 });
 
-test('cancelling a cancelled order changes nothing and announces nothing', async () => {
+test('cancelling a cancelled order changes nothing and publishes no event', async () => {
   const { change, bus } = setUp(order('o1'));
   await change('o1', CANCEL);
   const again = await change('o1', CANCEL);
@@ -91,7 +96,7 @@ test('cancelling a cancelled order changes nothing and announces nothing', async
   assert.equal(bus.events.length, 1);
 });
 
-test('the same key gets the same answer, even when the order has moved on', async () => {
+test('a request that repeats an idempotency key gets the stored response, even if the order has changed since', async () => {
   const { change, bus } = setUp(order('o1'));
   await change('o1', CANCEL, keyed('k1'));
   const again = await change('o1', { type: 'fail', reason: 'x' }, { ...keyed('k1'), ifVersion: [1] });
@@ -101,14 +106,14 @@ test('the same key gets the same answer, even when the order has moved on', asyn
   assert.equal(bus.events.length, 1);
 });
 
-test('a key that was used for another request is refused and changes nothing', async () => {
+test('an idempotency key that was used for another request is refused, and nothing changes', async () => {
   const { change, bus } = setUp(order('o1'), order('o2'));
   await change('o1', CANCEL, keyed('k1'));
   await assert.rejects(change('o2', CANCEL, keyed('k1', 'b')), { code: 'IDEMPOTENCY_KEY_REUSED' });
   assert.equal(bus.events.length, 1);
 });
 
-test('a refusal is not remembered: the key is free for the next try', async () => {
+test('a refused change stores no response, so its idempotency key can be used again', async () => {
   const { change } = setUp(order('o1'));
   await assert.rejects(change('o1', CANCEL, { ...keyed('k1'), ifVersion: [9] }), {
     code: 'VERSION_MISMATCH',
@@ -116,7 +121,7 @@ test('a refusal is not remembered: the key is free for the next try', async () =
   assert.ok('result' in (await change('o1', CANCEL, keyed('k1'))));
 });
 
-test('when the events cannot be stored the order stays as it was', async () => {
+test('an order is unchanged if its events cannot be stored', async () => {
   const store = memoryStore();
   store.seed(order('o1'));
   const deps = {
@@ -134,7 +139,7 @@ test('when the events cannot be stored the order stays as it was', async () => {
         ),
     },
   };
-  const asked = { id: 'o1' as OrderId, command: CANCEL, origin: { producer: 'x' } };
-  await assert.rejects(changeOrder(deps, asked), /disk is full/);
+  const change = { id: 'o1' as OrderId, commands: () => [CANCEL], origin: { producer: 'x' } };
+  await assert.rejects(changeOrder(deps, change), /disk is full/);
   assert.equal(store.tables.orders.get('o1' as OrderId)?.order.status, 'CREATED');
 });

@@ -1,4 +1,4 @@
-/** What an order with items is made of: the catalogue's word before the client's, and every fault of every line at once. */
+/** Tests of composing an order with items from the client's lines and the catalogue. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -23,7 +23,7 @@ async function faultOf(composed: Promise<unknown>): Promise<TiffinError> {
     () => undefined,
     (error: unknown) => error,
   );
-  assert.ok(fault instanceof TiffinError, 'it is refused');
+  assert.ok(fault instanceof TiffinError, 'the order is refused');
   return fault;
 }
 
@@ -31,7 +31,7 @@ const faults = async (composed: Promise<unknown>) =>
   (await faultOf(composed)).problems.map(({ code, pointer }) => `${code} ${pointer}`);
 
 describe('an order with items', () => {
-  test('has their names and prices from the menu, and its total by the rules', async () => {
+  test('an order has names and prices from the menu, and its total by the price rules', async () => {
     const content = await compose([line('thali', 4, 1), line('lassi', 2)], { restaurantId: 'r1' });
     assert.deepEqual(content, {
       id: 'o-1',
@@ -46,7 +46,7 @@ describe('an order with items', () => {
     });
   });
 
-  test('keeps what else came with it', async () => {
+  test('an order has all other fields of the draft unchanged', async () => {
     const rest = {
       customerName: 'Asha',
       contact: { phone: '1' },
@@ -58,7 +58,7 @@ describe('an order with items', () => {
     assert.deepEqual(kept, { customerId: 'asha', ...rest });
   });
 
-  test('keeps lines of one item as they are', async () => {
+  test('an order with two lines of one item keeps both lines', async () => {
     const { items } = await compose([line('thali'), line('thali', 2)]);
     assert.deepEqual(
       items.map(({ quantity }) => quantity),
@@ -66,21 +66,21 @@ describe('an order with items', () => {
     );
   });
 
-  test('takes the client’s price and currency for what stands on no menu', async () => {
+  test('an item that is on no menu has the client’s price and currency', async () => {
     const { items, total } = await compose([line('sushi-set', 2, 950)], { currency: 'EUR' });
     assert.deepEqual(items, [{ itemId: 'sushi-set', quantity: 2, unitPriceMinor: 950 }]);
     assert.deepEqual(total, { minor: 2_400, currency: 'EUR' });
   });
 
-  test('of one restaurant’s items has no restaurant unless it names it', async () => {
+  test('an order has no restaurant unless the client names one', async () => {
     assert.equal('restaurantId' in (await compose([line('thali'), line('lassi')])), false);
   });
 
-  test('that names no restaurant may have what a menu no longer offers', async () => {
+  test('an order without a restaurant can have items that a menu no longer offers', async () => {
     assert.equal((await compose([line('feni')])).total.minor, 1_400);
   });
 
-  test('of a restaurant that is not there, or takes no orders, is refused', async () => {
+  test('an order at an unknown or closed restaurant is refused', async () => {
     assert.equal(
       (await faultOf(compose([line('thali')], { restaurantId: 'r9' }))).code,
       'UNKNOWN_RESTAURANT',
@@ -89,7 +89,7 @@ describe('an order with items', () => {
     assert.deepEqual([closed.code, /Night Owl/.test(closed.message)], ['RESTAURANT_CLOSED', true]);
   });
 
-  test('is told all that is wrong with its lines at once, each where it stands', async () => {
+  test('an order with invalid lines is refused with the problem and pointer of every line', async () => {
     const lines = [line('ghost'), line('thali'), line('samosa'), line('feni'), line('sushi-set', 1, 950)];
     assert.deepEqual(await faults(compose(lines, { restaurantId: 'r1' })), [
       'UNKNOWN_ITEM /items/0',
@@ -103,13 +103,13 @@ describe('an order with items', () => {
     );
   });
 
-  test('does not make a menu’s price cheaper by naming another currency', async () => {
+  test('an order with items of the menu is refused in a currency other than the menu’s', async () => {
     const lines = [line('sushi-set', 1, 950), line('thali')];
     assert.deepEqual(await faults(compose(lines, { currency: 'JPY' })), ['INVALID_CURRENCY /currency']);
     assert.equal((await compose(lines, { currency: 'USD' })).total.currency, 'USD');
   });
 
-  test('may cost as much as an order may, and not a cent more', async () => {
+  test('an order can cost the largest amount, and not a cent more', async () => {
     const rich = [line('sushi-set', 1, 999_999_999_999)];
     const free = { discountAboveMinor: 0, discountPercent: 0, feeMinor: 0 };
     const deps = { catalogue: memoryCatalogue(), pricing: free, currency: 'USD' };

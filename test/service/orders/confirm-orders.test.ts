@@ -1,4 +1,4 @@
-/** From what stock and payment say to CONFIRMED, COMPLETED or FAILED. */
+/** Tests of orders that become CONFIRMED, COMPLETED or FAILED after the answers of inventory and payment. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fact } from '../../../internal/domain/announce.ts';
@@ -48,76 +48,75 @@ function setUp({ checksMs = 0 } = {}) {
   };
 }
 
-function says<T extends EventType>(type: T, orderId: string, payload: Payload<T>): Event {
-  const about = { eventId: nextId('said'), at: NOON, producer: 'test' };
-  return fact(type, orderId, payload, about) as Event;
+function eventOf<T extends EventType>(type: T, orderId: string, payload: Payload<T>): Event {
+  return fact(type, orderId, payload, { eventId: nextId('event'), at: NOON, producer: 'test' }) as Event;
 }
 
-const underWay = (id: string, kind: keyof typeof CONTENTS) =>
+const processing = (id: string, kind: keyof typeof CONTENTS) =>
   movedTo(placedOrder({ content: { ...CONTENTS[kind], id } }), 'PROCESSING');
 
-test('an order that is paid and needs nothing more is CONFIRMED and COMPLETED at once', async () => {
+test('a paid order without restaurant and delivery is CONFIRMED and COMPLETED at once', async () => {
   const { store, deliver, order, announced } = setUp();
-  store.seed(underWay('a', 'items'));
-  await deliver(says('payment.authorized', 'a', PAID));
+  store.seed(processing('a', 'items'));
+  await deliver(eventOf('payment.authorized', 'a', PAID));
   assert.equal(order('a').status, 'COMPLETED');
   assert.deepEqual(announced(), ['a order.confirmed', 'a order.completed']);
 });
 
-test('an order for a restaurant waits for it, and one to be delivered without a restaurant asks for a rider', async () => {
+test('a confirmed order waits for its restaurant, and one without a restaurant requests a rider', async () => {
   const { store, deliver, order, announced } = setUp();
-  store.seed(underWay('a', 'everything'), underWay('b', 'delivery'));
-  await deliver(says('payment.authorized', 'a', PAID), says('payment.authorized', 'b', PAID));
+  store.seed(processing('a', 'everything'), processing('b', 'delivery'));
+  await deliver(eventOf('payment.authorized', 'a', PAID), eventOf('payment.authorized', 'b', PAID));
   assert.deepEqual([order('a').status, order('b').status], ['CONFIRMED', 'CONFIRMED']);
   assert.deepEqual(announced(), ['a order.confirmed', 'b order.confirmed', 'b rider.requested']);
 });
 
-test('what is reserved waits for its payment, and what costs nothing does not', async () => {
+test('an order with reserved items waits for its payment, unless it costs nothing', async () => {
   const { store, deliver, order } = setUp();
-  store.seed(underWay('a', 'items'), underWay('free', 'items'));
+  store.seed(processing('a', 'items'), processing('free', 'items'));
   await deliver(
-    says('inventory.reserved', 'a', { items: [], amountDue: '12.50' }),
-    says('inventory.reserved', 'free', { items: [], amountDue: '0.00' }),
+    eventOf('inventory.reserved', 'a', { items: [], amountDue: '12.50' }),
+    eventOf('inventory.reserved', 'free', { items: [], amountDue: '0.00' }),
   );
   assert.deepEqual([order('a').status, order('free').status], ['PROCESSING', 'COMPLETED']);
 });
 
-test('no stock and no money are reasons to fail, and each is told apart', async () => {
+test('an order fails with OUT_OF_STOCK or PAYMENT_DECLINED', async () => {
   const { store, deliver, order } = setUp();
-  store.seed(underWay('a', 'items'), underWay('b', 'items'));
+  store.seed(processing('a', 'items'), processing('b', 'items'));
   await deliver(
-    says('inventory.rejected', 'a', { reason: 'OUT_OF_STOCK', items: [] }),
-    says('payment.failed', 'b', { reason: 'CARD_DECLINED' }),
+    eventOf('inventory.rejected', 'a', { reason: 'OUT_OF_STOCK', items: [] }),
+    eventOf('payment.failed', 'b', { reason: 'CARD_DECLINED' }),
   );
   const reason = (id: string) => (order(id) as { reason?: string }).reason;
   assert.deepEqual([reason('a'), reason('b')], ['OUT_OF_STOCK', 'PAYMENT_DECLINED']);
 });
 
-test('a payment that comes after the order was cancelled is noted, moves nothing and completes nothing', async () => {
+test('a payment that arrives after the order was cancelled is noted, and the order stays CANCELLED', async () => {
   const { store, deliver, order, announced } = setUp();
-  const cancelled = { ...underWay('a', 'items'), status: 'CANCELLED' } as Order;
+  const cancelled = { ...processing('a', 'items'), status: 'CANCELLED' } as Order;
   store.seed(cancelled);
-  await deliver(says('payment.authorized', 'a', PAID));
-  await deliver(says('payment.authorized', 'a', PAID));
+  await deliver(eventOf('payment.authorized', 'a', PAID));
+  await deliver(eventOf('payment.authorized', 'a', PAID));
   assert.equal(order('a').status, 'CANCELLED');
   assert.deepEqual(announced(), ['a order.noted']);
 });
 
-test('other checks take their time, as a timer, and then the order is CONFIRMED', async () => {
+test('a paid order waits for the timer of the other checks before it is CONFIRMED', async () => {
   const { store, set, deliver, order, queue } = setUp({ checksMs: 2_000 });
-  store.seed(underWay('a', 'restaurant'));
-  await deliver(says('payment.authorized', 'a', PAID));
+  store.seed(processing('a', 'restaurant'));
+  await deliver(eventOf('payment.authorized', 'a', PAID));
   assert.equal(order('a').status, 'PROCESSING');
   assert.deepEqual(set, [{ kind: 'checks', orderId: 'a', dueAt: NOON + 2_000 }]);
   assert.equal((await queue.size()).waiting, 1);
-  await deliver(says('timer.checks', 'a', { dueAt: new Date(NOON + 2_000).toISOString() }));
+  await deliver(eventOf('timer.checks', 'a', { dueAt: new Date(NOON + 2_000).toISOString() }));
   assert.equal(order('a').status, 'CONFIRMED');
 });
 
-test('delivered five times, a payment confirms once', async () => {
+test('a payment event that is delivered five times confirms the order once', async () => {
   const { store, deliver, announced } = setUp();
-  store.seed(underWay('a', 'delivery'));
-  const paid = says('payment.authorized', 'a', PAID);
+  store.seed(processing('a', 'delivery'));
+  const paid = eventOf('payment.authorized', 'a', PAID);
   for (let n = 0; n < 5; n++) await deliver(paid, paid);
   assert.deepEqual(announced(), ['a order.confirmed', 'a rider.requested']);
 });

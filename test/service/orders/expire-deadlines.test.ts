@@ -1,4 +1,4 @@
-/** Deadlines at their edges: what waited too long is ended, what moved on is left alone. */
+/** Tests of deadlines that pass: orders that end, orders that have moved on, and races between the two. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fact } from '../../../internal/domain/announce.ts';
@@ -43,23 +43,23 @@ function setUp() {
     store,
     queue,
     deps,
-    /** The deadline's timer runs out, by the scheduler's clock, and is announced as the scheduler does. */
+    /** Delivers the event of a deadline's timer that ran out at `dueAt` by the scheduler's clock. */
     runOut: (id: string, dueAt = clock.now(), times = 1) => {
-      const about = {
+      const origin = {
         eventId: `deadline:${scheduleName(id, dueAt)}`,
         at: dueAt,
         producer: 'scheduler-worker',
       };
-      const event = fact('timer.deadline', id, { dueAt: toRfc3339(dueAt) }, about);
+      const event = fact('timer.deadline', id, { dueAt: toRfc3339(dueAt) }, origin);
       const deliveries = Array.from({ length: times }, () => deliveryOf(event));
       return consumer.handle({ deliveries, settle: async () => {} });
     },
-    /** Somebody moves the order, in a transaction of its own. */
+    /** Applies a command to the order in a transaction of its own. */
     move: (id: string, command: OrderCommand) =>
       store.transactions.run(async (tx) => {
         const orders = await tx.lockOrders([id as OrderId]);
-        const asked = [{ id: id as OrderId, command }];
-        await tx.appendEvents((await decideOrders(deps, tx, 'test', orders, asked)).events);
+        const commands = [{ id: id as OrderId, command }];
+        await tx.appendEvents((await decideOrders(deps, tx, 'test', orders, commands)).events);
       }),
     announced: () => store.bus.events.map(({ eventType }) => eventType),
     order: (id: string) => store.tables.orders.get(id as OrderId)?.order as Order & { reason?: string },
@@ -85,13 +85,13 @@ for (const [kind, status, after, becomes, reason] of [
   ['everything', 'RIDER_ASSIGNED', DEADLINES.pickUp, 'FAILED', 'NOT_PICKED_UP'],
   ['everything', 'OUT_FOR_DELIVERY', DEADLINES.delivery, 'FAILED', 'NOT_DELIVERED'],
 ] as const) {
-  test(`an order with ${kind} that is ${status} for too long is ${becomes}(${reason}), and not a millisecond sooner`, async () => {
+  test(`an order of kind ${kind} that is ${status} becomes ${becomes}(${reason}) at its deadline, and not a millisecond sooner`, async () => {
     const { clock, store, queue, runOut, order, announced } = setUp();
     store.seed(at(kind, status, 'a'));
     clock.advance(after - 1);
     await runOut('a');
     assert.equal(order('a').status, status);
-    assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), NOON + after, 'it is put back for its time');
+    assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), NOON + after, 'its timer is set again');
     clock.advance(1);
     await runOut('a');
     assert.deepEqual([order('a').status, order('a').reason], [becomes, reason]);
@@ -99,7 +99,7 @@ for (const [kind, status, after, becomes, reason] of [
   });
 }
 
-test('an order that moved on just before its deadline came is put back for that of where it stands', async () => {
+test('an order that moved on just before its deadline gets the timer of its new deadline', async () => {
   const { clock, store, queue, runOut, order } = setUp();
   const confirmed = at('everything', 'CONFIRMED', 'a');
   const dueAt = NOON + DEADLINES.acceptance;
@@ -111,7 +111,7 @@ test('an order that moved on just before its deadline came is put back for that 
 });
 
 for (const first of ['the customer', 'the deadline']) {
-  test(`an order that is cancelled as its deadline comes has one end, when ${first} is first`, async () => {
+  test(`an order that is cancelled at its deadline has one final status if ${first} comes first`, async () => {
     const { clock, store, runOut, move, order, announced, queue } = setUp();
     store.seed(at('everything', 'ACCEPTED', 'a'));
     clock.advance(DEADLINES.rider);
@@ -128,11 +128,11 @@ for (const first of ['the customer', 'the deadline']) {
   });
 }
 
-test('a rider who is found while the deadline is taken up keeps the order', async () => {
+test('an order that gets a rider while its deadline is handled does not fail', async () => {
   const { clock, store, deps, runOut, move, order, announced } = setUp();
   store.seed(at('delivery', 'CONFIRMED', 'a'));
   clock.advance(DEADLINES.rider);
-  // Between looking at the order and locking it.
+  // Runs between the first read of the order and its lock.
   const run = deps.transactions.run;
   Object.assign(deps.transactions, {
     async run(work: Parameters<typeof run>[0]) {
@@ -145,18 +145,18 @@ test('a rider who is found while the deadline is taken up keeps the order', asyn
   assert.deepEqual([order('a').status, announced()], ['RIDER_ASSIGNED', ['order.rider_assigned']]);
 });
 
-test('a deadline that is announced five times, at once and again, is applied once', async () => {
+test('a deadline whose event is delivered many times is applied once', async () => {
   const { clock, store, runOut, order, announced } = setUp();
   store.seed(at('restaurant', 'CONFIRMED', 'a'));
   clock.advance(DEADLINES.acceptance);
   await runOut('a', clock.now(), 5);
   for (let again = 0; again < 5; again += 1) await runOut('a');
-  // Claimed for the second time it comes under another time, and so another id.
+  // A timer that was claimed twice has another due time, and so another event id.
   await runOut('a', clock.now() + 1);
   assert.deepEqual([order('a').version, announced()], [4, ['order.rejected']]);
 });
 
-test('a deadline whose time has come by the scheduler’s clock is applied by a process whose own clock is behind', async () => {
+test('a deadline that has passed by the scheduler’s clock is applied by a process whose own clock is behind', async () => {
   const { clock, store, runOut, order, queue } = setUp();
   store.seed(at('items', 'PROCESSING', 'a'));
   clock.advance(DEADLINES.processing - 3_000);
@@ -165,7 +165,7 @@ test('a deadline whose time has come by the scheduler’s clock is applied by a 
   assert.equal((await queue.size()).waiting, 0);
 });
 
-test('while the queue is away a deadline that is to be put back is not taken for done', async () => {
+test('an early deadline stays unprocessed while the queue is unreachable', async () => {
   const { clock, store, deps, queue, runOut, order } = setUp();
   store.seed(at('delivery', 'CONFIRMED', 'a'));
   clock.advance(DEADLINES.acceptance);
@@ -184,7 +184,7 @@ test('while the queue is away a deadline that is to be put back is not taken for
   assert.equal(order('a').status, 'FAILED');
 });
 
-test('an order that waits for nothing, has ended or is not there is left alone', async () => {
+test('a deadline of an order that has none, has ended or is unknown has no effect', async () => {
   const { clock, store, runOut, order, queue } = setUp();
   store.seed(movedTo(placedOrder({ content: { id: 'plain' } }), 'PROCESSING'));
   store.seed(movedTo(placedOrder({ content: { id: 'done' } }), 'PROCESSING', 'COMPLETED'));

@@ -1,4 +1,4 @@
-/** Placing orders: order, event and answer are one, and what is asked for twice happens once. */
+/** Tests of placing orders: atomic storage, repeated orders and idempotency keys. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -34,7 +34,7 @@ const answer = (order: Order) => ({
 function command(
   changes: { id?: string; fingerprint?: string; key?: string; scheduledAt?: number } = {},
 ): PlaceOrder {
-  const { id = nextId('order'), fingerprint = 'what was asked', key, scheduledAt } = changes;
+  const { id = nextId('order'), fingerprint = 'content', key, scheduledAt } = changes;
   return {
     content: content({ id }),
     scheduledAt,
@@ -50,7 +50,7 @@ function codeOf(result: PlaceResult): string {
   return result.outcome === 'refused' ? result.error.code : result.outcome;
 }
 
-test('an order, its event and its answer are stored together', async () => {
+test('an order, its event and its response are stored together', async () => {
   const { place, tables, bus, meter } = setUp();
   const result = await place(command({ id: 'o1', key: 'k1', scheduledAt: NOON + 5 }));
   assert.equal(result.outcome, 'placed');
@@ -60,14 +60,11 @@ test('an order, its event and its answer are stored together', async () => {
     bus.events.map(({ eventType, orderId }) => [eventType, orderId]),
     [['order.created', 'o1']],
   );
-  assert.deepEqual(
-    [...tables.answers.values()],
-    [{ ...answer(order as Order), fingerprint: 'what was asked' }],
-  );
+  assert.deepEqual([...tables.answers.values()], [{ ...answer(order as Order), fingerprint: 'content' }]);
   assert.equal(meter.total('orders_placed'), 1);
 });
 
-test('orders that are placed together each get their own outcome, in their order', async () => {
+test('orders that are placed together get one outcome each, in the same order', async () => {
   const { deps, bus } = setUp();
   const results = await placeOrders(deps, [
     command({ id: 'a' }),
@@ -79,7 +76,7 @@ test('orders that are placed together each get their own outcome, in their order
   assert.equal(bus.events.length, 2);
 });
 
-test('the same id with the same content is answered as it was and announced once', async () => {
+test('an order with an existing id and the same content gets the first result, and its event is published once', async () => {
   const { place, bus, meter } = setUp();
   await place(command({ id: 'o1' }));
   const again = await place(command({ id: 'o1' }));
@@ -88,7 +85,7 @@ test('the same id with the same content is answered as it was and announced once
   assert.equal(meter.total('orders_placed'), 1);
 });
 
-test('a repeated order is shown as it was placed, also under a key that it is repeated with', async () => {
+test('a repeated order is returned as it was placed, and that response is stored under a new idempotency key', async () => {
   const { place, deps, tables } = setUp();
   const first = await place(command({ id: 'o1', scheduledAt: NOON + 5 }));
   assert.equal(first.outcome, 'placed');
@@ -109,7 +106,7 @@ test('a repeated order is shown as it was placed, also under a key that it is re
   );
 });
 
-test('the same id with other content is refused and changes nothing', async () => {
+test('an order with an existing id and other content is refused, and nothing changes', async () => {
   const { place, bus, tables } = setUp();
   await place(command({ id: 'o1', fingerprint: 'a' }));
   const before = structuredClone(tables.orders);
@@ -118,7 +115,7 @@ test('the same id with other content is refused and changes nothing', async () =
   assert.equal(bus.events.length, 1);
 });
 
-test('a key that was answered before gets that answer, and no second order is made', async () => {
+test('an idempotency key with a stored response gets that response, and no second order is placed', async () => {
   const { place, tables } = setUp();
   await place(command({ id: 'first', key: 'k1' }));
   const again = await place(command({ id: 'second', key: 'k1' }));
@@ -127,7 +124,7 @@ test('a key that was answered before gets that answer, and no second order is ma
   assert.deepEqual([...tables.orders.keys()], ['first']);
 });
 
-test('a key that was used for another request is refused, and no order is made', async () => {
+test('an idempotency key that was used for another request is refused, and no order is placed', async () => {
   const { place, tables } = setUp();
   await place(command({ id: 'first', key: 'k1', fingerprint: 'a' }));
   assert.equal(
@@ -137,7 +134,7 @@ test('a key that was used for another request is refused, and no order is made',
   assert.deepEqual([...tables.orders.keys()], ['first']);
 });
 
-test('the same key of another principal or operation is another key', async () => {
+test('the same idempotency key of another principal or operation is independent', async () => {
   const { place, tables } = setUp();
   const first = command({ key: 'k1' });
   const key = first.idempotency?.key;
@@ -151,10 +148,10 @@ test('the same key of another principal or operation is another key', async () =
   assert.equal(tables.answers.size, 3);
 });
 
-test('a key whose request is still being handled is refused, and free again when that failed', async () => {
+test('an idempotency key whose request is in progress is refused, and can be used again after that request failed', async () => {
   const { deps, orders } = setUp();
   const held = gate();
-  let isAway = true;
+  let isReachable = false;
   const place = orderPlacer(
     {
       ...deps,
@@ -162,7 +159,7 @@ test('a key whose request is still being handled is refused, and free again when
         ...orders,
         async place(placements) {
           await held.promise;
-          if (isAway) throw new TiffinError('UNAVAILABLE', 'away');
+          if (!isReachable) throw new TiffinError('UNAVAILABLE', 'unreachable');
           return orders.place(placements);
         },
       },
@@ -174,11 +171,11 @@ test('a key whose request is still being handled is refused, and free again when
   assert.equal(codeOf(await place(command({ key: 'k1' }))), 'IDEMPOTENCY_KEY_IN_FLIGHT');
   held.open();
   await assert.rejects(first, { code: 'UNAVAILABLE' });
-  isAway = false;
+  isReachable = true;
   assert.equal(codeOf(await place(command({ key: 'k1' }))), 'placed');
 });
 
-test('a refused order does not make its neighbours fail', async () => {
+test('a refused order does not make the other orders of its group fail', async () => {
   const { place } = setUp();
   await place(command({ id: 'taken', fingerprint: 'a' }));
   const results = await Promise.all(

@@ -1,4 +1,4 @@
-/** Orders from `validated_orders`: read field by field, placed once however often they are delivered. */
+/** Tests of orders from `validated_orders`: parsing, pricing, and redelivered records. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NIL, v5 } from 'uuid';
@@ -66,7 +66,7 @@ function setUp(prices: Record<string, number> = {}) {
   };
 }
 
-test('the sample becomes an order of its user that costs 48.50', async () => {
+test('the documented example becomes an order of its user that costs 48.50', async () => {
   const { deliver, stored } = setUp();
   await deliver(SAMPLE);
   const [order] = stored();
@@ -76,13 +76,13 @@ test('the sample becomes an order of its user that costs 48.50', async () => {
   );
 });
 
-test('the price of the catalogue wins over that of the message', async () => {
+test('the catalogue’s price overrides the record’s price', async () => {
   const { deliver, stored } = setUp({ 'pho-bo': 1_000 });
   await deliver(SAMPLE);
   assert.equal(stored()[0]?.total.minor, 2_550 + 2_000 + 500);
 });
 
-test('a message that is delivered again is the same order, and another message is another', async () => {
+test('a redelivered record is the same order, and another record is another order', async () => {
   const { deliver, stored, store } = setUp();
   await deliver(SAMPLE, SAMPLE);
   await deliver(SAMPLE, SAMPLE);
@@ -90,7 +90,7 @@ test('a message that is delivered again is the same order, and another message i
   assert.equal(store.bus.events.length, 2);
 });
 
-test('malformed messages become dead letters, and their neighbours are placed', async () => {
+test('malformed records become dead letters, and the other orders are placed', async () => {
   const { deliver, stored, store } = setUp();
   await deliver('{"user_id": ', SAMPLE, { user_id: 'u', items: [] }, SAMPLE);
   assert.equal(stored().length, 2);
@@ -100,18 +100,18 @@ test('malformed messages become dead letters, and their neighbours are placed', 
   );
 });
 
-test('every fault of a message is named', () => {
+test('the fault of a record names every invalid field', () => {
   const record = { items: [{ item_id: '', quantity: 0 }, { item_id: 'a', quantity: 1.5, price: -1 }, null] };
   const read = readValidatedOrder({ topic: 't', position: '1', record }, eventIdFor, NOON);
   assert.ok('fault' in read);
   assert.deepEqual(read.fault.split('; '), [
     'user_id must be a string of 1 to 128 characters',
-    'items[0].item_id must name an item',
+    'items[0].item_id must be an item id',
     'items[0].quantity must be a whole number from 1 to 10000',
     'items[0].price is required',
     'items[1].quantity must be a whole number from 1 to 10000',
     'items[1].price must not be negative',
-    'items[2].item_id must name an item',
+    'items[2].item_id must be an item id',
     'items[2].quantity must be a whole number from 1 to 10000',
     'items[2].price is required',
   ]);

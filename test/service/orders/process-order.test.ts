@@ -1,4 +1,4 @@
-/** Carrying orders on: from ready to PROCESSING to their end, once, and refusing what the scheduler no longer means. */
+/** Tests of starting dispatched orders, and of completing orders that have nothing to fulfil. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -58,9 +58,9 @@ function setUp(logic?: OrderLogic) {
 
 const created = (id: string, content = {}) =>
   placedOrder({ content: { id, ...content }, scheduledAt: LATER });
-const underWay = (id: string, content = {}) => movedTo(created(id, content), 'PROCESSING');
+const started = (id: string, content = {}) => movedTo(created(id, content), 'PROCESSING');
 
-test('an order that is ready becomes PROCESSING, and this is announced with the trace of its request', async () => {
+test('a dispatched order becomes PROCESSING, and the event has the trace of its request', async () => {
   const { store, ready, order, announced } = setUp();
   store.seed(created('a'));
   const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
@@ -73,7 +73,7 @@ test('an order that is ready becomes PROCESSING, and this is announced with the 
   );
 });
 
-test('an order that is announced twice, by one event or by two, starts once', async () => {
+test('an order with several order.ready events, of one id or of different ids, starts once', async () => {
   const { store, ready, order, announced } = setUp();
   store.seed(created('a'));
   await ready(readyEvent('a', LATER), readyEvent('a', LATER, 'another id'));
@@ -82,7 +82,7 @@ test('an order that is announced twice, by one event or by two, starts once', as
   assert.deepEqual([order('a').version, announced()], [2, ['a order.processing']]);
 });
 
-test('a schedule that was replaced is refused, and the order put back for its new time', async () => {
+test('the start of a replaced schedule is refused, and the order is added to the queue for its new time', async () => {
   const { store, ready, order, queue, announced, log } = setUp();
   store.seed(
     after(created('a'), { type: 'rescheduled', at: NOON, scheduledAt: LATER + 5, dueAt: LATER + 5 }),
@@ -96,7 +96,7 @@ test('a schedule that was replaced is refused, and the order put back for its ne
   );
 });
 
-test('an order that waits for its new time already is not moved by a stale schedule', async () => {
+test('a stale schedule does not move an order that is already in the queue', async () => {
   const { store, ready, queue } = setUp();
   store.seed(
     after(created('a'), { type: 'rescheduled', at: NOON, scheduledAt: LATER + 5, dueAt: LATER + 5 }),
@@ -106,14 +106,14 @@ test('an order that waits for its new time already is not moved by a stale sched
   assert.equal(queue.scoreOf('a' as OrderId), LATER + 77);
 });
 
-test('a cancelled order is not started, and not put back either', async () => {
+test('a cancelled order is neither started nor added to the queue', async () => {
   const { store, ready, order, queue, announced } = setUp();
   store.seed(after(created('a'), { type: 'cancelled', at: NOON }));
   await ready(readyEvent('a', LATER), readyEvent('a', LATER - 1));
   assert.deepEqual([order('a').status, announced(), (await queue.size()).waiting], ['CANCELLED', [], 0]);
 });
 
-test('an order that is not known is passed over, and its neighbours start', async () => {
+test('an event of an unknown order is skipped, and the other orders start', async () => {
   const { store, ready, announced, log } = setUp();
   store.seed(created('a'));
   await ready(readyEvent('ghost', LATER), readyEvent('a', LATER));
@@ -121,17 +121,17 @@ test('an order that is not known is passed over, and its neighbours start', asyn
   assert.equal(log.at('warn').length, 1);
 });
 
-test('an order that needs nothing is COMPLETED', async () => {
+test('an order that has nothing to fulfil is COMPLETED', async () => {
   const { store, processing, order, announced } = setUp();
-  store.seed(underWay('a'));
+  store.seed(started('a'));
   await processing(processingEvent('a'));
   assert.equal(order('a').status, 'COMPLETED');
   assert.deepEqual(announced(), ['a order.completed']);
 });
 
-test('an order that carries items is left to those who fulfil it', async () => {
+test('an order with items stays PROCESSING', async () => {
   const { store, processing, order, announced } = setUp();
-  store.seed(underWay('a', CONTENTS.items));
+  store.seed(started('a', CONTENTS.items));
   await processing(processingEvent('a'));
   assert.deepEqual([order('a').status, announced()], ['PROCESSING', []]);
 });
@@ -149,17 +149,17 @@ test('a redelivered event does not move a completed order back', async () => {
 test('the logic of an order runs while it is PROCESSING, before it is COMPLETED', async () => {
   const seen: string[] = [];
   const { store, processing, order } = setUp(async (order) => void seen.push(`${order.id} ${order.status}`));
-  store.seed(underWay('a'), underWay('b'));
+  store.seed(started('a'), started('b'));
   await processing(processingEvent('a'), processingEvent('b'));
   assert.deepEqual(seen.sort(), ['a PROCESSING', 'b PROCESSING']);
   assert.equal(order('a').status, 'COMPLETED');
 });
 
-test('an order whose logic throws is FAILED with that reason, and its neighbours are not', async () => {
+test('an order whose logic throws is FAILED with that reason, and the other orders are COMPLETED', async () => {
   const { store, processing, order, announced } = setUp(async ({ id }) => {
     if (id === 'bad') throw new Error('card declined');
   });
-  store.seed(underWay('bad'), underWay('good'));
+  store.seed(started('bad'), started('good'));
   await processing(processingEvent('bad'), processingEvent('good'));
   const bad = order('bad');
   assert.ok(bad.status === 'FAILED' && bad.reason === 'card declined');
@@ -167,20 +167,20 @@ test('an order whose logic throws is FAILED with that reason, and its neighbours
   assert.deepEqual(announced().sort(), ['bad order.failed', 'good order.completed']);
 });
 
-test('logic that throws something that is no error fails the order all the same', async () => {
+test('an order whose logic throws a string is FAILED with that string as reason', async () => {
   const { store, processing, order } = setUp(async () => {
     throw 'just text';
   });
-  store.seed(underWay('a'));
+  store.seed(started('a'));
   await processing(processingEvent('a'));
   const failed = order('a');
   assert.ok(failed.status === 'FAILED' && failed.reason === 'just text');
 });
 
-test('the logic of an order that was cancelled meanwhile does not run', async () => {
+test('the logic of a cancelled order does not run', async () => {
   const seen: string[] = [];
   const { store, processing, order } = setUp(async ({ id }) => void seen.push(id));
-  store.seed(after(underWay('a'), { type: 'cancelled', at: NOON }), underWay('b'));
+  store.seed(after(started('a'), { type: 'cancelled', at: NOON }), started('b'));
   await processing(processingEvent('a'), processingEvent('b'));
   assert.deepEqual(seen, ['b']);
   assert.deepEqual([order('a').status, order('b').status], ['CANCELLED', 'COMPLETED']);
@@ -188,27 +188,27 @@ test('the logic of an order that was cancelled meanwhile does not run', async ()
 
 test('an order that is cancelled while its logic runs stays CANCELLED', async () => {
   const { store, processing, order } = setUp(async () => {
-    store.seed(after(underWay('a'), { type: 'cancelled', at: NOON }));
+    store.seed(after(started('a'), { type: 'cancelled', at: NOON }));
   });
-  store.seed(underWay('a'));
+  store.seed(started('a'));
   await processing(processingEvent('a'));
   assert.equal(order('a').status, 'CANCELLED');
 });
 
-test('logic that finds its dependency away is tried again with the batch, and no order fails', async () => {
-  let isAway = true;
+test('logic that throws UNAVAILABLE is retried with its batch, and the order does not fail', async () => {
+  let isReachable = false;
   const { store, processing, order, announced } = setUp(async () => {
-    if (isAway) throw new TiffinError('UNAVAILABLE', 'the bank is closed');
+    if (!isReachable) throw new TiffinError('UNAVAILABLE', 'the bank is closed');
   });
-  store.seed(underWay('a'));
+  store.seed(started('a'));
   await assert.rejects(processing(processingEvent('a', 'e1')), { code: 'UNAVAILABLE' });
   assert.deepEqual([order('a').status, announced()], ['PROCESSING', []]);
-  isAway = false;
+  isReachable = true;
   await processing(processingEvent('a', 'e1'));
   assert.equal(order('a').status, 'COMPLETED');
 });
 
-test('when one finds its dependency away no other begins, and the batch is given back when all have ended', async () => {
+test('after one logic throws UNAVAILABLE no other starts, and the batch is rejected when all running ones have ended', async () => {
   const held = gate();
   const begun: string[] = [];
   const full = gate();
@@ -217,25 +217,25 @@ test('when one finds its dependency away no other begins, and the batch is given
     if (begun.length === 32) full.open();
     if (id === 'o0') {
       await full.promise;
-      throw new TiffinError('UNAVAILABLE', 'away');
+      throw new TiffinError('UNAVAILABLE', 'unreachable');
     }
     await held.promise;
   });
   const ids = Array.from({ length: 100 }, (_, index) => `o${index}`);
-  store.seed(...ids.map((id) => underWay(id)));
-  let isBack = false;
+  store.seed(...ids.map((id) => started(id)));
+  let isRejected = false;
   const batch = processing(...ids.map((id) => processingEvent(id))).catch(() => {
-    isBack = true;
+    isRejected = true;
   });
   await turns(10);
-  assert.equal(isBack, false);
+  assert.equal(isRejected, false);
   held.open();
   await batch;
-  assert.equal(isBack, true);
+  assert.equal(isRejected, true);
   assert.equal(begun.length, 32);
 });
 
-test('no more than 32 run at a time, and all run', async () => {
+test('the logic of at most 32 orders runs at a time, and that of every order runs', async () => {
   let running = 0;
   let most = 0;
   let all = 0;
@@ -247,12 +247,12 @@ test('no more than 32 run at a time, and all run', async () => {
     running -= 1;
   });
   const ids = Array.from({ length: 100 }, (_, index) => `o${index}`);
-  store.seed(...ids.map((id) => underWay(id)));
+  store.seed(...ids.map((id) => started(id)));
   await processing(...ids.map((id) => processingEvent(id)));
   assert.deepEqual([most, all], [32, 100]);
 });
 
-test('an order goes from its creation to its end through every service, at its time', async () => {
+test('an order passes through scheduling, start and completion at its time', async () => {
   const { deps, store, queue, clock, order, start, complete, log } = setUp();
   const dispatch = dispatcher(
     {

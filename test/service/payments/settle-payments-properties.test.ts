@@ -1,4 +1,4 @@
-/** What stays true of an order's money whatever happens to the order, the provider and the process, in whatever order. */
+/** Property test of payments under any sequence of changes of the order, faults of the provider and deaths of the process. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -19,14 +19,14 @@ import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 const ID = 'o1' as OrderId;
 const TOTAL = 1250;
 
-const happenings = fc.array(
+const actions = fc.array(
   fc.constantFrom(
     ...(['reserved', 'reserved', 'timer', 'dies', 'approval'] as const),
     ...(['onwards', 'onwards', 'onwards', 'cancel', 'fail', 'reject'] as const),
   ),
   { maxLength: 12 },
 );
-type Happening = (typeof happenings extends fc.Arbitrary<infer T> ? T : never)[number];
+type Action = (typeof actions extends fc.Arbitrary<infer T> ? T : never)[number];
 const manners = fc.array(fc.constantFrom<Manner>('answered', 'answered', 'lost', 'away', 'pending'), {
   maxLength: 8,
 });
@@ -47,7 +47,7 @@ function setUp(content: object, mannerOf: () => Manner, refuses: boolean, pass: 
   const settle = subscriptionOf(deps, consumer);
   store.seed(movedTo(placedOrder({ content: { ...content, id: ID } }), 'PROCESSING'));
   const order = () => store.tables.orders.get(ID)?.order as Order;
-  /** What is to be delivered once more, because the stream knows nothing of its having been handled. */
+  /** Events that the stream redelivers, because their handling failed. */
   const undelivered: ReturnType<typeof happened>[] = [];
 
   function happened<T extends EventType>(type: T, payload: object, eventId = nextId('event')) {
@@ -64,10 +64,10 @@ function setUp(content: object, mannerOf: () => Manner, refuses: boolean, pass: 
       });
   }
 
-  async function command(wanted: OrderCommand): Promise<void> {
+  async function command(next: OrderCommand): Promise<void> {
     const changed = await store.transactions.run(async (tx) => {
       const before = (await tx.lockOrders([ID])).get(ID) as Order;
-      const decision = decide(wanted, before, NOON);
+      const decision = decide(next, before, NOON);
       const after = 'events' in decision ? decision.events.reduce<Order>(evolve, before) : before;
       await tx.saveOrders([after]);
       return after.version > before.version ? after : undefined;
@@ -83,21 +83,21 @@ function setUp(content: object, mannerOf: () => Manner, refuses: boolean, pass: 
     await deliver(event);
   }
 
-  async function happen(what: Happening): Promise<void> {
-    switch (what) {
+  async function act(action: Action): Promise<void> {
+    switch (action) {
       case 'reserved':
         return deliver(reserved);
       case 'timer':
         return deliver(happened('timer.payment', { dueAt: new Date(NOON).toISOString() }));
       case 'dies':
-        // Whatever the provider was asked, nobody wrote it down.
+        // The provider carries out the step, and the process dies before it stores the answer.
         return void (await consumer.perform?.([reserved]));
       case 'approval': {
         const { held } = provider.account(ID);
         if (held === 0) return;
         const answer = { outcome: 'done', authorizationId: `auth-${ID}` } as const;
-        const notice = { orderId: ID, answer, origin: { producer: 'test' } };
-        return acceptPaymentNotice(deps, notice).catch((error) => {
+        const webhook = { orderId: ID, answer, origin: { producer: 'test' } };
+        return acceptPaymentNotice(deps, webhook).catch((error) => {
           if (error.code !== 'PAYMENT_NOT_FOUND') throw error;
         });
       }
@@ -109,43 +109,43 @@ function setUp(content: object, mannerOf: () => Manner, refuses: boolean, pass: 
         return command({ type: 'cancel' });
       case 'fail':
       case 'reject':
-        return command({ type: what, reason: 'R' });
+        return command({ type: action, reason: 'R' });
     }
   }
 
-  /** The provider is well again, and the stream delivers what it has to, until nothing is left to do. */
+  /** Redelivers events and runs out timers, until none is left. */
   async function comeToRest(): Promise<void> {
     undelivered.push(reserved);
     for (let rounds = 0; undelivered.length > 0 || timers.due.size > 0; rounds += 1) {
-      assert.ok(rounds < 20, 'it comes to rest');
+      assert.ok(rounds < 20, 'the payment comes to rest');
       for (const event of undelivered.splice(0)) await deliver(event);
-      if (timers.due.size > 0) await happen('timer');
+      if (timers.due.size > 0) await act('timer');
     }
   }
 
   const announced = () => store.bus.events.map(({ eventType }) => eventType);
-  return { store, payments, provider, order, happen, comeToRest, announced, log };
+  return { store, payments, provider, order, act, comeToRest, announced, log };
 }
 
-test('an order that has dropped out has cost nothing, one that was delivered its total, and none is charged twice', async () => {
+test('an order that failed has cost nothing, a delivered order has cost its total, and no order is charged twice', async () => {
   const ends = new Set<string>();
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(CONTENTS.items, CONTENTS.everything),
-      happenings,
+      actions,
       manners,
       fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
       fc.scheduler(),
-      async (content, what, manner, refuses, scheduler) => {
+      async (content, run, manner, refuses, scheduler) => {
         let isCalm = false;
         const pass = () => (isCalm ? Promise.resolve() : scheduler.schedule(Promise.resolve()));
         const manners = manner.values();
         const mannerOf = (): Manner => (isCalm ? 'answered' : (manners.next().value ?? 'answered'));
         const all = setUp(content, mannerOf, refuses, pass);
         const { provider, payments, order, announced } = all;
-        const running = what.map(async (happening) => {
+        const running = run.map(async (action) => {
           await pass();
-          await all.happen(happening);
+          await all.act(action);
         });
         await scheduler.waitFor(Promise.all(running));
         isCalm = true;
@@ -158,7 +158,7 @@ test('an order that has dropped out has cost nothing, one that was delivered its
         assert.deepEqual(provider.faults, []);
         assert.deepEqual([...all.store.tables.letters], []);
         assert.deepEqual(all.log.at('error'), []);
-        assert.ok(account.charges <= 1, 'charged once at most');
+        assert.ok(account.charges <= 1, 'the order is charged at most once');
         const kept = account.captured - account.refunded;
         if (status === 'FAILED' || status === 'REJECTED' || status === 'CANCELLED') {
           assert.deepEqual([account.held, kept], [0, 0], `${status} ${state}`);
@@ -170,14 +170,18 @@ test('an order that has dropped out has cost nothing, one that was delivered its
         } else {
           assert.deepEqual([account.held, kept, state], [TOTAL, 0, 'AUTHORIZED']);
         }
-        assert.equal(new Set(announced()).size, announced().length, `announced once: ${announced()}`);
+        assert.equal(
+          new Set(announced()).size,
+          announced().length,
+          `each event is published once: ${announced()}`,
+        );
         assert.equal(announced().includes('payment.captured'), state === 'CAPTURED');
         assert.equal(announced().includes('payment.voided'), state === 'VOIDED');
       },
     ),
     { numRuns: 10_000 },
   );
-  const wanted = ['CANCELLED VOIDED', 'CANCELLED FAILED', 'FAILED VOIDED', 'REJECTED VOIDED'];
-  for (const end of [...wanted, 'COMPLETED CAPTURED', 'DELIVERED CAPTURED', 'PROCESSING AUTHORIZED'])
+  const failures = ['CANCELLED VOIDED', 'CANCELLED FAILED', 'FAILED VOIDED', 'REJECTED VOIDED'];
+  for (const end of [...failures, 'COMPLETED CAPTURED', 'DELIVERED CAPTURED', 'PROCESSING AUTHORIZED'])
     assert.ok(ends.has(end), `${end} was reached`);
 });

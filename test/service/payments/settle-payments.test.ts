@@ -1,4 +1,4 @@
-/** Settling payments on a real Postgres: charged once whatever the provider, the process and the customer do meanwhile. */
+/** Tests of settling payments on a real Postgres: steps, lost answers, cancellations, webhooks and redelivered events. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -69,7 +69,7 @@ describe('settling payments', () => {
       ...deps,
       consumer,
       deliver,
-      /** Stores orders as they stand; the row is inserted as CREATED and then changed. */
+      /** Stores orders in their state; each row is inserted as CREATED and then changed. */
       async seed(...orders: Order[]) {
         await deps.orders.place(
           orders.map((order) => ({
@@ -81,8 +81,12 @@ describe('settling payments', () => {
         await deps.transactions.run((tx) => tx.saveOrders(orders));
       },
       cancel: (id: string) =>
-        changeOrder(deps, { id: id as OrderId, command: { type: 'cancel' }, origin: { producer: 'test' } }),
-      /** Lets the time pass that the order's timer waits for, and delivers it. */
+        changeOrder(deps, {
+          id: id as OrderId,
+          commands: () => [{ type: 'cancel' }],
+          origin: { producer: 'test' },
+        }),
+      /** Advances the clock to the due time of the order's timer, and delivers its event. */
       async timerRunsOut(id: string) {
         const dueAt = timers.due.get(id as OrderId);
         assert.ok(dueAt !== undefined, 'there is a timer');
@@ -110,28 +114,29 @@ describe('settling payments', () => {
   const cancelled = (id: string) => happened('order.cancelled', id, { status: 'CANCELLED', version: 3 });
   const completed = (id: string) =>
     happened('order.completed', id, { status: 'COMPLETED', version: 4, items: [] });
-  const underWay = (id: string) => movedTo(placedOrder({ content: { ...CONTENTS.items, id } }), 'PROCESSING');
-  const finished = (id: string) => movedTo(underWay(id), 'CONFIRMED', 'COMPLETED');
-  /** A provider that is asked and does not answer until the gate is opened. */
-  function heldUp() {
+  const started = (id: string) => movedTo(placedOrder({ content: { ...CONTENTS.items, id } }), 'PROCESSING');
+  const finished = (id: string) => movedTo(started(id), 'CONFIRMED', 'COMPLETED');
+  /** Holds requests to the provider until the gate is opened. */
+  function holdRequests() {
     const held = gate();
     let count = 0;
     const pass = () => {
       count += 1;
       return held.promise;
     };
-    const asked = (times: number) => until('the provider is asked', async () => count >= times || undefined);
-    return { pass, asked, held };
+    const requested = (times: number) =>
+      until('the provider is called', async () => count >= times || undefined);
+    return { pass, requested, held };
   }
   const inTurn = (...manners: Manner[]) => {
     const turn = manners.values();
     return { mannerOf: () => turn.next().value ?? 'answered' };
   };
 
-  it('authorizes what is reserved and captures what is completed, with the trace of the request', async () => {
+  it('a payment is authorized after the reservation and captured after completion, with the trace of the request', async () => {
     const provider = bank();
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
     await all.deliver({ ...reserved('a'), traceparent });
     assert.equal(await all.state('a'), 'AUTHORIZED');
@@ -149,10 +154,10 @@ describe('settling payments', () => {
     });
   });
 
-  it('charges once where the provider charges and its answer is lost', async () => {
+  it('an order is charged once if the provider’s answer is lost', async () => {
     const provider = bank(inTurn('lost'));
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     await all.deliver(reserved('a'));
     assert.deepEqual([await all.state('a'), all.timers.due.get('a' as OrderId)], ['PENDING', NOON + 2_000]);
     await all.timerRunsOut('a');
@@ -160,9 +165,9 @@ describe('settling payments', () => {
     assert.deepEqual([provider.account('a').charges, all.timers.due.size], [1, 0]);
   });
 
-  it('asks a provider that fails three times again after 2, 4 and 8 seconds', async () => {
+  it('a step is retried after 2, 4 and 8 seconds if the provider fails three times', async () => {
     const all = setUp(bank(inTurn('away', 'away', 'away')));
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     await all.deliver(reserved('a'));
     const waits: number[] = [];
     while (all.timers.due.size > 0) {
@@ -173,10 +178,10 @@ describe('settling payments', () => {
     assert.deepEqual(await all.announced(), ['a payment.authorized']);
   });
 
-  it('says why a card was declined, and asks no more', async () => {
+  it('a declined payment is FAILED with its reason, and not retried', async () => {
     const provider = bank({ refuses: () => true });
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     await all.deliver(reserved('a'), timerOf('a'));
     await all.deliver(reserved('a'), timerOf('a'));
     assert.equal(await all.state('a'), 'FAILED CARD_DECLINED');
@@ -184,45 +189,45 @@ describe('settling payments', () => {
     assert.equal(provider.requests.length, 1);
   });
 
-  it('passes on the card', async () => {
+  it('the payment token is passed to the provider', async () => {
     const all = setUp(simulatedPayments());
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     const orders = {
       ...all.orders,
       find: async (ids: readonly OrderId[]) =>
         (await all.orders.find(ids)).map((order) => ({ ...order, paymentToken: 'tok_decline' })),
     };
     const { perform } = settleConsumer({ ...all, orders });
-    const [asked] = (await perform?.([reserved('a') as never]))?.values() ?? [];
-    assert.equal(asked?.taken?.answer.outcome, 'declined');
+    const [performed] = (await perform?.([reserved('a') as never]))?.values() ?? [];
+    assert.equal(performed?.attempt?.answer.outcome, 'declined');
   });
 
-  it('does nothing for an order that was cancelled before its items were reserved and paid', async () => {
+  it('the provider is not called for an order that was cancelled before its items were reserved', async () => {
     const provider = bank();
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     await all.cancel('a');
     await all.deliver(cancelled('a'), timerOf('a'));
     assert.deepEqual([await all.state('a'), provider.requests], [undefined, []]);
   });
 
-  it('leaves nothing held where the order is cancelled before the authorization is asked for', async () => {
+  it('the authorization of an order that was cancelled before it was requested is abandoned', async () => {
     const provider = bank();
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     await all.cancel('a');
     await all.deliver(reserved('a'), cancelled('a'));
     assert.deepEqual([await all.state('a'), provider.account('a').charges], ['FAILED ABANDONED', 0]);
     assert.deepEqual(await all.announced(), []);
   });
 
-  it('voids at once what was authorized while the order was cancelled', async () => {
-    const { pass, asked, held } = heldUp();
+  it('an authorization that was granted while the order was cancelled is voided at once', async () => {
+    const { pass, requested, held } = holdRequests();
     const provider = bank({ pass });
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     const asking = all.deliver(reserved('a'));
-    await asked(1);
+    await requested(1);
     await all.cancel('a');
     await all.deliver(cancelled('a'));
     held.open();
@@ -233,30 +238,30 @@ describe('settling payments', () => {
     assert.deepEqual(await all.announced(), ['a payment.authorized', 'a payment.voided']);
   });
 
-  it('voids what was authorized when the order is cancelled afterwards', async () => {
+  it('an authorization is voided when the order is cancelled afterwards', async () => {
     const provider = bank();
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     await all.deliver(reserved('a'));
     await all.cancel('a');
     await all.deliver(cancelled('a'));
     assert.deepEqual([await all.state('a'), provider.account('a').held], ['VOIDED', 0]);
   });
 
-  it('abandons an authorization whose answer was lost when its order is cancelled', async () => {
+  it('an authorization whose answer was lost is abandoned when its order is cancelled', async () => {
     const provider = bank(inTurn('lost'));
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     await all.deliver(reserved('a'));
     await all.cancel('a');
     await all.deliver(cancelled('a'));
     assert.deepEqual([await all.state('a'), provider.account('a').held], ['FAILED ABANDONED', 0]);
   });
 
-  it('charges once where the process is killed between the provider and the ledger', async () => {
+  it('an order is charged once if the process dies after the provider’s answer and before storing it', async () => {
     const provider = bank();
     const all = setUp(provider);
-    await all.seed(underWay('a'), underWay('b'));
+    await all.seed(started('a'), started('b'));
     await all.consumer.perform?.([reserved('a'), reserved('b')] as never);
     await all.cancel('b');
     await all.deliver(cancelled('b'), reserved('b'), reserved('a'));
@@ -264,11 +269,11 @@ describe('settling payments', () => {
     assert.deepEqual([await all.state('b'), provider.account('b').held], ['FAILED ABANDONED', 0]);
   });
 
-  it('takes every event five times, in any order, and moves money once', async () => {
+  it('a payment is settled once when every event is delivered five times in any order', async () => {
     const provider = bank();
     const all = setUp(provider);
     const ids = Array.from({ length: 20 }, (_, n) => `o${n}`);
-    await all.seed(...ids.map((id, n) => (n % 2 === 0 ? finished(id) : underWay(id))));
+    await all.seed(...ids.map((id, n) => (n % 2 === 0 ? finished(id) : started(id))));
     await Promise.all(ids.filter((_, n) => n % 2 === 1).map((id) => all.cancel(id)));
     const once = ids.flatMap((id, n) => [reserved(id), timerOf(id), n % 2 ? cancelled(id) : completed(id)]);
     const often = Array.from({ length: 5 }, (_, round) =>
@@ -285,15 +290,15 @@ describe('settling payments', () => {
     assert.equal((await all.announced()).length, 20);
   });
 
-  it('gives the batch back where a payment was changed while the provider was asked', async () => {
-    const { pass, asked, held } = heldUp();
+  it('a batch is rejected with UNAVAILABLE if a payment was changed while the provider was called', async () => {
+    const { pass, requested, held } = holdRequests();
     const provider = bank({ pass });
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     const first = all.deliver(reserved('a'));
     const again = reserved('a');
     const second = all.deliver(again);
-    await asked(2);
+    await requested(2);
     held.open();
     const settled = await Promise.allSettled([first, second]);
     assert.deepEqual(settled.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
@@ -303,17 +308,17 @@ describe('settling payments', () => {
     assert.deepEqual([await all.state('a'), await all.announced()], ['AUTHORIZED', ['a payment.authorized']]);
   });
 
-  it('takes down one of two that say the same: the notice, or the answer it came before', async () => {
-    const { pass, asked, held } = heldUp();
+  it('one of webhook and provider’s answer is recorded if both report the same authorization', async () => {
+    const { pass, requested, held } = holdRequests();
     const provider = bank({ pass });
     const all = setUp(provider);
-    await all.seed(underWay('a'));
+    await all.seed(started('a'));
     const order = (await all.orders.find(['a' as OrderId]))[0] as Order;
-    const silent = afterStep(newPayment(order, NOON), 'authorize', { outcome: 'pending' }, NOON);
-    await all.transactions.run((tx) => all.payments.save(tx, [silent]));
+    const pending = afterStep(newPayment(order, NOON), 'authorize', { outcome: 'pending' }, NOON);
+    await all.transactions.run((tx) => all.payments.save(tx, [pending]));
     const timer = timerOf('a');
     const asking = assert.rejects(all.deliver(timer), { code: 'UNAVAILABLE' });
-    await asked(1);
+    await requested(1);
     const answer = { outcome: 'done', authorizationId: 'auth-a' } as const;
     await acceptPaymentNotice(all, { orderId: 'a' as OrderId, answer, origin: { producer: 'test' } });
     held.open();
@@ -322,7 +327,7 @@ describe('settling payments', () => {
     assert.deepEqual([await all.state('a'), await all.announced()], ['AUTHORIZED', ['a payment.authorized']]);
   });
 
-  it('lets no order suffer from another that the provider does not answer or refuses', async () => {
+  it('an order whose request fails or gets no answer does not affect the other orders', async () => {
     const good = bank();
     const provider: PaymentProvider = {
       async carryOut(request: PaymentRequest) {
@@ -332,7 +337,7 @@ describe('settling payments', () => {
       },
     };
     const all = setUp(provider);
-    await all.seed(underWay('a'), underWay('silent'), underWay('wrong'), underWay('b'));
+    await all.seed(started('a'), started('silent'), started('wrong'), started('b'));
     await all.deliver(reserved('a'), reserved('silent'), reserved('wrong'), reserved('b'));
     const states = await Promise.all(['a', 'silent', 'wrong', 'b'].map(all.state));
     assert.deepEqual(states, ['AUTHORIZED', 'PENDING', undefined, 'AUTHORIZED']);
@@ -340,13 +345,13 @@ describe('settling payments', () => {
     assert.match(letter?.error ?? '', /no such currency/);
   });
 
-  it('asks a provider that is away no more than 32 times for a batch of hundreds', async () => {
+  it('an unreachable provider gets few requests for a batch of hundreds', async () => {
     const provider = bank({ mannerOf: () => 'away' });
     const all = setUp(provider);
     const ids = Array.from({ length: 300 }, (_, n) => `o${n}`);
-    await all.seed(...ids.map(underWay));
+    await all.seed(...ids.map(started));
     await all.deliver(...ids.map(reserved));
-    assert.ok(provider.requests.length <= 64, `${provider.requests.length} were asked`);
+    assert.ok(provider.requests.length <= 64, `${provider.requests.length} requests`);
     assert.equal(all.timers.due.size, 300);
     assert.deepEqual(
       all.log.at('warn').map(({ fields }) => fields.payments),
@@ -354,7 +359,7 @@ describe('settling payments', () => {
     );
   });
 
-  it('asks nobody and locks nothing for orders without items', async () => {
+  it('an order without items causes no request and no lock', async () => {
     const provider = bank();
     const all = setUp(provider);
     await all.seed(movedTo(placedOrder({ content: { id: 'plain' } }), 'PROCESSING', 'COMPLETED'));

@@ -1,4 +1,4 @@
-/** Restaurants' answers on a real Postgres: the first one counts, whoever gives it, and a refusal leaves everything as it was. */
+/** Tests of restaurants' answers on a real Postgres: acceptance, rejection, refusals, races and idempotency keys. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -22,7 +22,7 @@ describe('a restaurant’s answer', () => {
   };
   const readyAt = async (id: string) => (await town.ticket(id))?.estimatedReadyAt;
 
-  it('that accepts moves the order, and asks for a rider when it is to be ready', async () => {
+  it('an acceptance moves the order to ACCEPTED, and requests a rider with the ready time', async () => {
     await open('a');
     const estimatedReadyAt = town.clock.now() + 1_200_000;
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
@@ -40,7 +40,7 @@ describe('a restaurant’s answer', () => {
     for (const event of events) assert.equal(event.traceparent, traceparent);
   });
 
-  it('that rejects ends the order, and says why', async () => {
+  it('a rejection moves the order to REJECTED with its reason', async () => {
     await open('a');
     await town.answer('a', REJECT);
     const [order] = await town.orders.find(['a' as never]);
@@ -52,7 +52,7 @@ describe('a restaurant’s answer', () => {
     assert.deepEqual(await town.announced(), ['restaurant.rejected', 'order.rejected']);
   });
 
-  it('without a time takes as long as it does as a rule, and one for a time in the past is ready now', async () => {
+  it('an acceptance without a time uses the usual preparation time, and one with a time in the past is ready now', async () => {
     await open('a', 'b');
     await town.answer('a');
     await town.answer('b', { type: 'accept', estimatedReadyAt: town.clock.now() - 1 });
@@ -60,18 +60,18 @@ describe('a restaurant’s answer', () => {
     assert.equal(await readyAt('b'), town.clock.now());
   });
 
-  it('may come before the ticket was opened, which then finds it answered', async () => {
+  it('an answer may come before the ticket is opened, and stays when the ticket would be opened', async () => {
     await town.seed('CONFIRMED', ['a', 'b']);
-    const told = [await town.told('a'), await town.told('b')];
+    const confirmed = [await town.told('a'), await town.told('b')];
     await town.answer('a');
     await town.answer('b', REJECT);
-    await town.deliver(...told);
+    await town.deliver(...confirmed);
     await town.deliverAll();
     assert.deepEqual([await town.status('a'), (await town.ticket('a'))?.state], ['ACCEPTED', 'ACCEPTED']);
     assert.deepEqual([await town.status('b'), (await town.ticket('b'))?.state], ['REJECTED', 'REJECTED']);
   });
 
-  describe('is refused, and changes nothing,', () => {
+  describe('a refused answer', () => {
     const TOO_SOON: OrderStatus[] = ['CREATED', 'PROCESSING'];
     const TOO_LATE: OrderStatus[] = [
       'CANCELLED',
@@ -85,7 +85,7 @@ describe('a restaurant’s answer', () => {
       ['TOO_LATE', TOO_LATE],
     ] as const)
       for (const status of statuses)
-        it(`of an order that is ${status}: ${code}, with that word`, async () => {
+        it(`an answer to an order that is ${status} is refused with ${code} and a message that names the status`, async () => {
           await town.seed(status, ['a']);
           const before = await town.everything();
           for (const answer of [{ type: 'accept' }, REJECT] as const)
@@ -93,7 +93,7 @@ describe('a restaurant’s answer', () => {
           assert.deepEqual(await town.everything(), before);
         });
 
-    it('of an order that another restaurant has, or nobody', async () => {
+    it('an answer to an unknown order, or to an order of another or no restaurant, is refused with TICKET_NOT_FOUND', async () => {
       await open('a');
       await town.seed('CONFIRMED', ['none'], { kind: 'delivery' });
       const before = await town.everything();
@@ -111,7 +111,7 @@ describe('a restaurant’s answer', () => {
       assert.deepEqual(await town.everything(), before);
     });
 
-    it('of one that was answered already, whatever it says now', async () => {
+    it('a second answer is refused', async () => {
       await open('yes', 'no', 'brought');
       await town.answer('yes');
       await town.answer('no', REJECT);
@@ -124,7 +124,7 @@ describe('a restaurant’s answer', () => {
       assert.deepEqual(await town.everything(), before);
     });
 
-    it('of one that had no answer in time', async () => {
+    it('an answer after the deadline is refused with TOO_LATE', async () => {
       await open('a');
       await town.command('a', { type: 'reject', reason: 'NO_RESPONSE' });
       const before = await town.everything();
@@ -135,7 +135,7 @@ describe('a restaurant’s answer', () => {
     });
   });
 
-  it('given twice at the same moment is one', async () => {
+  it('one of two concurrent answers is accepted', async () => {
     const ids = Array.from({ length: 12 }, (_, n) => `a${n}`);
     await open(...ids);
     for (const id of ids) {
@@ -149,7 +149,7 @@ describe('a restaurant’s answer', () => {
     assert.equal(answers.length, ids.length);
   });
 
-  it('races cancelling: the order ends cancelled, and no ticket stays open', async () => {
+  it('an order whose answer races with a cancellation ends CANCELLED with a closed ticket', async () => {
     const ids = Array.from({ length: 20 }, (_, n) => `a${n}`);
     await open(...ids);
     const cancel = (id: string) => town.command(id, { type: 'cancel' });
@@ -168,30 +168,30 @@ describe('a restaurant’s answer', () => {
       assert.deepEqual([await town.status(id), (await town.ticket(id))?.state], ['CANCELLED', 'CLOSED']);
   });
 
-  it('is given by as many as want to at the same moment, with few connections', async () => {
+  it('concurrent answers succeed although there are fewer connections', async () => {
     const ids = Array.from({ length: POOL * 4 }, (_, n) => `a${n}`);
     await open(...ids);
     const outcomes = await Promise.all(ids.map((id) => refused(town.answer(id))));
     assert.deepEqual(new Set(outcomes), new Set(['answered']));
   });
 
-  it('is repeated word for word under its key, and never for another request', async () => {
+  it('a repeated answer gets the stored response of its idempotency key, and another request with the key is refused', async () => {
     await open('a', 'b');
     const key = { principal: 'r1', operation: 'answer', key: 'k-1', fingerprint: 'one' };
-    const answer = () => ({ status: 200, headers: {}, body: { said: town.clock.now() } });
-    const ask = (id: string, fingerprint = 'one') =>
+    const answer = () => ({ status: 200, headers: {}, body: { at: town.clock.now() } });
+    const accept = (id: string, fingerprint = 'one') =>
       town.answer(id, { type: 'accept' }, { idempotency: { key: { ...key, fingerprint }, answer } });
-    await ask('a');
+    await accept('a');
     const before = await town.everything();
     town.clock.advance(1_000);
-    const again = await ask('a');
+    const again = await accept('a');
     assert.ok('answer' in again);
-    assert.deepEqual(again.answer.body, { said: town.clock.now() - 1_000 });
-    assert.equal(await refused(ask('b', 'other')), 'IDEMPOTENCY_KEY_REUSED');
+    assert.deepEqual(again.answer.body, { at: town.clock.now() - 1_000 });
+    assert.equal(await refused(accept('b', 'other')), 'IDEMPOTENCY_KEY_REUSED');
     assert.deepEqual(await town.everything(), before);
-    const fresh = { ...key, key: 'k-2' };
+    const otherKey = { ...key, key: 'k-2' };
     const both = [1, 2].map(() =>
-      refused(town.answer('b', { type: 'accept' }, { idempotency: { key: fresh, answer } })),
+      refused(town.answer('b', { type: 'accept' }, { idempotency: { key: otherKey, answer } })),
     );
     assert.deepEqual(await Promise.all(both), ['answered', 'answered']);
     assert.equal((await town.announced()).filter((type) => type === 'order.accepted').length, 2);

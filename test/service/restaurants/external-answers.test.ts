@@ -1,4 +1,4 @@
-/** Answers of other systems, read from `order_accepted` as the document has them: they count once, and are not said again. */
+/** Tests of external systems' answers on `order_accepted`: formats, faults, races, and answers before the confirmation. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -6,7 +6,7 @@ import type { Event, EventOf } from '../../../internal/domain/events.ts';
 import { type Kitchen, kitchen, PREPARATION_MS } from '../../support/kitchen.ts';
 import { NOON } from '../../support/manual-clock.ts';
 
-describe('another system’s answer', () => {
+describe('an external answer', () => {
   let town: Kitchen;
   before(async () => {
     town = await kitchen();
@@ -14,13 +14,13 @@ describe('another system’s answer', () => {
   after(() => town.close());
   beforeEach(() => town.clear());
   const LATER = new Date(NOON + 1_200_000).toISOString();
-  const SAID = { orderId: 'a', restaurantId: 'r1', acceptedAt: new Date(NOON).toISOString() };
+  const ANSWER = { orderId: 'a', restaurantId: 'r1', acceptedAt: new Date(NOON).toISOString() };
   const open = async (...ids: string[]) => {
     await town.seed('CONFIRMED', ids);
     await town.deliver(...(await Promise.all(ids.map((id) => town.told(id)))));
   };
   const enveloped = (eventType: string, payload: object, more = {}) => ({
-    ...{ eventId: 'theirs-1', eventType, schemaVersion: 1, orderId: 'a', correlationId: 'a' },
+    ...{ eventId: 'external-1', eventType, schemaVersion: 1, orderId: 'a', correlationId: 'a' },
     ...{ occurredAt: LATER, producedAt: LATER, producer: 'kitchen-display' },
     payload,
     ...more,
@@ -32,22 +32,22 @@ describe('another system’s answer', () => {
   };
 
   const ACCEPTANCES: Record<string, object> = {
-    'as the document has it': { ...SAID, status: 'ACCEPTED', estimatedReadyTime: LATER },
+    'in the documented format': { ...ANSWER, status: 'ACCEPTED', estimatedReadyTime: LATER },
     'in the words of the route': { orderId: 'a', action: 'ACCEPT', estimatedReadyTime: LATER },
-    'with nothing but the order and the time': { orderId: 'a', estimatedReadyTime: LATER },
-    'with the time in epoch milliseconds': { ...SAID, estimatedReadyTime: NOON + 1_200_000 },
+    'with only the order and the time': { orderId: 'a', estimatedReadyTime: LATER },
+    'with the time in epoch milliseconds': { ...ANSWER, estimatedReadyTime: NOON + 1_200_000 },
     'in an envelope': enveloped('restaurant.accepted', {
-      ...SAID,
+      ...ANSWER,
       estimatedReadyTime: LATER,
     }),
-    'in an envelope, with its fields beside it as well': enveloped(
+    'in an envelope with flat fields': enveloped(
       'order_accepted',
       {},
       { status: 'ACCEPTED', restaurantId: 'r1', estimatedReadyTime: LATER },
     ),
   };
-  for (const [what, record] of Object.entries(ACCEPTANCES))
-    it(`accepts, ${what}; five times is once, and the topic is not told again`, async () => {
+  for (const [format, record] of Object.entries(ACCEPTANCES))
+    it(`an acceptance ${format} takes effect once in five deliveries, and is not published again`, async () => {
       await open('a');
       await town.heard([record, record], ['0-1', '0-1']);
       for (let time = 0; time < 4; time += 1) await town.heard([record], ['0-1']);
@@ -60,7 +60,7 @@ describe('another system’s answer', () => {
     });
 
   const REJECTIONS: Record<string, object> = {
-    'as a status': { ...SAID, status: 'REJECTED', reason: 'NO_DOUGH' },
+    'as a status': { ...ANSWER, status: 'REJECTED', reason: 'NO_DOUGH' },
     'as an action': { orderId: 'a', action: 'REJECT', reason: 'NO_DOUGH' },
     'in an envelope': enveloped('restaurant.rejected', {
       restaurantId: 'r1',
@@ -69,8 +69,8 @@ describe('another system’s answer', () => {
     }),
     'in an envelope by its status': enveloped('order_accepted', { status: 'REJECTED', reason: 'NO_DOUGH' }),
   };
-  for (const [what, record] of Object.entries(REJECTIONS))
-    it(`rejects, ${what}`, async () => {
+  for (const [format, record] of Object.entries(REJECTIONS))
+    it(`a rejection ${format} rejects the order`, async () => {
       await open('a');
       await town.heard([record]);
       await town.deliverAll();
@@ -78,13 +78,13 @@ describe('another system’s answer', () => {
       assert.deepEqual(await town.announced(), ['order.rejected']);
     });
 
-  it('without a time takes as long as it does as a rule', async () => {
+  it('an acceptance without a time uses the usual preparation time', async () => {
     await open('a');
     await town.heard([{ orderId: 'a' }]);
     assert.equal((await town.ticket('a'))?.estimatedReadyAt, NOON + PREPARATION_MS);
   });
 
-  it('is no business of Tiffin’s where Tiffin said it', async () => {
+  it('an answer that Tiffin itself published is skipped', async () => {
     await open('a', 'b');
     await town.answer('a');
     const own = (await town.events()).map((event: Event) => ({ ...event, status: 'ACCEPTED' }));
@@ -98,18 +98,18 @@ describe('another system’s answer', () => {
 
   const MALFORMED: Record<string, unknown> = {
     'that is no object': 'accepted',
-    'of nobody’s order': { restaurantId: 'r1', status: 'ACCEPTED' },
-    'of an order that cannot be': { ...SAID, orderId: 'a b' },
-    'with a time that is none': { ...SAID, estimatedReadyTime: 'soon' },
-    'with a time without an offset': { ...SAID, acceptedAt: '2030-01-01T12:00:00' },
-    'with a restaurant that is none': { ...SAID, restaurantId: { id: 'r1' } },
-    'with a status that is no answer': { ...SAID, status: 'PENDING' },
-    'with an action that is no answer': { ...SAID, action: 'COLLECTED' },
+    'without an order': { restaurantId: 'r1', status: 'ACCEPTED' },
+    'with an invalid order id': { ...ANSWER, orderId: 'a b' },
+    'with an invalid time': { ...ANSWER, estimatedReadyTime: 'soon' },
+    'with a time without an offset': { ...ANSWER, acceptedAt: '2030-01-01T12:00:00' },
+    'with an invalid restaurant': { ...ANSWER, restaurantId: { id: 'r1' } },
+    'with a status that is no answer': { ...ANSWER, status: 'PENDING' },
+    'with an action that is no answer': { ...ANSWER, action: 'COLLECTED' },
   };
-  for (const [what, record] of Object.entries(MALFORMED))
-    it(`${what} is a dead letter, and its neighbours are heard`, async () => {
+  for (const [fault, record] of Object.entries(MALFORMED))
+    it(`a record ${fault} becomes a dead letter, and the other answers take effect`, async () => {
       await open('a', 'b', 'c');
-      await town.heard([{ ...SAID, orderId: 'b' }, record, { ...SAID, orderId: 'c' }]);
+      await town.heard([{ ...ANSWER, orderId: 'b' }, record, { ...ANSWER, orderId: 'c' }]);
       assert.equal((await town.letters()).length, 1);
       assert.deepEqual(
         [await town.status('a'), await town.status('b'), await town.status('c')],
@@ -117,39 +117,39 @@ describe('another system’s answer', () => {
       );
     });
 
-  it('that comes too late, twice, for a stranger’s order or for none is passed over, and its neighbours are heard', async () => {
-    await open('ours', 'cancelled', 'strange', 'twice', 'a');
-    await town.answer('ours');
+  it('a late or repeated answer, or one to an unknown or another restaurant’s order, is skipped, and the others take effect', async () => {
+    await open('answered', 'cancelled', 'other', 'twice', 'a');
+    await town.answer('answered');
     await town.command('cancelled', { type: 'cancel' });
     const before = await town.announced();
     await town.heard([
-      ...['ours', 'cancelled', 'nowhere', 'a', 'twice'].map((orderId) => ({ ...SAID, orderId })),
-      { ...SAID, orderId: 'strange', restaurantId: 'auto' },
-      { ...SAID, orderId: 'twice', status: 'REJECTED' },
+      ...['answered', 'cancelled', 'unknown', 'a', 'twice'].map((orderId) => ({ ...ANSWER, orderId })),
+      { ...ANSWER, orderId: 'other', restaurantId: 'auto' },
+      { ...ANSWER, orderId: 'twice', status: 'REJECTED' },
     ]);
     assert.deepEqual(await town.letters(), []);
     assert.deepEqual((await town.announced()).slice(before.length), ['order.accepted', 'order.accepted']);
     assert.deepEqual(
-      await Promise.all(['ours', 'cancelled', 'strange', 'twice', 'a'].map((id) => town.status(id))),
+      await Promise.all(['answered', 'cancelled', 'other', 'twice', 'a'].map((id) => town.status(id))),
       ['ACCEPTED', 'CANCELLED', 'CONFIRMED', 'ACCEPTED', 'ACCEPTED'],
     );
   });
 
-  it('that came before is what a second one over HTTP is told of', async () => {
+  it('an answer over HTTP after an external answer is refused', async () => {
     await open('a', 'b');
-    await town.heard([SAID, { orderId: 'b', status: 'REJECTED' }]);
+    await town.heard([ANSWER, { orderId: 'b', status: 'REJECTED' }]);
     await assert.rejects(town.answer('a'), { code: 'ALREADY_ACCEPTED' });
     await assert.rejects(town.answer('b'), { code: 'ALREADY_REJECTED' });
   });
 
-  it('races the restaurant’s own, and one of them counts', async () => {
+  it('one of two concurrent answers takes effect, the restaurant’s own or the external one', async () => {
     const ids = Array.from({ length: 10 }, (_, n) => `a${n}`);
     await open(...ids);
     await Promise.all([
       ...ids.map((id) => town.answer(id).catch(() => {})),
-      // As many batches at once as a consumer has on Kafka.
+      // A consumer on Kafka has as many concurrent batches.
       ...[0, 1, 2].map((part) =>
-        town.heard(ids.filter((_, n) => n % 3 === part).map((orderId) => ({ ...SAID, orderId }))),
+        town.heard(ids.filter((_, n) => n % 3 === part).map((orderId) => ({ ...ANSWER, orderId }))),
       ),
     ]);
     await town.deliverAll();
@@ -159,7 +159,7 @@ describe('another system’s answer', () => {
     assert.deepEqual(await town.letters(), []);
   });
 
-  it('is heard once the database is back, where that was away', async () => {
+  it('an answer that arrives while the database is unreachable takes effect when it is redelivered', async () => {
     await open('a');
     const look = async () => {
       throw new TiffinError('UNAVAILABLE', 'the database cannot be reached');
@@ -173,12 +173,12 @@ describe('another system’s answer', () => {
   });
 
   for (const status of ['CREATED', 'PROCESSING'] as const)
-    it(`that hears of the order by order_placed, and answers while it is ${status}, is kept until it is confirmed`, async () => {
+    it(`an answer to an order that is ${status} is stored and takes effect at the confirmation`, async () => {
       await town.seed(status, ['a', 'b', 'c']);
       await town.heard([
-        { ...SAID, estimatedReadyTime: LATER },
+        { ...ANSWER, estimatedReadyTime: LATER },
         { orderId: 'b', status: 'REJECTED', reason: 'NO_DOUGH' },
-        { ...SAID, orderId: 'c' },
+        { ...ANSWER, orderId: 'c' },
       ]);
       assert.deepEqual([await town.status('a'), await town.announced()], [status, []]);
       const order = (await town.orders.find(['a' as never]))[0];
@@ -193,10 +193,10 @@ describe('another system’s answer', () => {
       assert.deepEqual(await outcome('a'), ['ACCEPTED', undefined, 'ACCEPTED']);
       assert.deepEqual(await outcome('b'), ['REJECTED', 'NO_DOUGH', 'REJECTED']);
       assert.deepEqual(await outcome('c'), ['FAILED', 'PAYMENT_DECLINED', 'CLOSED']);
-      const said = await town.announced();
-      assert.equal(said.filter((type) => type === 'rider.requested').length, 1);
+      const published = await town.announced();
+      assert.equal(published.filter((type) => type === 'rider.requested').length, 1);
       assert.deepEqual(
-        said.filter((type) => type.startsWith('restaurant.')),
+        published.filter((type) => type.startsWith('restaurant.')),
         [],
       );
     });

@@ -1,11 +1,11 @@
-/** Tickets follow their orders on a real Postgres: opened, accepted where nobody is asked, and ended, once each. */
+/** Tests of tickets on a real Postgres: opening, automatic acceptance, closing, races, and redelivered events. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { EventOf } from '../../../internal/domain/events.ts';
 import { ADDRESS } from '../../support/builders.ts';
 import { type Kitchen, kitchen, PREPARATION_MS } from '../../support/kitchen.ts';
 
-describe('tickets follow their orders', () => {
+describe('tickets', () => {
   let town: Kitchen;
   before(async () => {
     town = await kitchen();
@@ -23,7 +23,7 @@ describe('tickets follow their orders', () => {
     assert.deepEqual([await town.status('a'), await town.announced()], ['CONFIRMED', []]);
   });
 
-  it('a restaurant that accepts automatically has accepted at once, and a rider is asked for, with the trace of the request', async () => {
+  it('a restaurant with automatic acceptance accepts at once, and a rider is requested, with the trace of the request', async () => {
     await town.seed('CONFIRMED', ['a'], AUTO);
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
     await town.deliver({ ...(await town.told('a')), traceparent });
@@ -51,7 +51,7 @@ describe('tickets follow their orders', () => {
     for (const event of events) assert.equal(event.traceparent, traceparent, event.eventType);
   });
 
-  it('an order that is collected asks for no rider', async () => {
+  it('no rider is requested for an order that is collected', async () => {
     await town.seed('CONFIRMED', ['a'], { ...AUTO, kind: 'restaurant' });
     await town.deliver(await town.told('a'));
     await town.deliverAll();
@@ -62,28 +62,28 @@ describe('tickets follow their orders', () => {
     ]);
   });
 
-  it('an order of no restaurant, one that nobody knows, and one of a restaurant that is gone, harm nobody', async () => {
+  it('an order that is unknown, or has no restaurant or an unknown one, does not disturb the other orders', async () => {
     await town.seed('CONFIRMED', ['none'], { kind: 'delivery' });
-    await town.seed('CONFIRMED', ['gone'], { restaurantId: 'closed down' });
+    await town.seed('CONFIRMED', ['closed'], { restaurantId: 'closed down' });
     await town.seed('CONFIRMED', ['a'], AUTO);
     const unknown = town.happened('order.confirmed', 'unknown', { status: 'CONFIRMED', version: 3 });
-    await town.deliver(unknown, await town.told('none'), await town.told('gone'), await town.told('a'));
+    await town.deliver(unknown, await town.told('none'), await town.told('closed'), await town.told('a'));
     assert.deepEqual([await town.ticket('none'), await town.ticket('unknown')], [undefined, undefined]);
-    // It cannot say yes, so somebody has to.
-    assert.equal((await town.ticket('gone'))?.state, 'OPEN');
+    // An unknown restaurant has no automatic acceptance.
+    assert.equal((await town.ticket('closed'))?.state, 'OPEN');
     assert.equal(await town.status('a'), 'PREPARING');
     assert.deepEqual(await town.letters(), []);
   });
 
-  it('delivered five times, together and apart, everything happens once', async () => {
+  it('an event that is delivered five times, in one batch or in several, takes effect once', async () => {
     const ids = ['a', 'b', 'c'];
     await town.seed('CONFIRMED', ids, AUTO);
     await town.seed('CONFIRMED', ['m']);
-    const told = await Promise.all([...ids, 'm'].map((id) => town.told(id)));
-    await Promise.all([town.deliver(...told), town.deliver(...told.toReversed())]);
-    for (let time = 0; time < 3; time += 1) await town.deliver(...told, ...told);
-    // Confirmed again by another announcement, which is another event.
-    await town.deliver(...told.map((event, n) => ({ ...event, eventId: `again-${n}` })));
+    const confirmed = await Promise.all([...ids, 'm'].map((id) => town.told(id)));
+    await Promise.all([town.deliver(...confirmed), town.deliver(...confirmed.toReversed())]);
+    for (let time = 0; time < 3; time += 1) await town.deliver(...confirmed, ...confirmed);
+    // A second confirmation with another event id.
+    await town.deliver(...confirmed.map((event, n) => ({ ...event, eventId: `again-${n}` })));
     for (let time = 0; time < 5; time += 1) await town.deliverAll();
     const types = ['order.accepted', 'order.preparing', 'restaurant.accepted', 'rider.requested'];
     assert.deepEqual(
@@ -95,7 +95,7 @@ describe('tickets follow their orders', () => {
 
   const ENDS = ['OUT_FOR_DELIVERY', 'DELIVERED', 'COMPLETED', 'FAILED', 'REJECTED', 'CANCELLED'] as const;
   for (const status of ENDS) {
-    it(`an order that is ${status} has a closed ticket, which no list shows`, async () => {
+    it(`the ticket of an order that is ${status} is closed and not listed`, async () => {
       await town.seed('CONFIRMED', ['a'], { kind: 'restaurant' });
       await town.deliver(await town.told('a'));
       const steps = ['ACCEPTED', 'PREPARING', 'OUT_FOR_DELIVERY', 'DELIVERED'] as const;
@@ -116,7 +116,7 @@ describe('tickets follow their orders', () => {
     });
   }
 
-  it('an order that somebody else has moved on is accepted by its ticket, and its rider asked for, once', async () => {
+  it('an order that an operator has accepted gets an accepted ticket and one rider request', async () => {
     await town.seed('CONFIRMED', ['a']);
     await town.deliver(await town.told('a'));
     await town.command('a', { type: 'advance', to: 'ACCEPTED', by: 'request' });
@@ -126,7 +126,7 @@ describe('tickets follow their orders', () => {
     assert.deepEqual(await town.announced(), ['order.accepted', 'restaurant.accepted', 'rider.requested']);
   });
 
-  it('an order that was cancelled before its ticket was opened is offered to nobody, in whatever order that is heard', async () => {
+  it('an order that was cancelled before its ticket was opened gets no open ticket, even if the events arrive in reverse', async () => {
     await town.seed('CONFIRMED', ['a'], AUTO);
     const confirmed = await town.told('a');
     await cancel('a');
@@ -138,19 +138,19 @@ describe('tickets follow their orders', () => {
     assert.deepEqual(await town.tickets.listOpen('auto', { limit: 9 }), []);
   });
 
-  it('cancelling races automatic acceptance, and either comes first', async () => {
+  it('an order whose cancellation races with automatic acceptance ends CANCELLED without an open or accepted ticket', async () => {
     const ids = Array.from({ length: 20 }, (_, n) => `a${n}`);
     await town.seed('CONFIRMED', ids, AUTO);
-    const told = await Promise.all(ids.map((id) => town.told(id)));
-    await Promise.all([...told.map((event) => town.deliver(event)), ...ids.map(cancel)]);
+    const confirmed = await Promise.all(ids.map((id) => town.told(id)));
+    await Promise.all([...confirmed.map((event) => town.deliver(event)), ...ids.map(cancel)]);
     await town.deliverAll();
     for (const id of ids) {
       assert.deepEqual([id, await town.status(id)], [id, 'CANCELLED']);
       assert.notEqual((await town.ticket(id))?.state, 'OPEN');
       assert.notEqual((await town.ticket(id))?.state, 'ACCEPTED');
     }
-    const said = (await town.events()) as EventOf<'restaurant.accepted'>[];
-    const accepted = said.filter(({ eventType }) => eventType === 'restaurant.accepted');
+    const events = (await town.events()) as EventOf<'restaurant.accepted'>[];
+    const accepted = events.filter(({ eventType }) => eventType === 'restaurant.accepted');
     assert.equal(new Set(accepted.map(({ orderId }) => orderId)).size, accepted.length, 'once each');
     assert.deepEqual(await town.letters(), []);
   });

@@ -1,4 +1,4 @@
-/** Dispatching: each order leaves at its time, once within a lease, and is forgotten only when the stream has it. */
+/** Tests of the dispatcher: due times, leases, redelivery, sleeping, and its report. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -50,12 +50,12 @@ function setUp({ shards = 1, changes = {} as Partial<DispatchDeps> } = {}) {
     meter,
     lost: () => lost,
     wakes: () => wakes,
-    /** Puts orders into database and queue. */
+    /** Adds orders to the database and the queue. */
     async wait(...orders: Order[]) {
       store.seed(...orders);
       await queue.schedule(orders.map(({ id, dueAt }) => ({ orderId: id, dueAt })));
     },
-    /** A pass, and all that follows from it. */
+    /** Runs a pass and waits until its claims are published. */
     async pass() {
       const sleep = await it.runOnce();
       await it.drain();
@@ -69,7 +69,7 @@ function setUp({ shards = 1, changes = {} as Partial<DispatchDeps> } = {}) {
 const due = (id: string, dueAt = NOON) =>
   placedOrder({ content: { id }, scheduledAt: dueAt, at: NOON - 9_000 });
 
-/** A bus whose publishing waits for the test. */
+/** A bus whose `publish` waits until the test calls `end` or `fail`. */
 function heldBus(store = memoryStore()) {
   const calls: { ids: string[]; end: () => void; fail: (error: unknown) => void }[] = [];
   return {
@@ -85,7 +85,7 @@ function heldBus(store = memoryStore()) {
   };
 }
 
-test('an order that is due is announced as ready, and leaves the queue', async () => {
+test('a due order is published as order.ready and removed from the queue', async () => {
   const { wait, pass, store, waiting, clock } = setUp();
   await wait(due('a', NOON - 3));
   clock.advance(4);
@@ -106,7 +106,7 @@ test('an order that is due is announced as ready, and leaves the queue', async (
   assert.equal(await waiting(), 0);
 });
 
-test('an order leaves at its millisecond and not before', async () => {
+test('an order is published at its millisecond and not before', async () => {
   const { wait, pass, sent, clock } = setUp();
   await wait(due('a', NOON + 100));
   assert.equal(await pass(), 100);
@@ -130,22 +130,22 @@ test('an order is removed only after the stream has confirmed it', async () => {
   assert.equal(await waiting(), 0);
 });
 
-test('what could not be published stays, is not tried within its lease, and later goes out under the same id', async () => {
+test('an order that could not be published stays in the queue, and is published under the same id after its lease', async () => {
   const { wait, pass, sent, waiting, clock, log, deps, store, report } = setUp();
   await wait(due('a'));
   const publish = deps.bus.publish;
   deps.bus.publish = async () => {
-    throw new TiffinError('UNAVAILABLE', 'the stream is away');
+    throw new TiffinError('UNAVAILABLE', 'the stream is unreachable');
   };
   await pass();
   deps.bus.publish = publish;
   assert.deepEqual([sent(), await waiting()], [[], 1]);
-  assert.equal(log.at('error').length, 0, 'a dependency that is away is no error');
+  assert.equal(log.at('error').length, 0, 'an unreachable dependency is not logged as an error');
   assert.equal(log.at('warn').length, 1);
-  assert.equal(await pass(), 50, 'it rests first');
+  assert.equal(await pass(), 50, 'the backoff');
   clock.advance(LEASE_MS);
   await pass();
-  assert.deepEqual(sent(), [], 'the lease is not over yet');
+  assert.deepEqual(sent(), [], 'the lease has not expired');
   clock.advance(1);
   await pass();
   assert.deepEqual(sent(), [`event of a@${NOON}`]);
@@ -154,10 +154,10 @@ test('what could not be published stays, is not tried within its lease, and late
   assert.equal(store.bus.events[0]?.payload && 'dueAt' in store.bus.events[0].payload, true);
 });
 
-test('a fault that does not pass by itself is logged as an error, each time', async () => {
+test('a fault that is not transient is logged as an error each time', async () => {
   const { wait, pass, log, clock, deps } = setUp();
   deps.bus.publish = async () => {
-    throw new RangeError('a mistake of ours');
+    throw new RangeError('a programming error');
   };
   await wait(due('a'));
   await pass();
@@ -167,34 +167,34 @@ test('a fault that does not pass by itself is logged as an error, each time', as
   assert.equal(log.at('error').length, 2);
 });
 
-test('what is claimed for the second time is looked up: done is only removed, moved is put back', async () => {
+test('a redelivered order is published, put back if it was rescheduled, or only removed if it was processed', async () => {
   const { wait, runOnce, drain, sent, queue, clock, store, deps } = setUp();
-  const [done, moved, still] = [due('done'), due('moved'), due('still')];
-  await wait(done, moved, still);
+  const [processed, moved, unchanged] = [due('processed'), due('moved'), due('unchanged')];
+  await wait(processed, moved, unchanged);
   const publish = deps.bus.publish;
   deps.bus.publish = async () => {
-    throw new TiffinError('UNAVAILABLE', 'away');
+    throw new TiffinError('UNAVAILABLE', 'unreachable');
   };
   await runOnce();
   await drain();
   deps.bus.publish = publish;
   const later = NOON + 3_600_000;
   store.seed(
-    movedTo(done, 'PROCESSING'),
+    movedTo(processed, 'PROCESSING'),
     after(moved, { type: 'rescheduled', at: NOON, scheduledAt: later, dueAt: later }),
   );
   clock.advance(LEASE_MS + 1);
   await runOnce();
   await runOnce();
   await drain();
-  assert.deepEqual(sent(), [`event of still@${NOON}`]);
+  assert.deepEqual(sent(), [`event of unchanged@${NOON}`]);
   assert.deepEqual(
-    [done, moved, still].map(({ id }) => queue.scoreOf(id)),
+    [processed, moved, unchanged].map(({ id }) => queue.scoreOf(id)),
     [undefined, later, undefined],
   );
 });
 
-test('an order that the database does not know is forgotten when it is claimed for the second time', async () => {
+test('a redelivered order that is unknown to the database is removed from the queue', async () => {
   const { queue, runOnce, drain, sent, clock, waiting } = setUp();
   await queue.schedule([{ orderId: 'ghost' as OrderId, dueAt: NOON }]);
   await queue.claim(0, 10);
@@ -204,7 +204,7 @@ test('an order that the database does not know is forgotten when it is claimed f
   assert.deepEqual([sent(), await waiting()], [[], 0]);
 });
 
-test('while the database is away, what was claimed before waits for another lease', async () => {
+test('a redelivered order waits for another lease while the database is unreachable', async () => {
   const { queue, wait, pass, sent, waiting, clock, deps, store } = setUp();
   await wait(due('a'));
   await queue.claim(0, 10);
@@ -214,7 +214,7 @@ test('while the database is away, what was claimed before waits for another leas
     orderSchedule: {
       ...orderSchedule,
       stillWaiting: async () => {
-        throw new TiffinError('UNAVAILABLE', 'the database is away');
+        throw new TiffinError('UNAVAILABLE', 'the database is unreachable');
       },
     },
   });
@@ -222,7 +222,7 @@ test('while the database is away, what was claimed before waits for another leas
   assert.deepEqual([sent(), await waiting()], [[], 1]);
 });
 
-test('an order that is rescheduled while it is published stays for its new time', async () => {
+test('an order that is rescheduled while it is published stays in the queue with its new time', async () => {
   const { bus, calls } = heldBus();
   const { wait, runOnce, drain, queue } = setUp({ changes: { bus } });
   await wait(due('a'));
@@ -234,7 +234,7 @@ test('an order that is rescheduled while it is published stays for its new time'
   assert.equal(queue.scoreOf('a' as OrderId), NOON + 777);
 });
 
-test('when the stream stalls, claiming stops after four passes and the backlog stays in the queue', async () => {
+test('claiming stops after four passes when the stream stalls, and the backlog stays in the queue', async () => {
   const { bus, calls } = heldBus();
   const { wait, runOnce, drain, queue, wakes } = setUp({ changes: { bus } });
   for (const id of ['a', 'b', 'c', 'd']) {
@@ -248,11 +248,11 @@ test('when the stream stalls, claiming stops after four passes and the backlog s
     calls.map(({ ids }) => ids),
     [['a'], ['b'], ['c'], ['d']],
   );
-  assert.equal(queue.scoreOf('e' as OrderId), NOON, 'it is not even claimed');
+  assert.equal(queue.scoreOf('e' as OrderId), NOON, 'the order is not claimed');
   assert.equal(wakes(), 0);
   calls[2]?.end();
   await turns();
-  assert.equal(wakes(), 1, 'it is woken as soon as there is room');
+  assert.equal(wakes(), 1, 'the loop is woken when a claim is published');
   await runOnce();
   await turns();
   assert.deepEqual(calls[4]?.ids, ['e']);
@@ -261,9 +261,9 @@ test('when the stream stalls, claiming stops after four passes and the backlog s
   assert.equal((await queue.size()).waiting, 0);
 });
 
-test('it sleeps until the next order is due, and no longer than the interval', async () => {
+test('the dispatcher sleeps until the next order is due, and no longer than the interval', async () => {
   const { wait, pass, clock } = setUp();
-  assert.equal(await pass(), INTERVAL_MS, 'nothing waits');
+  assert.equal(await pass(), INTERVAL_MS, 'the queue is empty');
   await wait(due('far', NOON + 3_600_000));
   assert.equal(await pass(), INTERVAL_MS);
   await wait(due('near', NOON + 300));
@@ -274,7 +274,7 @@ test('it sleeps until the next order is due, and no longer than the interval', a
   assert.equal(await pass(), 298);
 });
 
-test('a pass that came back full is followed by another at once', async () => {
+test('a pass that claims the largest number of orders is followed by another at once', async () => {
   const { wait, pass, sent, waiting } = setUp();
   await wait(...Array.from({ length: 1_500 }, (_, index) => due(`o${index}`)));
   assert.equal(await pass(), 0);
@@ -284,7 +284,7 @@ test('a pass that came back full is followed by another at once', async () => {
   assert.equal(await waiting(), 0);
 });
 
-test('it is woken by an order that it would sleep past, and by no other', async () => {
+test('the dispatcher is woken only by an order that is due before its sleep ends', async () => {
   const { pass, scheduled, wakes } = setUp();
   await pass();
   scheduled(NOON + INTERVAL_MS);
@@ -293,14 +293,14 @@ test('it is woken by an order that it would sleep past, and by no other', async 
   assert.equal(wakes(), 1);
 });
 
-test('an order that is scheduled between the claim and the sleep is not slept past', async () => {
+test('an order that is scheduled between the claim and the sleep shortens the sleep', async () => {
   const { runOnce, scheduled, queue, deps } = setUp();
   await runOnce();
   const claim = queue.claim;
   Object.assign(deps.queue, {
     async claim(shard: number, limit: number) {
       const claimed = await claim(shard, limit);
-      // The queue has answered; before the answer is read an order arrives.
+      // An order is scheduled after the claim and before the dispatcher reads its result.
       await queue.schedule([{ orderId: 'a' as OrderId, dueAt: NOON + 40 }]);
       scheduled(NOON + 40);
       return claimed;
@@ -309,7 +309,7 @@ test('an order that is scheduled between the claim and the sleep is not slept pa
   assert.equal(await runOnce(), 40);
 });
 
-test('two dispatchers on one queue publish nothing twice within a lease', async () => {
+test('two dispatchers on one queue publish no order twice within a lease', async () => {
   const first = setUp({ shards: 2 });
   const second = dispatcher(first.deps, { intervalMs: INTERVAL_MS });
   const published: string[] = [];
@@ -325,17 +325,17 @@ test('two dispatchers on one queue publish nothing twice within a lease', async 
   assert.equal(published.length, 3_000);
   assert.equal(new Set(published).size, 3_000);
   assert.equal(await first.waiting(), 0);
-  assert.ok(second.report.totals.published > 0, 'both had their part');
+  assert.ok(second.report.totals.published > 0, 'both dispatchers published orders');
 });
 
-test('every shard is looked at, and the nearest of all decides the sleep', async () => {
+test('a pass claims from every shard, and the nearest due time of all shards decides the sleep', async () => {
   const { wait, pass, sent } = setUp({ shards: 4 });
   await wait(...['a', 'b', 'c', 'd'].map((id) => due(id)), due('e', NOON + 50), due('f', NOON + 70));
   assert.equal(await pass(), 50);
   assert.equal(sent().length, 4);
 });
 
-test('a queue that was lost is reported and nothing is dispatched', async () => {
+test('a lost queue is reported, and no order is published', async () => {
   const { wait, pass, queue, lost, sent, report } = setUp();
   queue.flush();
   await wait(due('a'));
@@ -343,7 +343,7 @@ test('a queue that was lost is reported and nothing is dispatched', async () => 
   assert.deepEqual([lost(), sent(), report.state], [1, [], 'lost']);
 });
 
-test('a paused queue is no loss, and nothing is dispatched until it runs again', async () => {
+test('a paused queue is not reported as lost, and no order is published until it runs again', async () => {
   const { wait, pass, queue, lost, sent, report } = setUp();
   await queue.setState('paused');
   await wait(due('a'));
@@ -354,7 +354,7 @@ test('a paused queue is no loss, and nothing is dispatched until it runs again',
   assert.deepEqual([sent().length, report.state], [1, 'running']);
 });
 
-test('what was dispatched is one line with its numbers, and nothing is logged when nothing was done', async () => {
+test('the report of published orders is one log line, and a pass without orders logs nothing', async () => {
   const { wait, pass, log, meter, report } = setUp();
   await pass();
   assert.deepEqual(log.lines, []);
@@ -376,24 +376,24 @@ const timer = (orderId: string, kind: TimerKind, dueAt = NOON) => ({
   dueAt,
 });
 
-test('timers that have run out are announced with the orders, in one publication, and leave the queue', async () => {
+test('timers that have run out are published together with due orders and removed from the queue', async () => {
   const { bus, calls } = heldBus();
   const { wait, queue, runOnce, drain, waiting } = setUp({ changes: { bus } });
   await wait(due('a'));
   await queue.schedule([timer('b', 'eta'), timer('c', 'rider', NOON + 50)]);
-  assert.equal(await runOnce(), 50, 'it wakes for the next timer');
+  assert.equal(await runOnce(), 50, 'the next timer ends the sleep');
   await turns();
   assert.deepEqual(
     calls.map(({ ids }) => ids),
     [['a', 'b']],
   );
-  assert.equal(await waiting(), 3, 'nothing is removed before the stream has it');
+  assert.equal(await waiting(), 3, 'no member is removed before the stream has confirmed it');
   calls[0]?.end();
   await drain();
   assert.equal(await waiting(), 1);
 });
 
-test('every kind of timer is an event of that name, whose id follows from the kind, the order and the time', async () => {
+test('every kind of timer has its own event type, and the event id is derived from kind, order and due time', async () => {
   const { queue, pass, store, clock } = setUp();
   const kinds = ['deadline', 'checks', 'rider', 'eta', 'notification', 'payment'] as const;
   await queue.schedule(kinds.map((kind, index) => timer('a', kind, NOON - 10 + index)));
@@ -417,7 +417,7 @@ test('every kind of timer is an event of that name, whose id follows from the ki
   for (const event of store.bus.events) assert.ok('event' in parseEvent(event), event.eventType);
 });
 
-test('a timer that is set again for the same time is the same event, for another time another one', async () => {
+test('a timer that is set again has the same event id for the same time, and another id for another time', async () => {
   const { queue, pass, sent, deps } = setUp();
   const published: string[] = [];
   const { publish } = deps.bus;
@@ -431,10 +431,10 @@ test('a timer that is set again for the same time is the same event, for another
   }
   const [one, other] = [`event of eta:a@${NOON}`, `event of eta:a@${NOON - 1}`];
   assert.deepEqual(published, [one, one, other]);
-  assert.deepEqual(sent(), [one, other], 'the log has each once');
+  assert.deepEqual(sent(), [one, other], 'the log has each event once');
 });
 
-test('timers are counted apart from orders, and alone make no line', async () => {
+test('timers are counted separately from orders, and a pass with only timers logs nothing', async () => {
   const { wait, queue, pass, meter, report, log } = setUp();
   await queue.schedule([timer('a', 'eta'), timer('b', 'rider')]);
   await pass();
@@ -448,12 +448,12 @@ test('timers are counted apart from orders, and alone make no line', async () =>
   assert.deepEqual([meter.total('timers_dispatched'), meter.total('orders_dispatched')], [3, 1]);
 });
 
-test('a timer that could not be published comes again after its lease, as due then, and no order is looked up for it', async () => {
+test('a timer that could not be published is due again after its lease, and no order is looked up for it', async () => {
   const { queue, pass, sent, waiting, clock, deps, meter, store } = setUp();
   await queue.schedule([timer('a', 'eta')]);
   const { publish } = deps.bus;
   deps.bus.publish = async () => {
-    throw new TiffinError('UNAVAILABLE', 'the stream is away');
+    throw new TiffinError('UNAVAILABLE', 'the stream is unreachable');
   };
   await pass();
   deps.bus.publish = publish;
@@ -461,7 +461,7 @@ test('a timer that could not be published comes again after its lease, as due th
   Object.assign(deps, {
     orderSchedule: {
       ...store.orderSchedule,
-      stillWaiting: async () => assert.fail('a timer is no order'),
+      stillWaiting: async () => assert.fail('an order was looked up'),
     },
   });
   clock.advance(LEASE_MS + 1);
@@ -471,7 +471,7 @@ test('a timer that could not be published comes again after its lease, as due th
   assert.equal(await waiting(), 0);
 });
 
-test('a timer that is moved while it is published stays for its new time', async () => {
+test('a timer that is moved while it is published stays in the queue with its new time', async () => {
   const { bus, calls } = heldBus();
   const { queue, runOnce, drain } = setUp({ changes: { bus } });
   await queue.schedule([timer('a', 'eta')]);
@@ -483,7 +483,7 @@ test('a timer that is moved while it is published stays for its new time', async
   assert.equal(queue.scoreOf('a' as OrderId, 'eta'), NOON + 777);
 });
 
-test('while the queue cannot be reached a pass fails, for the loop to try again', async () => {
+test('a pass rejects with UNAVAILABLE while the queue is unreachable', async () => {
   const { runOnce, deps } = setUp();
   Object.assign(deps.queue, {
     claim: async () => {
@@ -493,7 +493,7 @@ test('while the queue cannot be reached a pass fails, for the loop to try again'
   await assert.rejects(runOnce(), { code: 'UNAVAILABLE' });
 });
 
-test('percentiles are the nearest rank', () => {
+test('percentiles are computed by the nearest rank', () => {
   assert.equal(percentiles([]), undefined);
   assert.deepEqual(percentiles([7]), { p50: 7, p99: 7, max: 7 });
   assert.deepEqual(percentiles(Array.from({ length: 100 }, (_, index) => 100 - index)), {

@@ -1,4 +1,4 @@
-/** Reconciling: whatever the due queue lost is brought back from the database, nearest first. */
+/** Tests of the reconciler: rebuilding a lost due queue, and adding members that are missing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -52,23 +52,23 @@ function setUp(changes: Partial<ReconcileDeps> = {}) {
 const order = (id: string, dueAt: number) =>
   placedOrder({ content: { id }, scheduledAt: dueAt, at: NOON - 9 * HOUR });
 
-test('at first everything that waits is added with its time, and nothing else', async () => {
+test('the first round adds every waiting order with its time, and no other order', async () => {
   const { runOnce, store, score, state, size } = setUp();
   store.seed(
     order('overdue', NOON - HOUR),
     order('soon', NOON + 5),
     order('far', NOON + 500 * HOUR),
-    movedTo(order('gone', NOON), 'PROCESSING'),
+    movedTo(order('started', NOON), 'PROCESSING'),
   );
   assert.equal(await runOnce(), MINUTE);
   assert.deepEqual(
-    [score('overdue'), score('soon'), score('far'), score('gone'), await size()],
+    [score('overdue'), score('soon'), score('far'), score('started'), await size()],
     [NOON - HOUR, NOON + 5, NOON + 500 * HOUR, undefined, 3],
   );
   assert.equal(await state(), 'running');
 });
 
-test('the next minute is brought back first, and then dispatching goes on while the rest follows', async () => {
+test('a rebuild adds the orders of the next minute first, and dispatching continues while it adds the rest', async () => {
   const rest = gate();
   const store = memoryStore();
   const waiting: ReconcileDeps['orderSchedule']['waiting'] = async function* (window) {
@@ -90,13 +90,13 @@ test('the next minute is brought back first, and then dispatching goes on while 
   const running = runOnce();
   await turns(10);
   assert.deepEqual([added, await state(), await size()], [['a', 'b'], 'running', 2]);
-  assert.ok(wakes() > 0, 'the dispatch loop is told');
+  assert.ok(wakes() > 0, 'the dispatch loop is woken');
   rest.open();
   await running;
   assert.deepEqual(added, ['a', 'b', 'later']);
 });
 
-test('what is there already stays as it is', async () => {
+test('an order that is in the queue keeps its time', async () => {
   const { runOnce, store, queue, score, meter } = setUp();
   store.seed(order('there', NOON + 5), order('missing', NOON + 6));
   await queue.schedule([{ orderId: 'there' as OrderId, dueAt: NOON + 99 }]);
@@ -105,17 +105,17 @@ test('what is there already stays as it is', async () => {
   assert.equal(meter.total('orders_rebuilt'), 1);
 });
 
-test('a scheduler that was paused is paused again after the loss', async () => {
+test('a paused scheduler is still paused after a rebuild', async () => {
   const { runOnce, store, state } = setUp();
   await store.schedulerSwitch.setPaused(true);
   await runOnce();
   assert.equal(await state(), 'paused');
 });
 
-test('a loss is news once, and the next round brings everything back', async () => {
+test('a loss is reported once, and the next round rebuilds the queue', async () => {
   const { runOnce, lost, queue, store, size, state, log } = setUp();
   store.seed(order('a', NOON + 5), order('far', NOON + 500 * HOUR));
-  assert.equal(lost(), false, 'before the first round it is lost anyway');
+  assert.equal(lost(), false, 'a loss before the first round is not reported');
   await runOnce();
   queue.flush();
   assert.deepEqual([lost(), lost()], [true, false]);
@@ -123,10 +123,10 @@ test('a loss is news once, and the next round brings everything back', async () 
   assert.equal(await runOnce(), MINUTE);
   assert.deepEqual([await size(), await state()], [2, 'running']);
   queue.flush();
-  assert.equal(lost(), true, 'another loss is news again');
+  assert.equal(lost(), true, 'the next loss is reported');
 });
 
-test('a loss in the middle of rebuilding begins it anew, at once', async () => {
+test('a loss during a rebuild starts another rebuild at once', async () => {
   const rest = gate();
   const store = memoryStore();
   let held = true;
@@ -142,12 +142,12 @@ test('a loss in the middle of rebuilding begins it anew, at once', async () => {
   assert.equal(lost(), true);
   held = false;
   rest.open();
-  assert.equal(await first, 0, 'there is no time to sleep');
+  assert.equal(await first, 0, 'the next round follows at once');
   assert.equal(await runOnce(), MINUTE);
   assert.deepEqual([await size(), await state()], [2, 'running']);
 });
 
-test('a loss before the state is set, which no pass can see, begins the rebuilding anew', async () => {
+test('a loss before the state is set, which no pass can detect, starts another rebuild', async () => {
   const { runOnce, lost, queue, store, size, state, log } = setUp();
   store.seed(order('a', NOON + 5), order('b', NOON + HOUR));
   const setState = queue.setState;
@@ -159,13 +159,13 @@ test('a loss before the state is set, which no pass can see, begins the rebuildi
       return setState(...args);
     },
   });
-  assert.equal(await runOnce(), 0, 'there is no time to sleep');
+  assert.equal(await runOnce(), 0, 'the next round follows at once');
   assert.equal(log.at('warn').length, 1);
   assert.equal(await runOnce(), MINUTE);
   assert.deepEqual([await size(), await state()], [2, 'running']);
 });
 
-test('while the state is being set every pass still finds the queue lost, which is no news', async () => {
+test('a pass that finds the queue lost before the state is set does not report a loss', async () => {
   const setting = gate();
   const { runOnce, lost, queue } = setUp();
   const setState = queue.setState;
@@ -182,7 +182,7 @@ test('while the state is being set every pass still finds the queue lost, which 
   assert.equal(await running, MINUTE);
 });
 
-test('a rebuilding that fails is begun anew', async () => {
+test('a failed rebuild is repeated by the next round', async () => {
   const { runOnce, store, queue, size, state, lost } = setUp();
   store.seed(order('a', NOON + 5));
   const setState = queue.setState;
@@ -193,13 +193,13 @@ test('a rebuilding that fails is begun anew', async () => {
   });
   await assert.rejects(runOnce(), { code: 'UNAVAILABLE' });
   assert.equal(await state(), 'lost');
-  assert.equal(lost(), false, 'it is known already');
+  assert.equal(lost(), false, 'the loss was reported before');
   Object.assign(queue, { setState });
   assert.equal(await runOnce(), MINUTE);
   assert.deepEqual([await size(), await state()], [1, 'running']);
 });
 
-test('a round in between adds what is due within ten minutes and missing, and says so', async () => {
+test('a regular round adds missing orders that are due within ten minutes, and logs their number', async () => {
   const { runOnce, store, queue, clock, score, log, wakes } = setUp();
   await runOnce();
   const before = wakes();
@@ -223,7 +223,7 @@ test('a round in between adds what is due within ten minutes and missing, and sa
   assert.ok(wakes() > before);
 });
 
-test('no order stays missing: a round before its time adds it, however far ahead it was', async () => {
+test('a missing order that is due later is added by a round before its time', async () => {
   const { runOnce, store, clock, score, log } = setUp();
   await runOnce();
   const dueAt = NOON + 42 * MINUTE + 7;
@@ -236,7 +236,7 @@ test('no order stays missing: a round before its time adds it, however far ahead
   assert.equal(log.at('warn').length, 1);
 });
 
-test('a round that adds nothing says nothing and wakes nobody', async () => {
+test('a round that adds nothing logs nothing and wakes no loop', async () => {
   const { runOnce, log, wakes } = setUp();
   await runOnce();
   const before = [log.lines.length, wakes()];
@@ -244,7 +244,7 @@ test('a round that adds nothing says nothing and wakes nobody', async () => {
   assert.deepEqual([log.lines.length, wakes()], before);
 });
 
-/** Timers as Postgres has them; tests add to and take from the list. */
+/** Stored timers; tests change the list `stored`. */
 function storedTimers(...stored: Timer[]) {
   return {
     stored,
@@ -254,9 +254,9 @@ function storedTimers(...stored: Timer[]) {
     },
   };
 }
-const underWay = (id: string) => movedTo(placedOrder({ content: { ...CONTENTS.items, id } }), 'PROCESSING');
+const started = (id: string) => movedTo(placedOrder({ content: { ...CONTENTS.items, id } }), 'PROCESSING');
 
-test('what FLUSHALL took is brought back: orders, timers of every kind, near and far, and deadlines', async () => {
+test('a rebuild after FLUSHALL restores orders, timers of every kind, and deadlines', async () => {
   const timers = storedTimers(
     { orderId: 'o' as OrderId, kind: 'rider', dueAt: NOON - 1 },
     { orderId: 'o' as OrderId, kind: 'eta', dueAt: NOON + MINUTE },
@@ -264,7 +264,7 @@ test('what FLUSHALL took is brought back: orders, timers of every kind, near and
   );
   const { runOnce, lost, store, queue, size, state, score } = setUp({ timers });
   store.seed(
-    underWay('under-way'),
+    started('started'),
     movedTo(placedOrder({ content: { id: 'plain' } }), 'PROCESSING'),
     order('o', NOON + HOUR),
     movedTo(order('done', NOON), 'PROCESSING', 'COMPLETED'),
@@ -274,7 +274,7 @@ test('what FLUSHALL took is brought back: orders, timers of every kind, near and
     queue.scoreOf('o' as OrderId, 'rider'),
     queue.scoreOf('o' as OrderId, 'eta'),
     queue.scoreOf('p' as OrderId, 'payment'),
-    queue.scoreOf('under-way' as OrderId, 'deadline'),
+    queue.scoreOf('started' as OrderId, 'deadline'),
     await size(),
   ];
   const complete = [NOON + HOUR, NOON - 1, NOON + MINUTE, NOON + 500 * HOUR, NOON + DEADLINES.processing, 5];
@@ -288,7 +288,7 @@ test('what FLUSHALL took is brought back: orders, timers of every kind, near and
   assert.equal(await state(), 'running');
 });
 
-test('deadlines follow what is due soon, and dispatching goes on meanwhile', async () => {
+test('a rebuild adds deadlines after the orders of the next minute, while dispatching continues', async () => {
   const held = gate();
   const store = memoryStore();
   const { runOnce, queue, state, size } = setUp({
@@ -300,7 +300,7 @@ test('deadlines follow what is due soon, and dispatching goes on meanwhile', asy
       },
     },
   });
-  store.seed(underWay('a'), order('b', NOON - 1));
+  store.seed(started('a'), order('b', NOON - 1));
   const running = runOnce();
   await turns(10);
   assert.deepEqual([await state(), await size()], ['running', 1]);
@@ -309,10 +309,10 @@ test('deadlines follow what is due soon, and dispatching goes on meanwhile', asy
   assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), NOON + DEADLINES.processing);
 });
 
-test('rebuilding leaves a deadline and a timer that are there as they are', async () => {
+test('a rebuild keeps the times of deadlines and timers that are in the queue', async () => {
   const timers = storedTimers({ orderId: 'a' as OrderId, kind: 'eta', dueAt: NOON + MINUTE });
   const { runOnce, store, queue } = setUp({ timers });
-  store.seed(underWay('a'));
+  store.seed(started('a'));
   await queue.schedule([
     { orderId: 'a' as OrderId, kind: 'deadline', dueAt: NOON + 7 },
     { orderId: 'a' as OrderId, kind: 'eta', dueAt: NOON + 8 },
@@ -322,7 +322,7 @@ test('rebuilding leaves a deadline and a timer that are there as they are', asyn
   assert.equal(queue.scoreOf('a' as OrderId, 'eta'), NOON + 8);
 });
 
-test('a timer that was stored by a process that died before it was scheduled is added by the next round, and said to be', async () => {
+test('a timer whose process died before adding it to the queue is added by the next round, which logs it', async () => {
   const timers = storedTimers();
   const { runOnce, queue, clock, log, meter, wakes } = setUp({ timers });
   await runOnce();
@@ -334,7 +334,7 @@ test('a timer that was stored by a process that died before it was scheduled is 
   assert.equal(await runOnce(), MINUTE);
   assert.equal(queue.scoreOf('near' as OrderId, 'rider'), NOON + 5 * MINUTE);
   assert.equal(queue.scoreOf('late' as OrderId, 'payment'), NOON + 1);
-  assert.equal(queue.scoreOf('far' as OrderId, 'eta'), undefined, 'that is for a later round');
+  assert.equal(queue.scoreOf('far' as OrderId, 'eta'), undefined, 'a later round adds this timer');
   assert.deepEqual(
     log.at('warn').map(({ fields }) => fields),
     [{ added: 2 }],
@@ -343,7 +343,7 @@ test('a timer that was stored by a process that died before it was scheduled is 
   assert.ok(wakes() > before);
 });
 
-test('no timer stays missing: a round before its time adds it, however far ahead it was', async () => {
+test('a missing timer that is due later is added by a round before its time', async () => {
   const timers = storedTimers();
   const { runOnce, queue, clock } = setUp({ timers });
   await runOnce();
@@ -356,14 +356,14 @@ test('no timer stays missing: a round before its time adds it, however far ahead
   assert.ok(clock.now() <= dueAt - 9 * MINUTE, 'long before its time');
 });
 
-test('a round in between looks for no deadlines', async () => {
+test('a regular round does not read deadlines', async () => {
   const store = memoryStore();
-  let looks = 0;
+  let reads = 0;
   const { runOnce, clock, queue, lost } = setUp({
     orderSchedule: {
       ...store.orderSchedule,
       inFlight() {
-        looks += 1;
+        reads += 1;
         return store.orderSchedule.inFlight();
       },
     },
@@ -372,9 +372,9 @@ test('a round in between looks for no deadlines', async () => {
     await runOnce();
     clock.advance(MINUTE);
   }
-  assert.equal(looks, 1);
+  assert.equal(reads, 1);
   queue.flush();
   lost();
   await runOnce();
-  assert.equal(looks, 2);
+  assert.equal(reads, 2);
 });

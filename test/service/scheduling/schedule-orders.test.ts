@@ -1,4 +1,4 @@
-/** Scheduling: what is announced waits in the due queue, and the last word on an order counts. */
+/** Tests of scheduling: orders and deadlines that events add to the due queue, move, or remove. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deadlineOf } from '../../../internal/domain/deadlines.ts';
@@ -29,10 +29,10 @@ const changed = (moved: Order) => changedEvent(moved) as Scheduled;
 
 function setUp(deadlines = DEADLINES) {
   const queue = memoryQueue(manualClock());
-  const told: number[] = [];
-  const deps = { queue, deadlines, onScheduled: (earliest: number) => void told.push(earliest) };
+  const notified: number[] = [];
+  const deps = { queue, deadlines, onScheduled: (earliest: number) => void notified.push(earliest) };
   return {
-    told,
+    notified,
     queue,
     schedule: (...events: Parameters<typeof scheduleOrders>[1]) => scheduleOrders(deps, events),
     consumer: scheduleConsumer(deps),
@@ -41,14 +41,14 @@ function setUp(deadlines = DEADLINES) {
   };
 }
 
-test('a created order waits for its time, and the loop is told the earliest', async () => {
-  const { schedule, score, told } = setUp();
+test('a created order waits for its time, and the loop is notified of the earliest time', async () => {
+  const { schedule, score, notified } = setUp();
   await schedule(
     createdEvent(order('a')),
     createdEvent(placedOrder({ content: { id: 'b' }, scheduledAt: LATER + 9 })),
   );
   assert.deepEqual([score('a'), score('b')], [LATER, LATER + 9]);
-  assert.deepEqual(told, [LATER]);
+  assert.deepEqual(notified, [LATER]);
 });
 
 test('an order that is rescheduled in the same batch waits for its last time', async () => {
@@ -59,14 +59,14 @@ test('an order that is rescheduled in the same batch waits for its last time', a
 });
 
 test('an order that is cancelled in the same batch does not wait', async () => {
-  const { schedule, queue, told } = setUp();
+  const { schedule, queue, notified } = setUp();
   const a = order('a');
   await schedule(createdEvent(a), rescheduledEvent(a, LATER + 1), cancelledEvent(a));
   assert.equal((await queue.size()).waiting, 0);
-  assert.deepEqual(told, [], 'there is nothing to wake for');
+  assert.deepEqual(notified, [], 'the loop is not woken');
 });
 
-test('an order that is cancelled or rescheduled later leaves its place', async () => {
+test('a waiting order is removed when it is cancelled, and moved when it is rescheduled', async () => {
   const { schedule, score } = setUp();
   const [a, b] = [order('a'), order('b')];
   await schedule(createdEvent(a), createdEvent(b));
@@ -74,7 +74,7 @@ test('an order that is cancelled or rescheduled later leaves its place', async (
   assert.deepEqual([score('a'), score('b')], [undefined, LATER - 5]);
 });
 
-test('a batch that is handled twice leaves the queue as it was', async () => {
+test('a batch that is handled twice leaves the queue unchanged', async () => {
   const { schedule, score, queue } = setUp();
   const [a, b] = [order('a'), order('b')];
   const batch = [createdEvent(a), createdEvent(b), rescheduledEvent(b, LATER + 1), cancelledEvent(a)];
@@ -90,7 +90,7 @@ test('creation, rescheduling and cancellation are read from one topic, where the
     assert.ok((types as readonly string[]).includes(type));
 });
 
-/** An order that reached each of these statuses a minute after the one before. */
+/** An order that reached each of these statuses a minute after the previous one. */
 function walked(kind: Kind, ...statuses: Exclude<Milestone, 'CREATED'>[]): Order {
   return statuses.reduce(
     (moved, to, index) => movedAt(moved, NOON + (index + 1) * 60_000, to),
@@ -114,18 +114,18 @@ for (const [status, limit] of [
   ['RIDER_ASSIGNED', DEADLINES.pickUp],
   ['OUT_FOR_DELIVERY', DEADLINES.delivery],
 ] as const) {
-  test(`an order that is ${status} has the deadline of that from when it came to it, and no other`, async () => {
-    const { schedule, deadline, told, queue } = setUp();
+  test(`an order that becomes ${status} has one deadline, that of its status, counted from now`, async () => {
+    const { schedule, deadline, notified, queue } = setUp();
     await queue.schedule([{ orderId: 'a' as OrderId, kind: 'deadline', dueAt: NOON + 7 }]);
     const order = upTo(status);
     await schedule(changed(order));
     assert.equal(deadline('a'), order.updatedAt + limit);
-    assert.deepEqual(told, [order.updatedAt + limit]);
-    assert.equal((await queue.size()).waiting, 1, 'it was moved');
+    assert.deepEqual(notified, [order.updatedAt + limit]);
+    assert.equal((await queue.size()).waiting, 1, 'the earlier deadline was moved');
   });
 }
 
-test('no order is looked at later than its deadline, whatever it carries and however its states follow one another', async () => {
+test('the deadline in the queue is never later than the order’s deadline, for every kind of order and every status', async () => {
   const tight = { ...DEADLINES, acceptance: 2_000, rider: 1_000, collection: 500 };
   for (const deadlines of [DEADLINES, tight])
     for (const kind of Object.keys(JOURNEYS) as Kind[]) {
@@ -134,22 +134,22 @@ test('no order is looked at later than its deadline, whatever it carries and how
       for (let steps = 1; steps <= way.length; steps += 1) {
         const order = walked(kind, ...way.slice(0, steps));
         const event = changed(order);
-        // Only what it subscribes to reaches it.
+        // The consumer gets only the types it subscribes to.
         if (consumer.types.includes(event.eventType)) await consumer.perform?.([event]);
-        const wanted = deadlineOf(order, deadlines)?.dueAt;
-        const what = `${kind} ${order.status}`;
-        if (wanted !== undefined) assert.ok((deadline('a') ?? Number.POSITIVE_INFINITY) <= wanted, what);
-        if (isFinal(order.status)) assert.equal((await queue.size()).waiting, 0, what);
+        const latest = deadlineOf(order, deadlines)?.dueAt;
+        const name = `${kind} ${order.status}`;
+        if (latest !== undefined) assert.ok((deadline('a') ?? Number.POSITIVE_INFINITY) <= latest, name);
+        if (isFinal(order.status)) assert.equal((await queue.size()).waiting, 0, name);
       }
     }
 });
 
-test('of a batch the last word on an order counts: the last deadline, or none at its end', async () => {
-  const { schedule, deadline, told } = setUp();
+test('the last event of an order in a batch decides its deadline, and a final status removes it', async () => {
+  const { schedule, deadline, notified } = setUp();
   const order = upTo('CONFIRMED');
   await schedule(changed(upTo('PROCESSING')), changed(order), changed(upTo('RIDER_ASSIGNED')));
   const dueAt = upTo('RIDER_ASSIGNED').updatedAt + DEADLINES.pickUp;
-  assert.deepEqual([deadline('a'), told], [dueAt, [dueAt]]);
+  assert.deepEqual([deadline('a'), notified], [dueAt, [dueAt]]);
   await schedule(changed(upTo('OUT_FOR_DELIVERY')), changed(walked('everything', ...WAY, 'DELIVERED')));
   assert.equal(deadline('a'), undefined);
 });
@@ -161,7 +161,7 @@ for (const [status, end] of [
   ['REJECTED', after(upTo('CONFIRMED'), { type: 'rejected', at: NOON, reason: 'CLOSED' })],
   ['CANCELLED', after(upTo('CONFIRMED'), { type: 'cancelled', at: NOON })],
 ] as const) {
-  test(`an order that is ${status} has no deadline any more, and its other timers are their owners' own`, async () => {
+  test(`the deadline of an order that becomes ${status} is removed, and its other timers stay`, async () => {
     const { schedule, queue, deadline } = setUp();
     await schedule(changed(upTo('CONFIRMED')));
     await queue.schedule([{ orderId: 'a' as OrderId, kind: 'payment', dueAt: LATER }]);
@@ -171,7 +171,7 @@ for (const [status, end] of [
   });
 }
 
-test('an order that failed before its time does not wait for it', async () => {
+test('an order that failed before its scheduled time is removed', async () => {
   const { schedule, queue } = setUp();
   const waiting = order('a');
   await schedule(createdEvent(waiting));
@@ -179,7 +179,7 @@ test('an order that failed before its time does not wait for it', async () => {
   assert.equal((await queue.size()).waiting, 0);
 });
 
-test('a plain order leaves nothing behind, at once or step by step', async () => {
+test('a completed plain order leaves nothing in the queue, with its events in one batch or in several', async () => {
   const { schedule, queue } = setUp();
   const steps = [walked('plain', 'PROCESSING'), walked('plain', 'PROCESSING', 'COMPLETED')].map(changed);
   await schedule(...steps);
@@ -188,7 +188,7 @@ test('a plain order leaves nothing behind, at once or step by step', async () =>
   assert.equal((await queue.size()).waiting, 0);
 });
 
-test('an order under way has a deadline, which leaves the queue with it', async () => {
+test('a started order has a deadline, which is removed when the order is cancelled', async () => {
   const { schedule, deadline, score, queue } = setUp();
   await schedule(createdEvent(order('a')), processingEvent('a'));
   assert.deepEqual([deadline('a'), score('a')], [NOON + DEADLINES.processing, undefined]);

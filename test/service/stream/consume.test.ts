@@ -1,4 +1,4 @@
-/** The consumer wrapper: each event takes effect once, poison is set aside, and what belongs behind it waits. */
+/** Tests of the consumer wrapper: effects once per event, dead letters, parked events and replay. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -14,7 +14,7 @@ import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 
 type Step = Consumer<'order.processing', string>;
 
-/** A consumer that stores an event for each it takes, so that effects and their rollback can be seen. */
+/** A consumer that appends one event for each event it applies, so that the tests see effects and rollbacks. */
 function setUp(changes: Partial<Step> = {}) {
   const store = memoryStore();
   const log = recordingLog();
@@ -47,7 +47,7 @@ function setUp(changes: Partial<Step> = {}) {
     applied,
     consumer: consumer as AnyConsumer,
     settled: () => settled,
-    /** Delivers events, or records that are none. */
+    /** Delivers events, or other records. */
     deliver: (...records: (Event | Delivery)[]) =>
       handle({
         deliveries: records.map((record) =>
@@ -72,7 +72,7 @@ const junk = (position: string, key: string, record: unknown = 'not json'): Deli
   record,
 });
 
-/** Fails on these events, for as long as `on` says so. */
+/** Throws on these events while `state.on` is true. */
 function poison(ids: readonly string[], fault: () => Error = () => new RangeError('cannot stomach this')) {
   const state = { on: true, attempts: 0 };
   const refuse = (events: readonly Event[]) => {
@@ -83,7 +83,7 @@ function poison(ids: readonly string[], fault: () => Error = () => new RangeErro
   return { state, refuse };
 }
 
-test('a batch takes effect together, with the progress of the reader', async () => {
+test('a batch takes effect in one transaction that also settles it', async () => {
   const { deliver, effects, applied, performed, settled, meter } = setUp();
   await deliver(event('e1'), event('e2'));
   assert.deepEqual([performed, applied], [[['e1', 'e2']], [['e1', 'e2']]]);
@@ -91,7 +91,7 @@ test('a batch takes effect together, with the progress of the reader', async () 
   assert.deepEqual([settled(), meter.total('events_consumed')], [1, 2]);
 });
 
-test('what was performed is handed to what is applied', async () => {
+test('the result of perform is passed to apply', async () => {
   const seen: string[] = [];
   const { deliver } = setUp({
     async apply(_tx, _events, performed) {
@@ -103,17 +103,17 @@ test('what was performed is handed to what is applied', async () => {
   assert.deepEqual(seen, ['performed']);
 });
 
-test('an event that is delivered again, or twice in one batch, takes effect once', async () => {
+test('an event that is redelivered, or delivered twice in one batch, takes effect once', async () => {
   const { deliver, effects, performed, settled } = setUp();
   await deliver(event('e1'), event('e1'));
   await deliver(event('e1'), event('e2'));
   await deliver(event('e1'), event('e2'));
   assert.deepEqual(effects(), ['e1', 'e2']);
   assert.deepEqual(performed, [['e1'], ['e2']]);
-  assert.equal(settled(), 3, 'the reader moves on all the same');
+  assert.equal(settled(), 3, 'every batch is settled');
 });
 
-test('another consumer handles the same event for itself', async () => {
+test('each of two consumers handles the same event', async () => {
   const first = setUp();
   await first.deliver(event('e1'));
   const seen: string[] = [];
@@ -133,13 +133,13 @@ test('another consumer handles the same event for itself', async () => {
   assert.deepEqual(seen, ['e1']);
 });
 
-test('events of other types are passed over, known or not', async () => {
+test('events of other types are skipped, whether the type exists or not', async () => {
   const { deliver, applied, letters } = setUp();
   await deliver(readyEvent('o1', NOON), junk('1', 'o1', { eventType: 'order.exploded' }));
   assert.deepEqual([applied, letters()], [[], []]);
 });
 
-test('one poisonous event is tried three times and set aside, and its neighbours take effect', async () => {
+test('a poison event becomes a dead letter after three attempts, and the other events of the batch take effect', async () => {
   const { state, refuse } = poison(['bad']);
   const { deliver, effects, letters, log, meter, settled, store } = setUp({
     async perform(events) {
@@ -156,7 +156,7 @@ test('one poisonous event is tried three times and set aside, and its neighbours
   assert.equal(log.at('error').length, 0);
 });
 
-test('what a failing batch had stored is rolled back before its events are tried one by one', async () => {
+test('a failed batch is rolled back before its events are retried one by one', async () => {
   let together = true;
   const { deliver, effects, applied } = setUp({
     async apply(tx, events) {
@@ -174,7 +174,7 @@ test('what a failing batch had stored is rolled back before its events are tried
   assert.deepEqual(effects(), ['half done']);
 });
 
-test('an event that fails once and then goes well is not set aside', async () => {
+test('an event whose last attempt succeeds does not become a dead letter', async () => {
   let attempts = 0;
   const { deliver, effects, letters } = setUp({
     async perform() {
@@ -187,8 +187,8 @@ test('an event that fails once and then goes well is not set aside', async () =>
   assert.deepEqual([effects(), letters(), attempts], [['e1'], [], 4]);
 });
 
-test('a fault that passes by itself is thrown on, and nothing has happened', async () => {
-  const { refuse } = poison(['e2'], () => new TiffinError('UNAVAILABLE', 'away'));
+test('a transient fault is rethrown, and the batch has no effect', async () => {
+  const { refuse } = poison(['e2'], () => new TiffinError('UNAVAILABLE', 'unreachable'));
   const { deliver, effects, letters, store, meter } = setUp({
     async apply(_tx, events) {
       refuse(events);
@@ -200,13 +200,13 @@ test('a fault that passes by itself is thrown on, and nothing has happened', asy
   assert.equal(meter.total('dead_letters'), 0);
 });
 
-test('a dependency that goes away while events are tried one by one makes no dead letters', async () => {
+test('a dependency that becomes unreachable while events are retried one by one causes no dead letters', async () => {
   let calls = 0;
   const { deliver, effects, letters, settled } = setUp({
     async perform() {
       calls += 1;
       if (calls === 1) throw new RangeError('the batch fails');
-      if (calls === 3) throw new TiffinError('UNAVAILABLE', 'away');
+      if (calls === 3) throw new TiffinError('UNAVAILABLE', 'unreachable');
       return '';
     },
   });
@@ -216,7 +216,7 @@ test('a dependency that goes away while events are tried one by one makes no dea
   assert.deepEqual([effects(), settled()], [['e1', 'e2'], 1]);
 });
 
-test('a record that is no event becomes a dead letter as it is, once, and holds up nobody', async () => {
+test('an unreadable record becomes one dead letter with its content, and blocks no other record', async () => {
   const { deliver, effects, letters, store, meter } = setUp();
   await deliver(junk('7', 'o1'), event('e1'), junk('8', '', { eventType: 'order.processing' }));
   assert.deepEqual(effects(), ['e1']);
@@ -233,14 +233,14 @@ test('a record that is no event becomes a dead letter as it is, once, and holds 
   assert.equal(letters().length, 2);
 });
 
-test('a dead letter that is delivered again is counted once', async () => {
+test('a dead letter whose record is redelivered is counted once', async () => {
   const { deliver, meter } = setUp();
   await deliver(junk('7', 'o1'));
   await deliver(junk('7', 'o1'));
   assert.equal(meter.total('dead_letters'), 1);
 });
 
-test('what follows a dead letter of the same order is parked behind it, in order; other orders flow', async () => {
+test('events that follow a dead letter of the same order are parked in order, and other orders continue', async () => {
   const { refuse } = poison(['bad']);
   const { deliver, effects, letters, performed } = setUp({
     async perform(events) {
@@ -257,18 +257,18 @@ test('what follows a dead letter of the same order is parked behind it, in order
     ['x', 'x2', undefined],
     ['x', 'x3', undefined],
   ]);
-  assert.ok(!performed.flat().includes('x3'), 'what is parked is not even performed');
+  assert.ok(!performed.flat().includes('x3'), 'perform is not called for a parked event');
   await deliver(event('x3', 'x'));
-  assert.equal(letters().length, 3, 'and parked once');
+  assert.equal(letters().length, 3, 'a redelivered event is parked once');
 });
 
-test('what follows an unreadable record of the same order in the same batch is parked behind it', async () => {
+test('an event that follows an unreadable record of the same order in the same batch is parked', async () => {
   const { deliver, effects } = setUp();
   await deliver(event('before', 'x'), junk('7', 'x'), event('behind', 'x'));
   assert.deepEqual(effects(), ['before']);
 });
 
-/** Three events of order x of which the first is dead, and one of order y that flowed. */
+/** A dead letter of order x with two events parked behind it, and an applied event of order y. */
 async function withDeadLetter() {
   const poisoned = poison(['bad']);
   const it = setUp({
@@ -282,40 +282,40 @@ async function withDeadLetter() {
   return { ...it, poisoned: poisoned.state };
 }
 
-test('nothing is replayed before it is asked for', async () => {
+test('no dead letter is replayed before a replay is requested', async () => {
   const { replay, effects, letters } = await withDeadLetter();
   assert.equal(await replay(), 0);
   assert.deepEqual([effects(), letters().length], [['y1'], 3]);
 });
 
-test('a replayed letter takes effect, and what is parked behind it follows in order', async () => {
+test('a replayed dead letter takes effect, and the events parked behind it follow in order', async () => {
   const { replay, effects, letters, poisoned, store, firstLetter, deliver } = await withDeadLetter();
   poisoned.on = false;
   assert.equal(await store.deadLetters.requestReplay(await firstLetter()), true);
   assert.equal(await replay(), 3);
   assert.deepEqual([effects(), letters()], [['y1', 'bad', 'x2', 'x3'], []]);
   await deliver(event('bad', 'x'), event('x2', 'x'), event('x4', 'x'));
-  assert.deepEqual(effects(), ['y1', 'bad', 'x2', 'x3', 'x4'], 'and nothing twice');
+  assert.deepEqual(effects(), ['y1', 'bad', 'x2', 'x3', 'x4'], 'no event takes effect twice');
 });
 
-test('a letter that fails again stays with its new fault, and what is parked stays behind it', async () => {
+test('a dead letter whose replay fails stays with its new fault, and its events stay parked', async () => {
   const { replay, effects, letters, store, firstLetter, log } = await withDeadLetter();
   await store.deadLetters.requestReplay(await firstLetter());
   assert.equal(await replay(), 0);
   assert.deepEqual([effects(), letters().length], [['y1'], 3]);
   assert.equal(store.tables.letters[0]?.retryCount, 4);
-  assert.ok(log.at('warn').some(({ message }) => message === 'a dead letter failed again'));
-  assert.equal(await replay(), 0, 'it is not tried before it is asked for again');
+  assert.ok(log.at('warn').some(({ message }) => message === 'a replayed dead letter failed'));
+  assert.equal(await replay(), 0, 'the letter is not replayed before the next request');
   assert.equal(store.tables.letters[0]?.retryCount, 4);
 });
 
-test('a dependency that is away during a replay leaves the letter as it is, to be tried again', async () => {
-  let isAway = true;
+test('a replay while a dependency is unreachable is rejected, and the letter stays for a retry', async () => {
+  let isReachable = false;
   const poisoned = poison(['bad']);
   const { deliver, replay, store, letters, firstLetter, effects } = setUp({
     async perform(events) {
       poisoned.refuse(events);
-      if (isAway && !poisoned.state.on) throw new TiffinError('UNAVAILABLE', 'away');
+      if (!isReachable && !poisoned.state.on) throw new TiffinError('UNAVAILABLE', 'unreachable');
       return '';
     },
   });
@@ -324,19 +324,19 @@ test('a dependency that is away during a replay leaves the letter as it is, to b
   await store.deadLetters.requestReplay(await firstLetter());
   await assert.rejects(replay(), { code: 'UNAVAILABLE' });
   assert.equal(letters().length, 1);
-  isAway = false;
+  isReachable = true;
   assert.equal(await replay(), 1);
   assert.deepEqual(effects(), ['bad']);
 });
 
-test('when a letter is given up, what is parked behind it goes on', async () => {
+test('the events parked behind a discarded dead letter take effect', async () => {
   const { replay, effects, letters, store, firstLetter } = await withDeadLetter();
   assert.equal(await store.deadLetters.discard(await firstLetter()), true);
   assert.equal(await replay(), 2);
   assert.deepEqual([effects(), letters()], [['y1', 'x2', 'x3'], []]);
 });
 
-test('a record that is no event can be replayed only in vain, and be given up', async () => {
+test('the dead letter of an unreadable record fails every replay, and can be discarded', async () => {
   const { deliver, replay, store, letters, firstLetter } = setUp();
   await deliver(junk('7', 'o1'));
   await store.deadLetters.requestReplay(await firstLetter());
@@ -346,7 +346,7 @@ test('a record that is no event can be replayed only in vain, and be given up', 
   assert.deepEqual([await replay(), letters()], [0, []]);
 });
 
-test('two processes that replay the same letter make it take effect once', async () => {
+test('a dead letter that two processes replay takes effect once', async () => {
   const { deps, consumer, applied, poisoned, store, firstLetter } = await withDeadLetter();
   poisoned.on = false;
   await store.deadLetters.requestReplay(await firstLetter());
@@ -355,13 +355,13 @@ test('two processes that replay the same letter make it take effect once', async
   assert.equal(applied.filter(([first]) => first === 'bad').length, 1);
 });
 
-test('work after the commit is done once that is stored, and a fault in it is logged and no more', async () => {
+test('work given to afterCommit runs after the commit, and a fault in it is only logged', async () => {
   const done: string[][] = [];
   const it = setUp({
     async apply(_tx, events, _performed, afterCommit) {
       afterCommit(async () => void done.push(it.effects()));
       afterCommit(async () => {
-        throw new RangeError('left undone');
+        throw new RangeError('the work failed');
       });
       return events.map(({ orderId, eventId }) => readyEvent(orderId, NOON, eventId));
     },
@@ -370,38 +370,38 @@ test('work after the commit is done once that is stored, and a fault in it is lo
   assert.deepEqual([done, it.letters()], [[['e1']], []]);
   assert.equal(it.log.at('warn').length, 1);
   await it.deliver(event('e1'));
-  assert.equal(done.length, 1, 'and not for an event that had taken effect');
+  assert.equal(done.length, 1, 'the work does not run for an event that was processed before');
 });
 
-test('work after a commit that never came is not done', async () => {
+test('work given to afterCommit does not run if the transaction is rolled back', async () => {
   let done = 0;
   const { deliver } = setUp({
     async apply(_tx, _events, _performed, afterCommit) {
       afterCommit(async () => {
         done += 1;
       });
-      throw new TiffinError('UNAVAILABLE', 'away');
+      throw new TiffinError('UNAVAILABLE', 'unreachable');
     },
   });
   await assert.rejects(deliver(event('e1')), { code: 'UNAVAILABLE' });
   assert.equal(done, 0);
 });
 
-// --- a consumer whose effect may be repeated
+// --- an idempotent consumer
 
-test('a consumer that may repeat what it does remembers nothing, and does it again when it is delivered again', async () => {
+test('an idempotent consumer marks no events as processed, and handles a redelivered event again', async () => {
   const { deliver, performed, applied, store, settled } = setUp({ isIdempotent: true });
   await deliver(event('e1'), event('e1'));
   await deliver(event('e1'), event('e2'));
   assert.deepEqual(performed, [['e1'], ['e1', 'e2']]);
   assert.deepEqual(applied, performed);
-  assert.equal(store.tables.processed.size, 0, 'no row is left for it');
+  assert.equal(store.tables.processed.size, 0, 'no event is marked');
   assert.equal(settled(), 2);
 });
 
-test('a consumer that may repeat what it does neither asks for what was seen nor claims events', async () => {
+test('an idempotent consumer neither queries for processed events nor claims events', async () => {
   const { deps, consumer, store } = setUp({ isIdempotent: true });
-  const asked: (readonly string[])[] = [];
+  const screened: (readonly string[])[] = [];
   const { screen } = deps.deadLetters;
   const { run } = store.transactions;
   const { handle } = subscriptionOf(
@@ -410,7 +410,7 @@ test('a consumer that may repeat what it does neither asks for what was seen nor
       deadLetters: {
         ...deps.deadLetters,
         screen: (name, eventIds, orderIds) => {
-          asked.push(eventIds, orderIds);
+          screened.push(eventIds, orderIds);
           return screen(name, eventIds, orderIds);
         },
       },
@@ -422,10 +422,10 @@ test('a consumer that may repeat what it does neither asks for what was seen nor
     consumer,
   );
   await handle({ deliveries: [deliveryOf(event('e1', 'x'))], settle: async () => {} });
-  assert.deepEqual(asked, [[], ['x']], 'only which orders wait behind a dead letter');
+  assert.deepEqual(screened, [[], ['x']], 'only the order is looked up');
 });
 
-test('a consumer that may repeat what it does still parks what follows a dead letter, each once, and goes on in order', async () => {
+test('events of an idempotent consumer that follow a dead letter are parked once each, and replayed in order', async () => {
   const { state, refuse } = poison(['bad']);
   const { deliver, letters, store, firstLetter, replay, performed, meter } = setUp({
     isIdempotent: true,
@@ -451,79 +451,83 @@ test('a consumer that may repeat what it does still parks what follows a dead le
   assert.deepEqual([performed, letters()], [[['y1'], ['bad'], ['x2'], ['x3']], []]);
 });
 
-// --- a consumer that reads what others put on a topic
+// --- a consumer of external records
 
-/** Reads `{ order, say }`: an event of that order, a word that means nothing here, or a fault. */
+/** Reads `{ order, say }` as an event of that order; skips 'nothing', and refuses 'new word' until `learn` is called. */
 function reading(changes: Partial<Step> = {}) {
-  let knows = false;
+  let hasLearnt = false;
   const it = setUp({
     types: [],
     read({ topic, position, record }) {
       const { order, say } = record as { order?: string; say?: string };
       if (say === 'nothing') return undefined;
-      if (say === 'new word' && !knows) return { fault: 'a word that is not known' };
-      if (!order) return { fault: 'it names no order' };
+      if (say === 'new word' && !hasLearnt) return { fault: 'an unknown word' };
+      if (!order) return { fault: 'order is missing' };
       return { event: event(`${topic}/${position}#event`, order) };
     },
     ...changes,
   });
   return {
     ...it,
-    /** A newer program, that knows the word. */
+    /** Turns the consumer into one of a newer program, which accepts the word. */
     learn: () => {
-      knows = true;
+      hasLearnt = true;
     },
   };
 }
-const said = (position: string, record: unknown, key = 'k'): Delivery => ({
+const external = (position: string, record: unknown, key = 'k'): Delivery => ({
   topic: 'elsewhere',
   key,
   position,
   record,
 });
 
-test('records in a form of their own are read as events, once for each place they stand in', async () => {
+test('external records are read as events, and each position gives one event', async () => {
   const { deliver, effects, letters } = reading();
-  const batch = [said('0/1', { order: 'x' }), said('0/2', { order: 'x' })];
+  const batch = [external('0/1', { order: 'x' }), external('0/2', { order: 'x' })];
   await deliver(...batch);
-  await deliver(...batch, said('0/3', { order: 'y' }));
+  await deliver(...batch, external('0/3', { order: 'y' }));
   assert.deepEqual(effects(), ['elsewhere/0/1#event', 'elsewhere/0/2#event', 'elsewhere/0/3#event']);
   assert.deepEqual(letters(), []);
 });
 
-test('a record that is to be passed over leaves nothing, and the reader moves on', async () => {
+test('a record that the consumer skips has no effect, and its batch is settled', async () => {
   const { deliver, effects, letters, settled, store } = reading();
-  await deliver(said('0/1', { say: 'nothing' }));
+  await deliver(external('0/1', { say: 'nothing' }));
   assert.deepEqual([effects(), letters(), settled(), store.tables.processed.size], [[], [], 1, 0]);
 });
 
-test('a record with a fault becomes a dead letter as it came, and its neighbours take effect', async () => {
+test('an external record with a fault becomes a dead letter with its content, and the other records take effect', async () => {
   const { deliver, effects, letters, store, settled } = reading();
-  await deliver(said('0/1', { order: 'x' }), said('0/2', { say: 'what' }), said('0/3', { order: 'y' }));
+  await deliver(
+    external('0/1', { order: 'x' }),
+    external('0/2', { say: 'what' }),
+    external('0/3', { order: 'y' }),
+  );
   assert.deepEqual(effects(), ['elsewhere/0/1#event', 'elsewhere/0/3#event']);
-  assert.deepEqual(letters(), [['k', 'elsewhere/0/2', 'it names no order']]);
+  assert.deepEqual(letters(), [['k', 'elsewhere/0/2', 'order is missing']]);
   const { topic, record } = store.tables.letters[0] as { topic: string; record: unknown };
   assert.deepEqual([topic, record, settled()], ['elsewhere', { say: 'what' }, 1]);
 });
 
-test('a record that could not be read is replayed as its consumer reads it, from the place where it stood', async () => {
+test('the dead letter of an unreadable record is replayed as its consumer reads it now, with its position', async () => {
   const { deliver, replay, store, letters, firstLetter, effects, learn } = reading();
-  const record = said('0/7', { order: 'x', say: 'new word' });
+  const record = external('0/7', { order: 'x', say: 'new word' });
   await deliver(record);
   await store.deadLetters.requestReplay(await firstLetter());
-  assert.equal(await replay(), 0, 'nothing has changed');
-  assert.deepEqual(letters(), [['k', 'elsewhere/0/7', 'a word that is not known']]);
+  assert.equal(await replay(), 0, 'the consumer still refuses the record');
+  assert.deepEqual(letters(), [['k', 'elsewhere/0/7', 'an unknown word']]);
   learn();
   await store.deadLetters.requestReplay(await firstLetter());
   assert.equal(await replay(), 1);
   assert.deepEqual([effects(), letters()], [['elsewhere/0/7#event'], []]);
   await deliver(record);
-  assert.deepEqual(effects(), ['elsewhere/0/7#event'], 'delivered again it is the same event');
+  assert.deepEqual(effects(), ['elsewhere/0/7#event'], 'the redelivered record is the same event');
 });
 
-test('a record that took effect when it was delivered again does not do so once more when its letter is replayed', async () => {
+test('a record that took effect when it was redelivered takes no effect when its dead letter is replayed', async () => {
   const { deliver, replay, store, letters, firstLetter, applied, learn } = reading();
-  const record = said('0/7', { order: 'x', say: 'new word' });
+  const record = external('0/7', { order: 'x', say: 'new word' });
   await deliver(record);
   learn();
   await deliver(record);
@@ -532,7 +536,7 @@ test('a record that took effect when it was delivered again does not do so once 
   assert.deepEqual([applied, letters()], [[['elsewhere/0/7#event']], []]);
 });
 
-test('an event of a record that was read, and could not be handled, is replayed as that event', async () => {
+test('the dead letter of a readable record whose handling failed is replayed as the same event', async () => {
   const poisoned = poison(['elsewhere/0/1#event']);
   const { deliver, replay, store, letters, firstLetter, effects } = reading({
     async perform(events) {
@@ -540,14 +544,14 @@ test('an event of a record that was read, and could not be handled, is replayed 
       return '';
     },
   });
-  await deliver(said('0/1', { order: 'x' }), said('0/2', { order: 'x' }));
+  await deliver(external('0/1', { order: 'x' }), external('0/2', { order: 'x' }));
   assert.deepEqual(
     letters().map(([orderId, eventId]) => [orderId, eventId]),
     [
       ['x', 'elsewhere/0/1#event'],
       ['x', 'elsewhere/0/2#event'],
     ],
-    'what follows of that order is parked',
+    'the next event of the order is parked',
   );
   poisoned.state.on = false;
   await store.deadLetters.requestReplay(await firstLetter());
@@ -555,10 +559,10 @@ test('an event of a record that was read, and could not be handled, is replayed 
   assert.deepEqual([effects(), letters()], [['elsewhere/0/1#event', 'elsewhere/0/2#event'], []]);
 });
 
-test('a letter that its consumer passes over by now goes without an effect', async () => {
+test('a replayed dead letter that its consumer now skips is removed without an effect', async () => {
   const { deliver, replay, store, letters, firstLetter, effects, performed } = reading();
   const record = { say: 'what' };
-  await deliver(said('0/1', record));
+  await deliver(external('0/1', record));
   record.say = 'nothing';
   await store.deadLetters.requestReplay(await firstLetter());
   assert.equal(await replay(), 1);

@@ -1,4 +1,4 @@
-/** The views of orders, projected from a real Postgres into a real Redis: always what is true, however the events come. */
+/** Tests of the projection of orders from a real Postgres into views in a real Redis. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -112,7 +112,7 @@ describe('the projector of views', () => {
       ]),
     );
 
-  it('reads a batch at once, each order once, and stores what is true of each', async () => {
+  it('the projector reads the orders of a batch with one query, and stores the current view of each', async () => {
     const [first] = await placed('a', 'b', 'c');
     await write(movedTo(first as Order, 'PROCESSING'));
     await deliver(...['a', 'a', 'b', 'nobody', 'a', 'c'].map((id) => processingEvent(id)));
@@ -123,7 +123,7 @@ describe('the projector of views', () => {
     );
   });
 
-  it('comes to the truth when every event is delivered five times, shuffled, while the order moves on', async () => {
+  it('the view becomes current when events are delivered five times, in any order, while the order changes', async () => {
     const steps = ['PROCESSING', 'CONFIRMED', 'ACCEPTED', 'PREPARING', 'RIDER_ASSIGNED'] as const;
     const shuffled = fc.shuffledSubarray([0, 1, 2, 3, 4, 0, 1, 2, 3, 4], { minLength: 10 });
     let runs = 0;
@@ -152,7 +152,7 @@ describe('the projector of views', () => {
     );
   });
 
-  it('shows how money, stock and rider stand, and raises the revision with each change of them', async () => {
+  it('the view has the state of payment, reservation and delivery, and each change of them raises its revision', async () => {
     await placed('a');
     const revisions: (readonly [number, number])[] = [];
     const seen = async (change: () => Promise<unknown>) => {
@@ -189,7 +189,7 @@ describe('the projector of views', () => {
       assert.ok(isNewer(revision, revisions[index]!), `${revisions[index]} → ${revision}`);
   });
 
-  it('shows a change of status after an ETA by a clock that was ahead', async () => {
+  it('a new status is stored although an earlier ETA came from a clock that was ahead', async () => {
     await placed('a');
     await write(named(orderAt('OUT_FOR_DELIVERY'), 'a'));
     await carry('a', 'ASSIGNED', NOON + 3_600_000);
@@ -200,7 +200,7 @@ describe('the projector of views', () => {
     assert.equal((await cached('a'))?.order.status, 'DELIVERED');
   });
 
-  it('fails as UNAVAILABLE while the cache is away, without dead letters, and goes on when it is back', async () => {
+  it('the projector rejects with UNAVAILABLE and adds no dead letters while Redis is unreachable, and continues afterwards', async () => {
     await placed('a');
     await proxy.cut();
     try {
@@ -214,7 +214,7 @@ describe('the projector of views', () => {
     assert.equal((await cached('a'))?.order.id, 'a');
   });
 
-  it('is behind every reader: a view that is gone is made again and kept, one that is there costs no query', async () => {
+  it('a reader of a missing view stores it again from Postgres, and a reader of a cached view makes no query', async () => {
     await placed('a');
     assert.equal((await viewOrder(deps(), 'a' as OrderId))?.order.id, 'a');
     assert.deepEqual(readings, [1]);
@@ -223,7 +223,7 @@ describe('the projector of views', () => {
     assert.equal(await viewOrder(deps(), 'nobody' as OrderId), undefined);
   });
 
-  it('lets readers see orders while the cache is away', async () => {
+  it('a reader gets the order from Postgres while Redis is unreachable', async () => {
     await placed('a');
     await proxy.cut();
     try {

@@ -131,7 +131,7 @@ function changing(deps: OrderRouteDeps): Route[] {
         : undefined;
     const result = await changeOrder(deps, {
       id,
-      command,
+      commands: () => [command],
       origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
       ifVersion: ifMatch(ctx),
       idempotency: key && { key, answer: changed },

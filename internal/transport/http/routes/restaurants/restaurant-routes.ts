@@ -119,7 +119,7 @@ function answering(deps: RestaurantDeps): Route {
         await assertOwn(deps, rid, orderId);
         await changeOrder(deps, {
           id: orderId,
-          command: { type: 'advance', to: 'COMPLETED', by: 'request' },
+          commands: () => [{ type: 'advance', to: 'COMPLETED', by: 'request' }],
           origin: { producer: 'restaurant-service', traceparent: traceparent(ctx) },
         });
         ctx.body = { status: 'COLLECTED' };
