@@ -244,7 +244,7 @@ async function goesOn(url: string): Promise<void> {
         clock: manualClock(NOON + 5_000),
         newEventId: () => '5f0c2f6e-7a57-4bb0-8f0a-0d2b8f3f5a02',
       },
-      { id, command: { type: 'start', dueAt: NOON + 123 }, origin: { producer: 'test' } },
+      { id, commands: () => [{ type: 'start', dueAt: NOON + 123 }], origin: { producer: 'test' } },
     );
     const [order] = await postgresOrderStore(pool, () => {}).find([id]);
     assert.equal(order?.status, 'PROCESSING');
