@@ -168,7 +168,7 @@ async function carryOutAll(
   const waiting = requests.values();
   let fault: { error: unknown } | undefined;
   let silences = 0;
-  let lastSilence: unknown;
+  let reason = '';
   const worker = async () => {
     for (const request of waiting) {
       if (fault) return;
@@ -187,7 +187,7 @@ async function carryOutAll(
         }
         answers.set(request, { outcome: 'none' });
         silences += 1;
-        lastSilence = error;
+        reason = (error as TiffinError).message;
       }
     }
   };
@@ -195,7 +195,6 @@ async function carryOutAll(
   // Not before all have ended: the events are delivered again, and no step is to be under way twice at a time.
   if (fault) throw fault.error;
   const unanswered = [...answers.values()].filter(({ outcome }) => outcome === 'none').length;
-  if (unanswered > 0)
-    log.warn({ payments: unanswered, err: lastSilence }, 'the payment provider gave no answer');
+  if (unanswered > 0) log.warn({ payments: unanswered, reason }, 'the payment provider gave no answer');
   return answers;
 }

@@ -1,7 +1,5 @@
 /** The connection pool, its faults as the domain's errors, and the migrations. */
 import { fileURLToPath } from 'node:url';
-import { drizzle } from 'drizzle-orm/node-postgres';
-import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
 
@@ -30,15 +28,20 @@ export async function migrateDatabase(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   await client.connect().catch((error: Error) => {
     const { host, pathname } = new URL(url);
+    // A name with several addresses fails with an error of errors, whose own message is empty.
+    const reason = error.message || (error as NodeJS.ErrnoException).code;
     throw new TiffinError(
       'UNAVAILABLE',
-      `The database ${pathname.slice(1)} at ${host} cannot be reached: ${error.message}.`,
-      {
-        cause: error,
-      },
+      `The database ${pathname.slice(1)} at ${host} cannot be reached: ${reason}; is DATABASE_URL right?`,
+      { cause: error },
     );
   });
   try {
+    // Imported where it is used, for it is slow to load and a console never migrates.
+    const [{ drizzle }, { migrate }] = await Promise.all([
+      import('drizzle-orm/node-postgres'),
+      import('drizzle-orm/node-postgres/migrator'),
+    ]);
     await client.query('SET client_min_messages TO warning');
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     await migrate(drizzle(client), {
