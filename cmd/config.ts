@@ -119,7 +119,7 @@ export function loadEnvFile(): void {
     process.loadEnvFile();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT') throw new ConfigError(`The file .env cannot be read: ${message}.`);
+    if (code !== 'ENOENT') throw new ConfigError(`The file .env cannot be read (${message}).`);
   }
 }
 

@@ -8,6 +8,7 @@ import { type Config, loadEnvFile, readConfig } from './config.ts';
 import { choosePlace } from './embedded/place.ts';
 import { type EmbeddedServers, startEmbedded } from './embedded/servers.ts';
 import { ConfigError, describeFault } from './faults.ts';
+import { assertRedisReachable } from './reach-redis.ts';
 import { run } from './run.ts';
 import { deliveryService } from './services/delivery-service.ts';
 import { eventRelay } from './services/event-relay.ts';
@@ -60,6 +61,7 @@ async function main(args: readonly string[]): Promise<void> {
   const config = readConfig(process.env);
   const log = createLogger(config.LOG_LEVEL, config.LOG_FORMAT);
   const logic = await loadOrderLogic(config);
+  if (config.REDIS_URL) await assertRedisReachable(config.REDIS_URL);
   let embedded: EmbeddedServers | undefined;
   let stop: (() => Promise<void>) | undefined;
   const grace = closeWithGrace({ delay: STOP_LIMIT_MS, logger: false }, async ({ signal, err, manual }) => {
