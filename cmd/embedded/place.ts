@@ -31,8 +31,8 @@ export function choosePlace(setting: string | undefined): Place {
   const name = nameFor(process.cwd());
   const candidates = stateDirs().map((dir) => path.join(dir, name));
   // Once in use it stays in use, so that orders are still there after the current directory was opened.
-  const used = candidates.find((dir) => fs.existsSync(path.join(dir, 'postgres')));
-  if (!reason && !used) return { dataDir: usual };
+  const used = candidates.find((dir) => holdsData(dir) && canKeepDataIn(dir));
+  if (!reason && (holdsData(usual) || !used)) return { dataDir: usual };
   const dataDir = used ?? candidates.find(canKeepDataIn);
   if (dataDir) return { dataDir, reason: reason ?? 'earlier data are there' };
   throw new ConfigError(
@@ -48,6 +48,8 @@ function obstacleTo(usual: string): string | undefined {
   const closed = user && closedDir(parent, user);
   return closed && `${closed} is closed to the user the servers run as (uid ${user.uid})`;
 }
+
+const holdsData = (dir: string) => fs.existsSync(path.join(dir, 'postgres'));
 
 function nameFor(checkout: string): string {
   const digest = createHash('sha256').update(checkout).digest('hex').slice(0, 12);
