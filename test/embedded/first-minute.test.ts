@@ -123,8 +123,8 @@ test('it starts behind a umask of 077, installed and run', LIMIT, async () => {
   const checkout = checkoutAt(path.join(temporaryDirectory(0o755), 'tiffin'));
   execFileSync('chmod', ['-R', 'go-rwx', ownPostgres(checkout)]);
   const wrapper = ['sh', '-c', 'umask 077; exec "$@"', 'sh'];
-  const { dataDir } = await serveAndRestart(checkout, {}, { wrapper });
-  assert.equal(dataDir, path.join(checkout, 'data'));
+  const dataDir = path.join(checkout, 'a new directory', 'data');
+  assert.equal((await serveAndRestart(checkout, { DATA_DIR: dataDir }, { wrapper })).dataDir, dataDir);
 });
 
 test('it starts where npm ran no install scripts', LIMIT, async () => {
