@@ -7,8 +7,7 @@ export class ConfigError extends Error {}
 /** What to print when the program cannot go on. */
 export function describeFault(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const fault = outsideFault(error);
-  return fault === undefined ? (error.stack ?? error.message) : fault.replace(/\s*\n\s*/g, ' ');
+  return outsideFault(error) ?? error.stack ?? error.message;
 }
 
 function outsideFault(error: Error): string | undefined {

@@ -157,7 +157,8 @@ async function embed(config: Config, log: Logger): Promise<EmbeddedServers> {
 async function loadOrderLogic({ ORDER_LOGIC }: Config) {
   if (!ORDER_LOGIC) return undefined;
   const module = await import(pathToFileURL(ORDER_LOGIC).href).catch((error: Error) => {
-    throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', which cannot be loaded: ${error.message}.`);
+    const reason = error.message.replace(/\s*\n\s*/g, ' '); // a fault of syntax has a line for each place
+    throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', which cannot be loaded: ${reason}.`);
   });
   if (typeof module.default !== 'function')
     throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', whose default export is not a function.`);
