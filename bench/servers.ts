@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import getPort from 'get-port';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { choosePort } from '../cmd/embedded/ports.ts';
 import { startEmbedded } from '../cmd/embedded/servers.ts';
 
 export interface BenchServers {
@@ -36,7 +36,6 @@ export async function withServers(work: (servers: BenchServers) => Promise<void>
       dataDir: path.join(root, 'data'),
       postgres: true,
       redis: false,
-      onEvent: (event) => event.level !== 'info' && console.error(JSON.stringify(event)),
     });
     stops.push(() => embedded.stop());
     const redis = await startRedis(path.join(root, 'redis'));
@@ -55,7 +54,7 @@ export async function withServers(work: (servers: BenchServers) => Promise<void>
 
 async function startRedis(dir: string): Promise<{ child: ChildProcess; url: string }> {
   fs.mkdirSync(dir);
-  const port = await choosePort([]);
+  const port = await getPort({ host: '127.0.0.1' });
   const durable = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'];
   const child = spawn(
     'redis-server',

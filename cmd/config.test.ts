@@ -1,7 +1,8 @@
 /** The configuration: what is taken, and a sentence for what is not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfigError, readConfig } from './config.ts';
+import { readConfig } from './config.ts';
+import { ConfigError } from './faults.ts';
 
 function faultOf(env: Record<string, string>): string {
   try {

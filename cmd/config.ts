@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { parseDecimal } from '../internal/domain/money.ts';
 import { OUTSIDE_TOPICS } from '../internal/domain/topics.ts';
+import { ConfigError } from './faults.ts';
 
 const url = (...protocols: string[]) =>
   z
@@ -33,7 +34,7 @@ const oneOf = <const T extends readonly string[]>(...values: T) =>
 const schema = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: whole(0, 65_535).default(8080),
-  DATA_DIR: z.string().default('data'),
+  DATA_DIR: z.string().optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   DATABASE_POOL: whole(2, 200).default(20),
   REDIS_URL: url('redis:', 'rediss:').optional(),
@@ -110,10 +111,17 @@ function isTimeZone(timeZone: string): boolean {
 
 export type Config = z.infer<typeof schema>;
 
-/** A wrong value, or several, in one sentence. */
-export class ConfigError extends Error {}
-
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1)$/;
+
+/** Adds the settings of a `.env` file in the current directory, where there is one, to the environment. */
+export function loadEnvFile(): void {
+  try {
+    process.loadEnvFile();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') throw new ConfigError(`The file .env cannot be read (${message}).`);
+  }
+}
 
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   // An empty variable is as good as none: that is how compose files and .env files leave one out.

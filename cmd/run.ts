@@ -9,6 +9,8 @@ import { httpApp } from '../internal/transport/http/app.ts';
 import { routerOf } from '../internal/transport/http/route.ts';
 import { docRoutes } from '../internal/transport/http/routes/operations/doc-routes.ts';
 import { type Check, opsRoutes } from '../internal/transport/http/routes/operations/ops-routes.ts';
+import { ConfigError } from './faults.ts';
+import { portHolder } from './port-holder.ts';
 import type { Service, Wiring } from './wire.ts';
 
 const REPLAY_EVERY_MS = 2_000;
@@ -36,8 +38,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     log,
   );
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app.callback());
-  server.listen(config.PORT, config.HOST);
-  await once(server, 'listening');
+  await listen(server, config.HOST, config.PORT);
 
   const consumers = services.flatMap(({ consumers = [] }) => consumers);
   const unsubscribe = await Promise.all(
@@ -63,6 +64,17 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
       await wiring.close();
     },
   };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  server.listen(port, host);
+  await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError(
+      error.code === 'EADDRINUSE'
+        ? `Port ${port} of ${host} is taken by ${portHolder(port) ?? 'another process'}; stop that one, or set PORT to another.`
+        : `HOST ${host} and PORT ${port} cannot be listened on (${error.message}); set them to others.`,
+    );
+  });
 }
 
 /** Takes no more connections, and ends each that is open once its request has been answered. */

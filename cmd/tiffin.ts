@@ -3,10 +3,11 @@ import { fork } from 'node:child_process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import closeWithGrace from 'close-with-grace';
 import type { Logger } from 'pino';
-import { TiffinError } from '../internal/domain/errors.ts';
 import { createLogger } from '../internal/transport/telemetry/logger.ts';
-import { type Config, ConfigError, readConfig } from './config.ts';
-import { DataDirInUse, type EmbeddedServers, startEmbedded } from './embedded/servers.ts';
+import { type Config, loadEnvFile, readConfig } from './config.ts';
+import { choosePlace } from './embedded/place.ts';
+import { type EmbeddedServers, startEmbedded } from './embedded/servers.ts';
+import { ConfigError, describeFault } from './faults.ts';
 import { run } from './run.ts';
 import { deliveryService } from './services/delivery-service.ts';
 import { eventRelay } from './services/event-relay.ts';
@@ -60,6 +61,7 @@ async function main(args: readonly string[]): Promise<void> {
   loadEnvFile();
   const config = readConfig(process.env);
   const log = createLogger(config.LOG_LEVEL, config.LOG_FORMAT);
+  const logic = await loadOrderLogic(config);
   let embedded: EmbeddedServers | undefined;
   let stop: (() => Promise<void>) | undefined;
   const grace = closeWithGrace({ delay: STOP_LIMIT_MS, logger: false }, async ({ signal, err, manual }) => {
@@ -75,7 +77,7 @@ async function main(args: readonly string[]): Promise<void> {
     const DATABASE_URL = config.DATABASE_URL ?? embedded?.databaseUrl ?? '';
     const REDIS_URL = config.REDIS_URL ?? embedded?.redisUrl ?? '';
     const wiring = await wire({ ...config, DATABASE_URL, REDIS_URL }, log);
-    const logic = await loadOrderLogic(config);
+    stop = wiring.close;
     const makers = {
       'order-service': () => orderService(wiring),
       'event-relay': () => eventRelay(wiring),
@@ -103,9 +105,11 @@ async function main(args: readonly string[]): Promise<void> {
       },
       `Tiffin is ready at ${running.url}`,
     );
+    if (process.stdout.isTTY) process.stdout.write(nextSteps(running.url));
     if (args.includes('--demo')) startDemo(running.url);
   } catch (error) {
     grace.uninstall();
+    await stop?.().catch(() => {});
     await embedded?.stop();
     throw error;
   }
@@ -117,42 +121,52 @@ function startDemo(url: string): void {
   fork(demo, ['--url', url], { execArgv: process.execArgv });
 }
 
-/** What was not named is started here: Postgres, Redis or both. */
-function embed(config: Config, log: Logger): Promise<EmbeddedServers> {
-  return startEmbedded({
-    dataDir: config.DATA_DIR,
+/** What to try first, for somebody who has just started it in a terminal. */
+function nextSteps(url: string): string {
+  return `
+  Place and follow orders:  ${url}/
+  The API:                  ${url}/docs
+  An order from a terminal:
+
+  curl -X POST ${url}/orders \\
+    -H "Content-Type: application/json" \\
+    -d '{"id": "order-1", "customer_name": "Asha", "total_price": 500}'
+
+`;
+}
+
+/** Starts what was not named: Postgres, Redis or both. When one of them ends by itself, so does this program. */
+async function embed(config: Config, log: Logger): Promise<EmbeddedServers> {
+  const { dataDir, reason } = choosePlace(config.DATA_DIR);
+  log.info({ reason }, `the embedded servers keep their data in ${dataDir}`);
+  const servers = await startEmbedded({
+    dataDir,
     postgres: config.DATABASE_URL === undefined,
     redis: config.REDIS_URL === undefined,
     redisKind: config.EMBEDDED_REDIS,
-    onEvent: ({ level, msg, ...fields }) => log[level](fields, msg),
   });
-}
-
-function loadEnvFile(): void {
-  try {
-    process.loadEnvFile();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
+  log.info({ databaseUrl: servers.databaseUrl, redisUrl: servers.redisUrl }, 'the embedded servers are up');
+  void servers.failed.then(async (fault) => {
+    log.fatal({ fault }, 'Tiffin stops; no acknowledged order is lost, and it can be started again');
+    await servers.stop();
+    process.exit(1);
+  });
+  return servers;
 }
 
 /** ORDER_LOGIC names a module whose default export is run for each order; it throws to fail the order. */
 async function loadOrderLogic({ ORDER_LOGIC }: Config) {
   if (!ORDER_LOGIC) return undefined;
   const module = await import(pathToFileURL(ORDER_LOGIC).href).catch((error: Error) => {
-    throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', which cannot be loaded: ${error.message}.`);
+    const reason = error.message.replace(/\s*\n\s*/g, ' '); // a fault of syntax has a line for each place
+    throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', which cannot be loaded: ${reason}.`);
   });
   if (typeof module.default !== 'function')
     throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', whose default export is not a function.`);
   return module.default;
 }
 
-main(process.argv.slice(2)).catch((error: Error & { code?: string }) => {
-  const isOurs =
-    error instanceof ConfigError ||
-    error instanceof DataDirInUse ||
-    error instanceof TiffinError ||
-    error.code === 'EADDRINUSE';
-  process.stderr.write(`tiffin: ${isOurs ? error.message : error.stack}\n`);
+main(process.argv.slice(2)).catch((error) => {
+  process.stderr.write(`tiffin: ${describeFault(error)}\n`);
   process.exit(1);
 });

@@ -1,15 +1,12 @@
 /** A console for the stream of a running Tiffin, on Kafka or on Postgres: lists, consumes and produces records, one JSON a line. */
 import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { ALL_TOPICS } from '../internal/domain/topics.ts';
-import { openPool } from '../internal/repository/postgres/database.ts';
-import { CHANNEL } from '../internal/repository/postgres/stream/leader-session.ts';
-import { postgresTopicLog } from '../internal/repository/postgres/stream/topic-log.ts';
-import { BEGINNING } from '../internal/service/ports.ts';
-import { type Config, ConfigError, readConfig } from './config.ts';
-import { findRunning } from './embedded/servers.ts';
+import { type Config, loadEnvFile, readConfig } from './config.ts';
+import { askOwner } from './embedded/owner.ts';
+import { choosePlace } from './embedded/place.ts';
+import { ConfigError, describeFault } from './faults.ts';
+import type { TopicConsole } from './topic/console.ts';
 
 const USAGE = `Usage: npm run topic -- <command>
 
@@ -18,100 +15,34 @@ const USAGE = `Usage: npm run topic -- <command>
                                            prints records as they come, one JSON a line, until Ctrl-C or N of them
   produce <topic> ['<json>'] [--key K]     puts a record on a topic; without one, each line of standard input
 `;
-const PAGE = 500;
-const POLL_MS = 200;
 
-/** What both streams can do for the console. */
-interface TopicConsole {
-  list(): Promise<readonly string[]>;
-  /** Calls back with each record in turn; ends when it answers false. */
-  consume(topic: string, fromBeginning: boolean, take: (record: string) => boolean): Promise<void>;
-  produce(topic: string, key: string, value: string): Promise<void>;
-  close(): Promise<void>;
+/** On Postgres the topics are the same in every Tiffin. */
+async function listTopics({ KAFKA_BROKERS }: Config): Promise<readonly string[]> {
+  if (!KAFKA_BROKERS) return ALL_TOPICS;
+  const console = await openKafka(KAFKA_BROKERS);
+  const topics = await console.list();
+  await console.close();
+  return topics;
 }
 
-function kafkaConsole(brokers: readonly string[]): TopicConsole {
-  const kafka = new Kafka({ clientId: 'tiffin-topic', brokers: [...brokers], logLevel: logLevel.NOTHING });
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
-  let connected: Promise<void> | undefined;
-  return {
-    async list() {
-      const admin = kafka.admin();
-      await admin.connect();
-      const topics = await admin.listTopics();
-      await admin.disconnect();
-      return topics.filter((topic) => !topic.startsWith('__')).sort();
-    },
-    async consume(topic, fromBeginning, take) {
-      const groupId = `tiffin-topic-${process.pid}-${Date.now()}`;
-      const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: POLL_MS });
-      await consumer.connect();
-      await consumer.subscribe({ topics: [topic], fromBeginning });
-      await new Promise<void>((resolve, reject) => {
-        let wanted = true;
-        consumer.on('consumer.crash', ({ payload }) => !payload.restart && reject(payload.error));
-        const eachMessage = async ({ message }: { message: { value: Buffer | null } }) => {
-          wanted &&= take(message.value?.toString() ?? 'null');
-          if (!wanted) resolve();
-        };
-        consumer.run({ eachMessage }).catch(reject);
-      });
-      await consumer.disconnect();
-      const admin = kafka.admin();
-      await admin.connect();
-      await admin.deleteGroups([groupId]).catch(() => {});
-      await admin.disconnect();
-    },
-    async produce(topic, key, value) {
-      connected ??= producer.connect();
-      await connected;
-      await producer.send({ topic, messages: [{ key: key || null, value }] });
-    },
-    close: () => producer.disconnect(),
-  };
-}
-
-function postgresConsole(databaseUrl: string): TopicConsole {
-  const pool = openPool(databaseUrl, { max: 2, onError: () => {} });
-  const log = postgresTopicLog(pool, () => {});
-  return {
-    list: async () => ALL_TOPICS,
-    async consume(topic, fromBeginning, take) {
-      let place = fromBeginning ? BEGINNING : await log.end();
-      for (;;) {
-        const page = await log.read(topic, place, PAGE);
-        for (const record of page.records) if (!take(JSON.stringify(record))) return;
-        place = page.to;
-        if (page.records.length < PAGE) await pause(POLL_MS);
-      }
-    },
-    async produce(topic, key, value) {
-      await log.produce(topic, [{ key, value: parsed(value) }]);
-      // The readers of the running Tiffin look at once.
-      await pool.query(`NOTIFY ${CHANNEL}`);
-    },
-    close: () => pool.end(),
-  };
-}
-
-/** As on a broker, whatever was typed is put on the topic; a consumer makes a dead letter of what is not JSON. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+// Each stream is imported where it is used: most of the time of a short command is loading what it does not need.
+async function openKafka(brokers: readonly string[]) {
+  const { kafkaConsole } = await import('./topic/kafka.ts');
+  return kafkaConsole(brokers);
 }
 
 async function open(config: Config): Promise<TopicConsole> {
-  if (config.KAFKA_BROKERS) return kafkaConsole(config.KAFKA_BROKERS);
-  const databaseUrl = config.DATABASE_URL ?? (await findRunning(config.DATA_DIR))?.databaseUrl;
-  if (!databaseUrl) {
-    throw new ConfigError(
-      `No Tiffin is running on DATA_DIR '${config.DATA_DIR}'; start one, or set DATABASE_URL or KAFKA_BROKERS as it has them.`,
-    );
-  }
-  return postgresConsole(databaseUrl);
+  if (config.KAFKA_BROKERS) return openKafka(config.KAFKA_BROKERS);
+  const databaseUrl = config.DATABASE_URL ?? (await databaseOfRunning(choosePlace(config.DATA_DIR).dataDir));
+  return (await import('./topic/postgres.ts')).postgresConsole(databaseUrl);
+}
+
+async function databaseOfRunning(dataDir: string): Promise<string> {
+  const owner = await askOwner(dataDir);
+  if (owner?.databaseUrl) return owner.databaseUrl;
+  throw new ConfigError(
+    `No Tiffin is running on the data directory ${dataDir}; start one, or set DATA_DIR, DATABASE_URL or KAFKA_BROKERS as it has them.`,
+  );
 }
 
 async function main(): Promise<void> {
@@ -133,10 +64,14 @@ async function main(): Promise<void> {
   if (!(count >= 1))
     throw new ConfigError(`--count must be a whole number from 1, and it is '${values.count}'.`);
 
-  const console = await open(readConfig(process.env));
+  loadEnvFile();
+  const config = readConfig(process.env);
   if (command === 'list') {
-    for (const name of await console.list()) process.stdout.write(`${name}\n`);
-  } else if (command === 'consume' && topic) {
+    for (const name of await listTopics(config)) process.stdout.write(`${name}\n`);
+    return;
+  }
+  const console = await open(config);
+  if (command === 'consume' && topic) {
     let left = count;
     await console.consume(topic, values['from-beginning'], (record) => {
       process.stdout.write(`${record}\n`);
@@ -152,7 +87,7 @@ async function main(): Promise<void> {
 
 process.stdout.on('error', () => process.exit(0));
 main().catch((error: Error & { code?: string }) => {
-  const isOurs = error instanceof ConfigError || error.code?.startsWith('ERR_PARSE_ARGS');
-  process.stderr.write(`topic: ${isOurs ? error.message : error.stack}\n`);
+  const isOurs = error.code?.startsWith('ERR_PARSE_ARGS');
+  process.stderr.write(`topic: ${isOurs ? error.message : describeFault(error)}\n`);
   process.exit(1);
 });

@@ -64,9 +64,12 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   await migrateDatabase(config.DATABASE_URL);
   const clock = { now: () => Date.now() };
   const telemetry = prometheus();
+  let isClosing = false;
   const pool = openPool(config.DATABASE_URL, {
     max: config.DATABASE_POOL,
-    onError: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
+    onError: (error) => {
+      if (!isClosing) log.warn({ error: error.message }, 'a database connection was lost');
+    },
   });
   if (config.SEED === 'demo') await seedCatalogue(pool);
   const redis = openRedis(config.REDIS_URL, log);
@@ -139,6 +142,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
       stream: async () => bus.fault(),
     },
     async close() {
+      isClosing = true;
       await bus.close();
       await eventLog.close();
       viewListener.close();

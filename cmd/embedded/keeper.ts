@@ -1,119 +1,100 @@
 /** The keeper process: runs the servers for the program that forked it, and stops them when asked or orphaned. */
-import { setTimeout as wait } from 'node:timers/promises';
-import { tryLock } from './owner-lock.ts';
-import { choosePort, isFree } from './ports.ts';
-import { embeddedPostgres, endPostgresIn } from './postgres.ts';
-import { signal } from './processes.ts';
-import { embeddedRedis, endRedisIn, type RedisChoice } from './redis.ts';
-import { type Report, type ServerKind, type Supervised, supervise } from './supervise.ts';
+import fs from 'node:fs';
+import getPort, { portNumbers } from 'get-port';
+import { type Owner, own } from './owner.ts';
+import type { ServerUser } from './place.ts';
+import { embeddedPostgres } from './postgres.ts';
+import { embeddedRedis, type RedisChoice } from './redis.ts';
+import { LOOPBACK, type ServerKind, type ServerProcess, startServer } from './server-process.ts';
 
 /** What the program tells its keeper, as the one argument. */
 export interface KeeperOrder {
+  program: number;
   dataDir: string;
+  user?: ServerUser;
   postgres: boolean;
   redis: boolean;
   redisKind: RedisChoice;
-  /** The ports used last. */
-  ports: Ports;
-  /** Clients already hold URLs with these ports, so no other will do. */
-  samePorts: boolean;
+  logFile: string;
+  /** Where in the log this run begins. */
+  logStart: number;
 }
 
-export interface Ports {
-  postgres?: number;
-  redis?: number;
+export interface Urls {
+  databaseUrl?: string;
+  redisUrl?: string;
 }
 
-export type KeeperMessage =
-  | { type: 'event'; event: Parameters<Report>[0] }
-  | { type: 'pids'; pids: Partial<Record<'postgres' | 'redis', number>> }
-  | { type: 'ready'; ports: Ports }
-  | { type: 'failed'; message: string };
+/** `failed` is a sentence: the servers did not start, or one of them has ended; the keeper ends next. */
+export type KeeperMessage = { type: 'ready'; urls: Urls } | { type: 'failed'; message: string };
 
-/** An earlier keeper of the same directory gets this long to stop its servers before it is killed. */
-const PREDECESSOR_MS = 12_000;
+/** Another program may take a port between choosing and binding it. */
+const ATTEMPTS = 5;
 
 const order = JSON.parse(process.argv[2]!) as KeeperOrder;
-const supervised: { name: 'postgres' | 'redis'; server: Supervised }[] = [];
-const report: Report = (event) => tell({ type: 'event', event });
+const servers: ServerProcess[] = [];
+const urls: Urls = {};
 let stopped: Promise<void> | undefined;
 
 function tell(message: KeeperMessage): void {
   if (process.connected) process.send?.(message, undefined, {}, () => {});
 }
 
-function tellPids(): void {
-  tell({
-    type: 'pids',
-    pids: Object.fromEntries(supervised.map(({ name, server }) => [name, server.pid()])),
-  });
+function fail(message: string): void {
+  if (!stopped) tell({ type: 'failed', message });
+  void stop(1);
 }
 
-async function waitForPredecessor(): Promise<void> {
-  const deadline = performance.now() + PREDECESSOR_MS;
-  while (!stopped) {
-    const attempt = await tryLock(order.dataDir, 'keeper');
-    if (attempt.held) return;
-    if (performance.now() > deadline) signal(attempt.holder.pid, 'SIGKILL');
-    await wait(25);
-  }
+function status(): Owner {
+  // A program that was killed has given up its children before its end of the channel is noticed here.
+  const isOrphan = process.platform !== 'win32' && process.ppid !== order.program;
+  return { program: order.program, isStopping: stopped !== undefined || isOrphan, ...urls };
 }
 
-/** Starts a server, on another port where one was taken between choosing and binding it. */
-async function start(
-  preferred: (number | undefined)[],
-  clearStrays: () => Promise<unknown>,
-  describe: (port: number) => ServerKind | Promise<ServerKind>,
-): Promise<number> {
-  await clearStrays(); // first, for one of them may have the preferred port
+/** Starts a server, on another port where the first was taken. Resolves with its URL. */
+async function start(name: string, firstPort: number, kindOn: (port: number) => ServerKind): Promise<string> {
+  const ports = portNumbers(firstPort, firstPort + 100);
   for (let attempt = 1; ; attempt += 1) {
-    const port = order.samePorts ? preferred[0]! : await choosePort(attempt === 1 ? preferred : []);
-    const kind = await describe(port);
-    if (stopped) throw new Error('stopped before it started');
-    const server = supervise(kind, { persist: order.samePorts, report, onUp: () => setImmediate(tellPids) });
-    const entry = { name: kind.name, server };
-    supervised.push(entry);
+    const kind = kindOn(await getPort({ host: LOOPBACK, port: ports }));
+    if (stopped) throw new Error(`The embedded ${name} was stopped before it started.`);
+    const server = startServer(kind);
+    servers.push(server);
     try {
-      await server.started;
-      return port;
+      await server.ready;
+      void server.ended.then((how) => fail(`The embedded ${name} has ended (${how}).`));
+      return kind.url;
     } catch (error) {
-      if (stopped || attempt === 5 || (await isFree(port))) throw error;
-      supervised.splice(supervised.indexOf(entry), 1);
+      if (stopped || attempt === ATTEMPTS)
+        throw new Error(`The embedded ${name} did not start (${(error as Error).message}): ${lastFault()}`);
     }
   }
 }
 
+/** The log's last line of this run that tells of a fault, else its last line. */
+function lastFault(): string {
+  const lines = fs.readFileSync(order.logFile).subarray(order.logStart).toString().trimEnd().split('\n');
+  const line = lines.findLast((line) => /FATAL|PANIC|[Ee]rror/.test(line)) ?? lines.at(-1) ?? '';
+  return `${line.replace(/^.*(FATAL|PANIC): +/, '').replace(/\.?$/, '.')}`;
+}
+
 async function startAll(): Promise<void> {
-  const { dataDir, redisKind, ports } = order;
-  await waitForPredecessor();
-  const results = await Promise.allSettled([
-    order.postgres
-      ? start(
-          [ports.postgres, 54320],
-          () => endPostgresIn(dataDir),
-          (port) => embeddedPostgres(dataDir, port),
-        )
-      : undefined,
-    order.redis
-      ? start(
-          [ports.redis, 63790],
-          () => endRedisIn(dataDir),
-          (port) => embeddedRedis(dataDir, port, redisKind),
-        )
-      : undefined,
-  ]);
+  const { dataDir, user, redisKind } = order;
+  await own(dataDir, status);
+  const startPostgres = async () => {
+    urls.databaseUrl = await start('Postgres', 54_320, await embeddedPostgres(dataDir, user));
+  };
+  const startRedis = async () => {
+    urls.redisUrl = await start('Redis', 63_790, await embeddedRedis(dataDir, user, redisKind));
+  };
+  const results = await Promise.allSettled([order.postgres && startPostgres(), order.redis && startRedis()]);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
-  const [postgres, redis] = results.map((result) =>
-    result.status === 'fulfilled' ? result.value : undefined,
-  );
-  tellPids();
-  tell({ type: 'ready', ports: { postgres, redis } });
+  tell({ type: 'ready', urls });
 }
 
 /** Stops the servers and ends this process. Safe to call twice. */
 function stop(exitCode: number): Promise<void> {
   stopped ??= (async () => {
-    const stopAll = () => Promise.all(supervised.map(({ server }) => server.stop()));
+    const stopAll = () => Promise.all(servers.map((server) => server.stop()));
     await stopAll(); // ends a start that is under way
     await starting.catch(() => {});
     await stopAll();
@@ -131,6 +112,6 @@ process.on('message', (message) => {
 
 const starting = startAll();
 starting.catch((error: Error) => {
-  tell({ type: 'failed', message: error.message });
-  void stop(1);
+  console.error(error);
+  fail(error.message);
 });

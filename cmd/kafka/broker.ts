@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Kafka, logLevel } from 'kafkajs';
-import { isFree } from '../embedded/ports.ts';
 import { JARS, java, kafkaAvailable, run } from './jars.ts';
 
 export interface KafkaBroker {
@@ -51,7 +51,7 @@ async function open(
   wanted: number | undefined,
   onEvent: (msg: string) => void,
 ): Promise<KafkaBroker> {
-  if (wanted !== undefined && !(await isFree(wanted))) throw new Error(`port ${wanted} is taken`);
+  if (wanted !== undefined && (await isTaken(wanted))) throw new Error(`port ${wanted} is taken`);
   const port = wanted ?? (await freePort());
   await mkdir(dir, { recursive: true });
   const config = join(dir, 'server.properties');
@@ -170,7 +170,7 @@ async function end(jvm: Jvm): Promise<void> {
 
 /** True when the broker answers and takes part in its own cluster, that is, topics can be made on it. */
 async function serves(port: number): Promise<boolean> {
-  if (await isFree(port)) return false;
+  if (!(await isTaken(port))) return false;
   const client = new Kafka({
     brokers: [`${HOST}:${port}`],
     connectionTimeout: 1_000,
@@ -196,8 +196,18 @@ async function serves(port: number): Promise<boolean> {
 async function freePort(except?: number): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (port !== except && (await isFree(port))) return port;
+    if (port !== except && !(await isTaken(port))) return port;
   }
+}
+
+function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, HOST, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 }
 
 function serverProperties(dir: string, port: number, controllerPort: number): string {

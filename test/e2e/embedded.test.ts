@@ -137,4 +137,20 @@ describe('Tiffin on its embedded servers', () => {
       [],
     );
   });
+
+  it('stops with a sentence and a non-zero exit code when an embedded server dies, and has its orders after a restart', async () => {
+    await request('POST', `${program.url}/orders`, { id: 'kept', customer_name: 'Asha', total_price: 1 });
+    const [postgres] = fs
+      .readFileSync(path.join(dataDir, 'data', 'postgres', 'postmaster.pid'), 'utf8')
+      .split('\n');
+    process.kill(Number(postgres), 'SIGKILL');
+    assert.deepEqual(await once(program.child, 'exit'), [1, null]);
+    const { msg, fault } = await until('the last words', () =>
+      program.log.find(({ level }) => level === 'fatal'),
+    );
+    assert.match(msg, /^Tiffin stops; no acknowledged order is lost/);
+    assert.equal(fault, 'The embedded Postgres has ended (killed by SIGKILL).');
+    program = await startProgram(env);
+    await reaches(program.url, 'kept', 'COMPLETED');
+  });
 });

@@ -1,159 +1,32 @@
 /** The embedded servers, tried with real processes that die in every way they can. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
-import { after, afterEach, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { Redis } from 'ioredis';
-import pg from 'pg';
-import { serversIn } from '../../cmd/embedded/processes.ts';
-import { type EmbeddedRecord, readRecord } from '../../cmd/embedded/record.ts';
-import { type EmbeddedOptions, findRunning, startEmbedded } from '../../cmd/embedded/servers.ts';
+import { test } from 'node:test';
+import { askOwner } from '../../cmd/embedded/owner.ts';
+import { serversIn } from '../../cmd/embedded/strays.ts';
 import { hasNativeRedis } from '../support/start-servers.ts';
+import { until } from '../support/until.ts';
+import {
+  assertBothAnswer,
+  columnOf,
+  dataDir,
+  exists,
+  kill,
+  pidsOf,
+  ping,
+  query,
+  root,
+  running,
+  start,
+  stop,
+} from './programs.ts';
 
-type Options = Partial<Omit<EmbeddedOptions, 'onEvent'>> & { dataDir: string };
-type Event = { level: string; msg: string; [field: string]: unknown };
-type Urls = { databaseUrl: string; redisUrl: string };
-
-interface Program {
-  process: ChildProcess;
-  events: Event[];
-  /** Its URLs, or a rejection with its own words. */
-  up: Promise<Urls>;
-  exited: Promise<unknown>;
-}
-
-const LIMIT = { timeout: 180_000 };
-const programs: Program[] = [];
-const root = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-embedded-'));
-fs.chmodSync(root, 0o755);
-let directories = 0;
-
-/** A data directory that is copied from an initialised one unless it shall be new, which saves an initdb a test. */
-async function dataDir(): Promise<string> {
-  directories += 1;
-  const dir = path.join(root, `data${directories}`);
-  const template = await initialised();
-  fs.mkdirSync(dir);
-  execFileSync('cp', ['-a', path.join(template, 'postgres'), dir]);
-  return dir;
-}
-
-let template: Promise<string> | undefined;
-function initialised(): Promise<string> {
-  template ??= (async () => {
-    const dir = path.join(root, 'template');
-    const servers = await startEmbedded({ dataDir: dir, postgres: true, redis: false, onEvent: () => {} });
-    await servers.stop();
-    return dir;
-  })();
-  return template;
-}
-
-function start(options: Options): Program {
-  const full = { postgres: true, redis: true, redisKind: 'wasm', ...options };
-  const child = fork(fileURLToPath(import.meta.resolve('./program.ts')), [JSON.stringify(full)], {
-    execArgv: ['--import', import.meta.resolve('tsx')],
-    cwd: '/',
-  });
-  const events: Event[] = [];
-  const up = new Promise<Urls>((resolve, reject) => {
-    child.on('message', (message: { event?: Event; up?: Urls; refused?: string; inUse?: boolean }) => {
-      if (message.event) events.push(message.event);
-      if (message.up) resolve(message.up);
-      if (message.refused) reject(Object.assign(new Error(message.refused), { inUse: message.inUse }));
-    });
-    child.once('exit', () => reject(new Error('the program ended')));
-  });
-  up.catch(() => {});
-  const program = { process: child, events, up, exited: once(child, 'exit') };
-  programs.push(program);
-  return program;
-}
-
-async function stop(program: Program): Promise<void> {
-  program.process.kill('SIGTERM');
-  await program.exited;
-}
-
-async function until<T>(
-  what: string,
-  probe: () => T | Promise<T>,
-  limitMs = 20_000,
-): Promise<NonNullable<T>> {
-  const deadline = performance.now() + limitMs;
-  for (;;) {
-    const value = await attempt(probe);
-    if (value) return value;
-    assert.ok(performance.now() < deadline, `waited in vain until ${what}`);
-    await pause(20);
-  }
-}
-
-async function attempt<T>(probe: () => T | Promise<T>): Promise<T | undefined> {
-  try {
-    return await probe();
-  } catch {
-    return undefined;
-  }
-}
-
-async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return (await client.query(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-async function ping(url: string): Promise<string> {
-  const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: null });
-  redis.on('error', () => {});
-  try {
-    await redis.connect();
-    return await redis.ping();
-  } finally {
-    redis.disconnect();
-  }
-}
-
-const bothAnswer = async (urls: Urls) =>
-  (await query(urls.databaseUrl, 'SELECT 1 AS one'))[0]?.one === 1 && (await ping(urls.redisUrl)) === 'PONG';
-
-const pidsOf = (dir: string) => readRecord(dir).pids as Required<NonNullable<EmbeddedRecord['pids']>>;
-const running = (dir: string) => [
-  ...serversIn(path.join(dir, 'postgres')),
-  ...serversIn(path.join(dir, 'redis')),
-];
-
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
-afterEach(async () => {
-  for (const program of programs.splice(0)) {
-    if (program.process.exitCode === null && program.process.signalCode === null) await stop(program);
-  }
-});
-
-after(async () => {
-  const left = fs.readdirSync(root).flatMap((name) => running(path.join(root, name)));
-  fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
-  assert.deepEqual(left, [], 'servers were left running');
-});
+const LIMIT = { timeout: 120_000 };
+const asRoot = { ...LIMIT, skip: process.getuid?.() !== 0 && 'only root runs Postgres as another user' };
+const NOBODY = { uid: 65_534, gid: 65_534 };
 
 for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wasm'] as const)) {
   test(
@@ -162,159 +35,131 @@ for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wa
     async () => {
       const dir = path.join(root, `new-${redisKind}`);
       const program = start({ dataDir: dir, redisKind });
-      const urls = await program.up;
-      assert.ok(await bothAnswer(urls));
-      const pids = pidsOf(dir);
-      assert.equal(pids.program, program.process.pid);
-      for (const pid of Object.values(pids)) assert.ok(exists(pid), `pid ${pid} of the record lives`);
-      const before = performance.now();
+      await assertBothAnswer(await program.up);
+      const { keeper } = pidsOf(dir);
       await stop(program);
-      assert.ok(performance.now() - before < 10_000);
-      for (const pid of Object.values(pids)) assert.ok(!exists(pid), `pid ${pid} is gone`);
       assert.deepEqual(running(dir), []);
-      assert.deepEqual(
-        program.events.filter((event) => event.level !== 'info'),
-        [],
-      );
+      assert.equal(exists(keeper), false);
+      assert.equal(await askOwner(dir), undefined);
     },
   );
 
-  test(`a Redis (${redisKind}) and a Postgres that are killed come back on their ports`, LIMIT, async () => {
-    const dir = await dataDir();
-    const program = start({ dataDir: dir, redisKind });
-    const urls = await program.up;
-    const { postgres, redis } = pidsOf(dir);
-    await query(urls.databaseUrl, 'CREATE TABLE kept AS SELECT 7 AS n');
-    process.kill(postgres, 'SIGKILL');
-    process.kill(redis, 'SIGKILL');
-    await until('both answer again', () => !exists(postgres) && !exists(redis) && bothAnswer(urls));
-    assert.deepEqual(await query(urls.databaseUrl, 'SELECT n FROM kept'), [{ n: 7 }]);
-    const warned = program.events.filter((event) => event.level === 'warn').map((event) => event.msg);
-    assert.ok(
-      warned.some((msg) => msg.includes('postgres died')) && warned.some((msg) => msg.includes('redis died')),
+  for (const name of ['postgres', 'redis'] as const) {
+    test(
+      `when the ${name} beside a Redis (${redisKind}) is killed the program learns of it, and no server is left`,
+      LIMIT,
+      async () => {
+        const dir = await dataDir();
+        const program = start({ dataDir: dir, redisKind });
+        const { databaseUrl } = await program.up;
+        await query(databaseUrl, 'CREATE TABLE kept AS SELECT 7 AS n');
+        process.kill(pidsOf(dir)[name], 'SIGKILL');
+        assert.match(
+          await program.failed,
+          new RegExp(`^The embedded ${name} has ended \\(killed by SIGKILL\\)\\.$`, 'i'),
+        );
+        await program.exited;
+        assert.deepEqual(running(dir), []);
+        const again = await start({ dataDir: dir, redisKind }).up;
+        assert.deepEqual(await query(again.databaseUrl, 'SELECT n FROM kept'), [{ n: 7 }]);
+      },
     );
-    await until(
-      'the record has the new pids',
-      () => pidsOf(dir).postgres !== postgres && pidsOf(dir).redis !== redis,
-    );
-  });
+  }
 
   test(
-    `a killed keeper is replaced, and its orphans (${redisKind}) with it, on the same URLs`,
+    `when the keeper is killed the program learns of it and ends its servers (${redisKind})`,
     LIMIT,
     async () => {
       const dir = await dataDir();
       const program = start({ dataDir: dir, redisKind });
-      const urls = await program.up;
-      await query(urls.databaseUrl, 'CREATE TABLE kept AS SELECT 7 AS n');
-      const before = pidsOf(dir);
-      process.kill(before.keeper, 'SIGKILL');
-      await until(
-        'a new keeper serves',
-        async () => pidsOf(dir).keeper !== before.keeper && (await bothAnswer(urls)),
-      );
-      await until('the orphans are gone', () => !exists(before.postgres) && !exists(before.redis));
-      assert.deepEqual(await query(urls.databaseUrl, 'SELECT n FROM kept'), [{ n: 7 }]);
-      await stop(program);
+      await program.up;
+      process.kill(pidsOf(dir).keeper, 'SIGKILL');
+      assert.match(await program.failed, /^The keeper of the embedded servers has ended \(SIGKILL\)\.$/);
+      await program.exited;
       assert.deepEqual(running(dir), []);
     },
   );
 
   test(
-    `a program that is killed takes its servers (${redisKind}) along, and one started at once gets the same URLs`,
+    `a program that is killed takes its servers (${redisKind}) along, and another may start at once`,
     LIMIT,
     async () => {
       const dir = await dataDir();
       const first = start({ dataDir: dir, redisKind });
-      const urls = await first.up;
+      await first.up;
       const before = pidsOf(dir);
-      first.process.kill('SIGKILL');
-      await first.exited;
+      await kill(first);
       const second = start({ dataDir: dir, redisKind });
-      assert.deepEqual(await second.up, urls);
-      assert.ok(await bothAnswer(urls));
-      await until('the old keeper is gone', () => !exists(before.keeper));
-      second.process.kill('SIGKILL');
-      await until('nothing is left', () => running(dir).length === 0);
+      await assertBothAnswer(await second.up);
+      for (const pid of Object.values(before)) assert.equal(exists(pid), false);
+      await kill(second);
+      await until('the servers to end', () => running(dir).length === 0);
+    },
+  );
+
+  test(
+    `a program and its keeper killed together leave servers (${redisKind}) that the next start ends`,
+    LIMIT,
+    async () => {
+      const dir = await dataDir();
+      const first = start({ dataDir: dir, redisKind });
+      await first.up;
+      const before = pidsOf(dir);
+      process.kill(before.keeper, 'SIGKILL');
+      await kill(first);
+      await assertBothAnswer(await start({ dataDir: dir, redisKind }).up);
+      for (const pid of Object.values(before)) assert.equal(exists(pid), false);
+    },
+  );
+
+  test(
+    `programs that start at the same instant each get a Redis (${redisKind}) of their own`,
+    LIMIT,
+    async () => {
+      const dirs = Array.from({ length: 4 }, (_, i) => path.join(root, `twin-${redisKind}-${i}`));
+      const urls = await Promise.all(
+        dirs.map((dir) => start({ dataDir: dir, postgres: false, redisKind }).up),
+      );
+      assert.equal(new Set(urls.map(({ redisUrl }) => redisUrl)).size, 4);
+      for (const { redisUrl } of urls) assert.equal(await ping(redisUrl), 'PONG');
     },
   );
 }
-
-test(
-  'a program and its keeper killed together leave orphans that the next start takes over',
-  LIMIT,
-  async () => {
-    const dir = await dataDir();
-    const redisKind = hasNativeRedis() ? 'native' : 'wasm';
-    const first = start({ dataDir: dir, redisKind });
-    const urls = await first.up;
-    const before = pidsOf(dir);
-    process.kill(before.keeper, 'SIGKILL');
-    first.process.kill('SIGKILL');
-    await first.exited;
-    fs.rmSync(path.join(dir, 'embedded.json')); // the orphans are found without it, and the usual ports are free
-    const second = start({ dataDir: dir, redisKind });
-    const again = await second.up;
-    assert.ok(await bothAnswer(again));
-    assert.ok(!exists(before.postgres) && !exists(before.redis));
-    assert.ok(urls.databaseUrl && again.databaseUrl);
-  },
-);
 
 test('a killed first initialisation does not spoil the data directory', LIMIT, async () => {
   const dir = path.join(root, 'half');
   const draft = () => fs.readdirSync(dir).find((name) => name.startsWith('postgres.init-'));
   const first = start({ dataDir: dir, redis: false });
-  const keeper = await until('initdb writes', () => {
-    const name = draft();
-    const written = name ? fs.readdirSync(path.join(dir, name, 'cluster')).length : 0;
-    return written > 3 ? keeperPid(dir) : undefined;
+  const initdb = await until('initdb to write', () => {
+    const cluster = path.join(dir, (fs.existsSync(dir) && draft()) || 'none', 'cluster');
+    return fs.existsSync(cluster) && fs.readdirSync(cluster).length > 3 ? serversIn(cluster)[0] : undefined;
   });
-  process.kill(keeper, 'SIGKILL');
-  first.process.kill('SIGKILL');
-  await first.exited;
+  process.kill(Number(columnOf('ppid', initdb)), 'SIGKILL');
+  await kill(first);
   assert.ok(draft(), 'it was killed half-way');
-  const second = start({ dataDir: dir, redis: false });
-  const { databaseUrl } = await second.up;
+  const { databaseUrl } = await start({ dataDir: dir, redis: false }).up;
   assert.deepEqual(await query(databaseUrl, 'SELECT 1 AS one'), [{ one: 1 }]);
   assert.equal(draft(), undefined);
 });
 
-/** The pid in the keeper's lock claim: while it starts there is no record yet. */
-function keeperPid(dir: string): number | undefined {
-  const claim = fs.readdirSync(path.join(dir, 'locks')).find((name) => /^keeper\.\d+$/.test(name));
-  if (!claim) return undefined;
-  return JSON.parse(fs.readFileSync(path.join(dir, 'locks', claim), 'utf8')).pid;
-}
-
 test(
-  'a second program on the same directory is refused at once, with the URLs it could share',
+  'a second program on a data directory is refused, even while the first or its keeper is stopped',
   LIMIT,
   async () => {
     const dir = await dataDir();
     const first = start({ dataDir: dir });
     const urls = await first.up;
-    const before = performance.now();
-    await assert.rejects(
-      startEmbedded({ dataDir: dir, postgres: true, redis: true, onEvent: () => {} }),
-      (error: Error) => {
-        assert.equal(error.name, 'DataDirInUse');
-        for (const part of [dir, `process ${first.process.pid}`, urls.databaseUrl, urls.redisUrl]) {
-          assert.ok(error.message.includes(part), `${part} in: ${error.message}`);
-        }
-        return true;
-      },
-    );
-    assert.ok(performance.now() - before < 1_000);
-    assert.deepEqual(await findRunning(dir), urls);
-    first.process.kill('SIGSTOP'); // one that hangs is alive all the same
-    await assert.rejects(
-      startEmbedded({ dataDir: dir, postgres: true, redis: true, onEvent: () => {} }),
-      /in use/,
-    );
+    const inUse = `The data directory ${dir} is in use by process ${first.process.pid}; stop it, or set DATA_DIR to another.`;
+    await assert.rejects(start({ dataDir: dir }).up, { message: inUse });
+    assert.deepEqual(await askOwner(dir), { program: first.process.pid, isStopping: false, ...urls });
+    const { keeper } = pidsOf(dir);
+    first.process.kill('SIGSTOP');
+    await assert.rejects(start({ dataDir: dir }).up, { message: inUse });
     first.process.kill('SIGCONT');
-    await stop(first);
-    assert.equal(await findRunning(dir), undefined);
+    process.kill(keeper, 'SIGSTOP');
+    await assert.rejects(start({ dataDir: dir }).up, /is in use by another process/);
+    process.kill(keeper, 'SIGCONT');
+    await assertBothAnswer(urls);
   },
 );
 
@@ -323,87 +168,52 @@ test(
   LIMIT,
   async () => {
     const dir = path.join(root, 'race');
-    const options = { dataDir: dir, postgres: false, redis: true };
     for (let round = 0; round < 2; round += 1) {
-      const all = Array.from({ length: 8 }, () => start(options));
-      const results = await Promise.allSettled(all.map((program) => program.up));
-      assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
-      for (const result of results) if (result.status === 'rejected') assert.equal(result.reason.inUse, true);
-      const winner = all[results.findIndex((result) => result.status === 'fulfilled')]!;
-      winner.process.kill('SIGKILL'); // leaves its claim and record behind
-      await winner.exited;
+      const all = Array.from({ length: 8 }, () => start({ dataDir: dir, postgres: false }));
+      const results = await Promise.allSettled(all.map(({ up }) => up));
+      assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+      for (const result of results)
+        if (result.status === 'rejected') assert.match(result.reason.message, /is in use by/);
+      await kill(all[results.findIndex(({ status }) => status === 'fulfilled')]!); // leaves its socket behind
     }
-    await until('the last keeper is gone', () => running(dir).length === 0);
+    await until('the last server to end', () => running(dir).length === 0);
   },
 );
 
-test('a record and a claim with the pid of a living stranger do not block', LIMIT, async () => {
-  const dir = await dataDir();
-  fs.mkdirSync(path.join(dir, 'locks'));
-  const stranger = { id: 'old', pid: process.pid, socket: 'gone.sock' };
-  fs.writeFileSync(path.join(dir, 'locks', 'owner.4'), JSON.stringify(stranger));
-  fs.writeFileSync(
-    path.join(dir, 'embedded.json'),
-    JSON.stringify({ owner: 'old', ports: {}, databaseUrl: 'postgres://x' }),
-  );
-  fs.writeFileSync(
-    path.join(dir, 'postgres', 'postmaster.pid'),
-    `${process.pid}\n${dir}/postgres\n1\n1\n\n\n\nready\n`,
-  );
-  assert.equal(await findRunning(dir), undefined);
-  assert.ok(await bothAnswer(await start({ dataDir: dir }).up));
+test('a data directory with a long path has an owner, too', LIMIT, async () => {
+  const dir = path.join(root, 'x'.repeat(120));
+  const first = start({ dataDir: dir, postgres: false });
+  await first.up;
+  await assert.rejects(start({ dataDir: dir, postgres: false }).up, /is in use by process/);
 });
 
-test('the port used last is preferred, and one taken by another program is left to it', LIMIT, async () => {
-  const dir = path.join(root, 'ports');
-  const stranger = net.createServer().listen(0, '127.0.0.1');
-  await once(stranger, 'listening');
-  const { port } = stranger.address() as net.AddressInfo;
-  const record = JSON.stringify({ ports: { redis: port } });
-  fs.mkdirSync(dir);
-  fs.writeFileSync(path.join(dir, 'embedded.json'), record);
-  const elsewhere = start({ dataDir: dir, postgres: false });
-  const { redisUrl } = await elsewhere.up;
-  assert.notEqual(new URL(redisUrl).port, String(port));
+test('the usual port is left to the program that has it', LIMIT, async () => {
+  const stranger = net.createServer().listen(63_790, '127.0.0.1');
+  await once(stranger, 'listening').catch(() => {}); // a port that another has already is as good
+  const { redisUrl } = await start({ dataDir: path.join(root, 'ports'), postgres: false }).up;
+  assert.notEqual(new URL(redisUrl).port, '63790');
   assert.equal(await ping(redisUrl), 'PONG');
-  await stop(elsewhere);
-
   stranger.close();
-  await once(stranger, 'close');
-  fs.writeFileSync(path.join(dir, 'embedded.json'), record);
-  const preferred = start({ dataDir: dir, postgres: false });
-  assert.equal(new URL((await preferred.up).redisUrl).port, String(port));
 });
-
-for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wasm'] as const)) {
-  test(
-    `programs that choose the same ports at the same instant each get servers (${redisKind}) of their own`,
-    LIMIT,
-    async () => {
-      const dirs = Array.from({ length: 4 }, (_, i) => path.join(root, `twin-${redisKind}-${i}`));
-      const urls = await Promise.all(
-        dirs.map((dir) => start({ dataDir: dir, postgres: false, redisKind }).up),
-      );
-      assert.equal(new Set(urls.map((each) => each.redisUrl)).size, 4);
-      for (const each of urls) assert.equal(await ping(each.redisUrl), 'PONG');
-    },
-  );
-}
 
 test('Ctrl-C in the terminal reaches the program but not its servers', LIMIT, async () => {
   const dir = await dataDir();
   const program = start({ dataDir: dir });
   await program.up;
-  const group = (pid: number) =>
-    spawnSync('ps', ['-o', 'pgid=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
-  const pids = pidsOf(dir);
-  const own = group(pids.program);
-  for (const pid of [pids.keeper, pids.postgres, pids.redis]) assert.notEqual(group(pid), own);
+  const own = columnOf('pgid', program.process.pid!);
+  for (const pid of Object.values(pidsOf(dir))) assert.notEqual(columnOf('pgid', pid), own);
+});
+
+test('a signal to the keeper and the program alike leaves the servers to the program', LIMIT, async () => {
+  const dir = await dataDir();
+  const program = start({ dataDir: dir });
+  const urls = await program.up;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.kill(pidsOf(dir).keeper, signal);
+  await assertBothAnswer(urls);
 });
 
 test('Postgres keeps what it committed and is set up as promised', LIMIT, async () => {
   const { databaseUrl } = await start({ dataDir: await dataDir(), redis: false }).up;
-  const setting = async (name: string) => (await query(databaseUrl, `SHOW ${name}`))[0]?.[name];
   const expected = {
     fsync: 'on',
     synchronous_commit: 'on',
@@ -413,45 +223,59 @@ test('Postgres keeps what it committed and is set up as promised', LIMIT, async 
     listen_addresses: '127.0.0.1',
     shared_buffers: '256MB',
     max_wal_size: '2GB',
+    TimeZone: 'UTC',
   };
-  for (const [name, value] of Object.entries(expected)) assert.equal(await setting(name), value, name);
-  assert.equal(await setting('TimeZone'), 'UTC');
+  for (const [name, value] of Object.entries(expected))
+    assert.deepEqual(Object.values((await query(databaseUrl, `SHOW ${name}`))[0] ?? {}), [value], name);
 });
 
-test('a data directory that the Postgres user cannot reach is refused in a sentence that names the obstacle', {
-  ...LIMIT,
-  skip: process.getuid?.() !== 0 && 'only root runs Postgres as another user',
-}, async () => {
-  const closed = path.join(root, 'closed');
-  fs.mkdirSync(closed, { mode: 0o700 });
-  await assert.rejects(start({ dataDir: path.join(closed, 'data') }).up, /closed is closed to it/);
+test(
+  'a data directory that root closed to others is handed over, and one behind a closed directory is refused by its name',
+  asRoot,
+  async () => {
+    const closed = path.join(root, 'closed');
+    fs.mkdirSync(closed, { mode: 0o700 });
+    const program = start({ dataDir: closed });
+    await assertBothAnswer(await program.up);
+    await stop(program);
+    const home = path.join(root, 'home');
+    fs.mkdirSync(home, { mode: 0o700 });
+    await assert.rejects(
+      start({ dataDir: path.join(home, 'data') }).up,
+      /because \S*home is closed to it; set DATA_DIR/,
+    );
+  },
+);
+
+test('a directory that holds other things than data is not handed over', asRoot, async () => {
+  const dir = path.join(root, 'shared');
+  fs.mkdirSync(dir, { mode: 0o700 });
+  fs.writeFileSync(path.join(dir, 'letter.txt'), '');
+  await assert.rejects(start({ dataDir: dir }).up, /shared is closed to it/);
+  assert.equal(fs.statSync(dir).uid, 0);
 });
 
-test('an ordinary user can run everything', {
-  ...LIMIT,
-  skip: process.getuid?.() !== 0 && 'this run is already one of an ordinary user',
-}, async () => {
-  const dir = path.join(root, 'ordinary');
-  fs.mkdirSync(dir);
-  fs.chownSync(dir, 65534, 65534);
-  const script = fileURLToPath(import.meta.resolve('./program.ts'));
-  const options = { dataDir: path.join(dir, 'data'), postgres: true, redis: true, redisKind: 'auto' };
-  const child = fork(script, [JSON.stringify(options)], {
-    execArgv: ['--import', import.meta.resolve('tsx')],
-    cwd: '/',
-    uid: 65534,
-    gid: 65534,
-    env: { ...process.env, HOME: '/nonexistent', PGUSER: 'misleading', LC_ALL: 'xx_YY' },
-  });
-  const exited = once(child, 'exit');
-  const urls = await new Promise<Urls>((resolve, reject) => {
-    child.on('message', (message: { up?: Urls; refused?: string }) => {
-      if (message.up) resolve(message.up);
-      if (message.refused) reject(new Error(message.refused));
-    });
-  });
-  assert.ok(await bothAnswer(urls));
-  child.kill('SIGTERM');
-  await exited;
-  assert.deepEqual(running(options.dataDir), []);
+test('data that an earlier version left to a user of its own go on working', asRoot, async () => {
+  const dir = await dataDir();
+  const postgres = path.join(dir, 'postgres');
+  for (const name of ['locks', 'logs']) fs.mkdirSync(path.join(dir, name));
+  fs.writeFileSync(path.join(dir, 'embedded.json'), '{"ports":{"postgres":54320}}');
+  for (const name of fs.readdirSync(postgres, { recursive: true, encoding: 'utf8' }))
+    fs.chownSync(path.join(postgres, name), 4_321, 4_321); // a user without an entry in passwd
+  fs.chownSync(postgres, 4_321, 4_321);
+  await assertBothAnswer(await start({ dataDir: dir }).up);
+  assert.equal(fs.statSync(postgres).uid, 4_321);
 });
+
+test(
+  'an ordinary user can run everything, whatever its settings of Postgres and language',
+  asRoot,
+  async () => {
+    const dir = path.join(root, 'ordinary');
+    fs.mkdirSync(dir);
+    fs.chownSync(dir, NOBODY.uid, NOBODY.gid);
+    const env = { ...process.env, HOME: '/nonexistent', PGUSER: 'misleading', LC_ALL: 'xx_YY' };
+    const program = start({ dataDir: path.join(dir, 'data'), redisKind: 'auto' }, { ...NOBODY, env });
+    await assertBothAnswer(await program.up);
+  },
+);

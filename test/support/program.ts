@@ -27,9 +27,22 @@ export interface Program {
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
+/** Where and as whom the program runs, when not in this checkout as this user. */
+export interface Circumstances {
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** A command that executes the one it is given. */
+  readonly wrapper?: readonly string[];
+}
+
 /** Starts `tiffin <services…>` on a free port; resolves once it says it is ready. */
-export async function startProgram(env: Env, services: readonly string[] = []): Promise<Program> {
-  const { child, log, exited } = spawnProgram({ PORT: '0', ...env }, services);
+export async function startProgram(
+  env: Env,
+  services: readonly string[] = [],
+  circumstances: Circumstances = {},
+): Promise<Program> {
+  const { child, log, exited } = spawnProgram({ PORT: '0', ...env }, services, circumstances);
   const ready = await Promise.race([
     until('the program to be ready', () => log.find(({ msg }) => msg?.startsWith('Tiffin is ready at '))),
     exited.then(({ code, stderr }) => {
@@ -53,13 +66,16 @@ export async function startProgram(env: Env, services: readonly string[] = []): 
 export async function runProgram(
   env: Env,
   args: readonly string[] = [],
+  circumstances: Circumstances = {},
 ): Promise<{ code: number | null; stderr: string }> {
-  return spawnProgram(env, args).exited;
+  return spawnProgram(env, args, circumstances).exited;
 }
 
-function spawnProgram(env: Env, args: readonly string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cmd/tiffin.ts', ...args], {
+function spawnProgram(env: Env, args: readonly string[], { wrapper = [], ...options }: Circumstances) {
+  const command = [...wrapper, process.execPath, '--import', 'tsx', 'cmd/tiffin.ts', ...args];
+  const child = spawn(command[0] as string, command.slice(1), {
     cwd: ROOT,
+    ...options,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

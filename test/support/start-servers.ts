@@ -22,11 +22,9 @@ export async function startTestServers(): Promise<TestServers> {
       ...kinds,
       dataDir: path.join(root, name),
       redis: true,
-      onEvent: (event) => {
-        if (event.level !== 'info') console.error(JSON.stringify(event));
-      },
     });
     started.push(servers);
+    void servers.failed.then(console.error);
     return servers;
   };
   const stop = async () => {

@@ -1,6 +1,6 @@
 /** Connections: the pool, the connection of a transaction, the driver's faults as the domain's errors, and the migrations. */
 import { fileURLToPath } from 'node:url';
-import { DrizzleQueryError } from 'drizzle-orm';
+import { DrizzleQueryError } from 'drizzle-orm/errors';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
@@ -33,12 +33,12 @@ export async function migrateDatabase(url: string, folder = MIGRATIONS): Promise
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   await client.connect().catch((error: Error) => {
     const { host, pathname } = new URL(url);
+    // A name with several addresses fails with an error of errors, whose own message is empty.
+    const reason = error.message || (error as NodeJS.ErrnoException).code;
     throw new TiffinError(
       'UNAVAILABLE',
-      `The database ${pathname.slice(1)} at ${host} cannot be reached: ${error.message}.`,
-      {
-        cause: error,
-      },
+      `The database ${pathname.slice(1)} at ${host} cannot be reached: ${reason}; is DATABASE_URL right?`,
+      { cause: error },
     );
   });
   try {

