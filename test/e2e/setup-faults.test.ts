@@ -14,7 +14,7 @@ import { freshDatabase, freshRedis } from '../support/servers.ts';
 const LIMIT = { timeout: 60_000 };
 const isRoot = process.getuid?.() === 0;
 const mayMount = isRoot && spawnSync('unshare', ['-m', 'true']).status === 0;
-const NOWHERE = { DATABASE_URL: 'postgres://me:s3cret@127.0.0.1:1/orders', REDIS_URL: 'redis://127.0.0.1:1' };
+const NOWHERE = 'postgres://me:s3cret@127.0.0.1:1/orders';
 const directory = temporaryDirectory(0o755);
 
 async function assertSentence(
@@ -53,7 +53,7 @@ const FAULTS: readonly [what: string, env: Env, sentence: RegExp, args?: readonl
   ['a setting that is not allowed', { PORT: 'eighty' }, /PORT must be a whole number/],
   [
     'a database that cannot be reached',
-    { DATABASE_URL: NOWHERE.DATABASE_URL },
+    { DATABASE_URL: NOWHERE },
     /database orders at 127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED/,
   ],
   [
