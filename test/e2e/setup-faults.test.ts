@@ -108,16 +108,10 @@ test('a port that is taken is told with the process that has it', LIMIT, async (
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as net.AddressInfo;
-  const holder = fs.existsSync('/proc/net/tcp')
-    ? `process ${process.pid} \\(.*setup-faults`
-    : 'another process';
-  await assertSentence(
-    new RegExp(
-      `Port ${port} of 127\\.0\\.0\\.1 is taken by ${holder}.*; stop that one, or set PORT to another`,
-    ),
-    { PORT: String(port), DATA_DIR: path.join(directory, 'embedded'), EMBEDDED_REDIS: 'wasm' },
-  );
-  server.close();
+  const holder = fs.existsSync('/proc/net/tcp') ? `process ${process.pid} \\(.*node` : 'another process';
+  const sentence = `Port ${port} of 127\\.0\\.0\\.1 is taken by ${holder}.*; stop that one, or set PORT to another`;
+  const env = { PORT: String(port), DATA_DIR: path.join(directory, 'embedded'), EMBEDDED_REDIS: 'wasm' };
+  await assertSentence(new RegExp(sentence), env).finally(() => server.close());
 });
 
 test(
