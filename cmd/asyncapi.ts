@@ -1,4 +1,4 @@
-/** `npm run asyncapi`: prints the AsyncAPI document of all topics; with `--write` puts it and its page for readers into docs/. */
+/** `npm run asyncapi`: writes the AsyncAPI document and events.md to docs/; without `--write` only prints the document. */
 import { writeFile } from 'node:fs/promises';
 import { allConsumers } from './event-docs/catalogue.ts';
 import { asyncApiDocument } from './event-docs/document.ts';

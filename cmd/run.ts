@@ -1,4 +1,4 @@
-/** Runs services in this process: starts them in order, and stops them so that nothing under way is cut off. */
+/** Runs services in this process, and stops them gracefully: requests and batches in progress are finished first. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,11 +14,11 @@ import { portHolder } from './port-holder.ts';
 import type { Service, Wiring } from './wire.ts';
 
 const REPLAY_EVERY_MS = 2_000;
-/** Longer than the minute for which load balancers keep theirs: one that we close first may have a request on its way. */
+/** Longer than the 60 s of load balancers: a connection that the server closes first may lose a request just sent. */
 const KEEP_ALIVE_MS = 75_000;
 
 export interface Running {
-  /** Where it listens, such as http://127.0.0.1:8080. */
+  /** The server's URL, such as http://127.0.0.1:8080. */
   readonly url: string;
   stop(): Promise<void>;
 }
@@ -56,7 +56,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     async stop() {
       stopping = true;
       for (const { beforeStop } of services) beforeStop?.();
-      // Requests first, so that what they still announce can be consumed; whatever cannot is consumed after the next start.
+      // Finish requests first, so that their events can still be consumed; the others are consumed after the next start.
       await closeServer(server);
       await Promise.all(unsubscribe.map((stop) => stop()));
       await Promise.all(loops.map((loop) => loop.stop()));
@@ -77,7 +77,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   });
 }
 
-/** Takes no more connections, and ends each that is open once its request has been answered. */
+/** Accepts no new connections, and closes each open one after its current response. */
 async function closeServer(server: Server): Promise<void> {
   server.close();
   const ending = setInterval(() => server.closeIdleConnections(), 20);
@@ -85,7 +85,7 @@ async function closeServer(server: Server): Promise<void> {
   clearInterval(ending);
 }
 
-/** A process that takes orders stays ready while it can store them; another is ready when all that its services need is there. */
+/** With order-service only Postgres is critical, because it suffices to accept orders; otherwise every need is critical. */
 function checksOf(services: readonly Service[], { faults }: Wiring): Check[] {
   const needs = new Set(services.flatMap((service) => service.needs));
   const takesOrders = services.some(({ name }) => name === 'order-service');

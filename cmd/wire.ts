@@ -1,4 +1,4 @@
-/** The composition root: what every service is made of, from the configuration, in one straight line. */
+/** The composition root: builds the dependencies of all services from the configuration, in one straight line. */
 import { randomFillSync } from 'node:crypto';
 import { v5, v7 } from 'uuid';
 import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
@@ -40,21 +40,21 @@ import { simulatedPayments } from '../internal/transport/outbound/simulated-paym
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 
-/** The namespace of derived event ids: names for UUIDs of version 5 (RFC 9562). */
+/** The namespace of derived event ids, which are UUIDs of version 5 (RFC 9562). */
 const EVENT_NAMESPACE = '5f0c2c3e-8a51-4d0a-9c39-7d3f1a2b9e10';
 
-/** What a service is: its routes, what it reacts to, its background loops. */
+/** A service: its routes, consumers, gauges and background loops. */
 export interface Service {
   readonly name: string;
-  /** Without these it cannot do its work. */
+  /** Dependencies without which the service is not ready. */
   readonly needs: readonly ('postgres' | 'redis' | 'stream')[];
   readonly routes?: readonly Route[];
   readonly consumers?: readonly AnyConsumer[];
   readonly gauges?: readonly GaugeSource[];
   readonly loops?: () => readonly Loop[];
-  /** Before the server stops taking requests: what would hold it open is ended. */
+  /** Runs before the HTTP server closes; ends the responses that would keep it open. */
   readonly beforeStop?: () => void;
-  /** After the consumers and loops have stopped. */
+  /** Runs after the consumers and loops have stopped. */
   readonly drain?: () => Promise<void>;
 }
 
@@ -153,7 +153,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   };
 }
 
-/** The rules that an installation sets for itself. */
+/** The business rules of an installation: currency, pricing and deadlines. */
 function rulesOf(config: Config) {
   const ms = (seconds: number) => seconds * 1_000;
   return {
@@ -174,13 +174,13 @@ function rulesOf(config: Config) {
   };
 }
 
-/** Whoever has no key to check tokens with checks none; readConfig has seen to it that this is meant. */
+/** Without a secret or JWKS URL there is no authentication; readConfig requires that this is set explicitly. */
 function authentication({ AUTH_JWT_SECRET, AUTH_JWKS_URL }: Config): Authenticate {
   if (AUTH_JWT_SECRET) return jwtAuth({ secret: AUTH_JWT_SECRET });
   return AUTH_JWKS_URL ? jwtAuth({ jwksUrl: AUTH_JWKS_URL }) : noAuth();
 }
 
-/** UUIDs of version 7, in the order of time. Random bytes are fetched for many at once: each fetch is a call of the system. */
+/** Generates time-ordered UUIDs (version 7). Random bytes are fetched for 256 at once, to save system calls. */
 function newIds(): () => string {
   const pool = new Uint8Array(16 * 256);
   let next = pool.length;

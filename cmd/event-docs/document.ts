@@ -1,4 +1,4 @@
-/** The AsyncAPI 3.0 document of all topics, made from the schemas of events, the table of topics and the consumers themselves. */
+/** Generates the AsyncAPI 3.0 document of all topics from the event schemas, the table of topics and the consumers. */
 import { ENVELOPE, type EventType, isEventType, PAYLOADS } from '../../internal/domain/events.ts';
 import {
   ALL_TOPICS,
@@ -29,7 +29,7 @@ export interface AsyncApiDocument {
 const BINDING_VERSION = '0.5.0';
 const TEXT = { type: 'string' };
 
-/** A record of another system, as the order-manager document has it. */
+/** A validated order from an external system, in the order manager's format. */
 const VALIDATED_ORDER: Schema = {
   type: 'object',
   required: ['user_id', 'items'],
@@ -61,10 +61,10 @@ const LETTER_HEADERS: Schema = {
   type: 'object',
   required: ['x-retry-count', 'x-original-topic', 'x-error', 'x-consumer'],
   properties: {
-    'x-retry-count': { type: 'string', description: 'how often it was tried, in decimal', examples: ['3'] },
+    'x-retry-count': { type: 'string', description: 'number of attempts, in decimal', examples: ['3'] },
     'x-original-topic': { type: 'string', enum: ALL_TOPICS.filter((topic) => !isDeadLetters(topic)) },
-    'x-error': { type: 'string', description: 'why it could not be handled' },
-    'x-consumer': { type: 'string', description: 'who could not handle it' },
+    'x-error': { type: 'string', description: 'the error of the last attempt' },
+    'x-consumer': { type: 'string', description: 'the consumer that failed' },
   },
 };
 const KEYED_BY_ORDER = {
@@ -85,18 +85,23 @@ export function asyncApiDocument(consumers: readonly AnyConsumer[]): AsyncApiDoc
       title: 'Tiffin',
       version: '1',
       description:
-        'The facts that the services of Tiffin announce. The key of every record is its order id, so the events of one order keep their order. Delivery is at least once: `eventId` tells a repetition. Changes are additive.',
+        'The events that Tiffin’s services publish. The key of every record is its order id, so the events of one order stay in order. Delivery is at least once; a redelivered record has the same `eventId`. Changes to the schemas are additive.',
     },
     servers: {
       kafka: {
         host: '127.0.0.1:9092',
         protocol: 'kafka',
-        description: 'KAFKA_BROKERS; without it the stream is in Postgres',
+        description:
+          'the brokers in KAFKA_BROKERS; without that setting the event log in Postgres is the stream',
       },
     },
     defaultContentType: 'application/json',
     channels: Object.fromEntries(ALL_TOPICS.map((topic) => [topic, channelOf(topic)])),
-    operations: { ...announcing(), ...burying(consumers), ...reading(consumers) },
+    operations: {
+      ...publishOperations(),
+      ...deadLetterOperations(consumers),
+      ...readOperations(consumers),
+    },
     components: {
       schemas: {
         envelope: schemaOf(ENVELOPE),
@@ -108,7 +113,7 @@ export function asyncApiDocument(consumers: readonly AnyConsumer[]): AsyncApiDoc
           typesOfAll.map((type) => [type, type === 'order.validated' ? validatedOrder() : messageOf(type)]),
         ),
         'dead-letter': {
-          summary: 'A record that a consumer could not handle, as it was.',
+          summary: 'An unchanged record that a consumer failed to handle.',
           headers: LETTER_HEADERS,
           payload: {},
           bindings: KEYED_BY_ORDER,
@@ -119,10 +124,14 @@ export function asyncApiDocument(consumers: readonly AnyConsumer[]): AsyncApiDoc
 }
 
 function validatedOrder(): Schema {
-  return { summary: `Says that ${ORIGINS['order.validated'].when}.`, payload: VALIDATED_ORDER };
+  return { summary: summaryOf('order.validated'), payload: VALIDATED_ORDER };
 }
 
-/** The record of an event; on some topics with flat fields beside the envelope's. */
+function summaryOf(type: EventType): string {
+  return `Published when ${ORIGINS[type].when}.`;
+}
+
+/** The message of an event type, on some topics with flat fields beside the envelope. */
 function messageOf(type: EventType, { properties, required } = flatFields(type, '')): Schema {
   const own = {
     type: 'object',
@@ -135,7 +144,7 @@ function messageOf(type: EventType, { properties, required } = flatFields(type, 
   };
   return {
     name: type,
-    summary: `Says that ${ORIGINS[type].when}.`,
+    summary: summaryOf(type),
     traits: [reference('components', 'messageTraits', 'event')],
     payload: { allOf: [reference('components', 'schemas', 'envelope'), own] },
   };
@@ -170,48 +179,51 @@ function operation(
   };
 }
 
-/** One for each service and topic that it announces something on. */
-function announcing(): Record<string, Schema> {
+/** One operation for each service and topic on which it publishes events. */
+function publishOperations(): Record<string, Schema> {
   const services = [...new Set(Object.values(ORIGINS).flatMap(({ by }) => by))];
   return Object.fromEntries(
     services.flatMap((service) =>
       ALL_TOPICS.flatMap((topic) => {
         const types = typesOn(topic).filter((type) => ORIGINS[type].by.includes(service));
-        const summary = `${service} announces what has happened.`;
+        const summary = `${service} publishes its events.`;
         return types.length > 0
-          ? [[`${service}.announces.${topic}`, operation('send', topic, types, { summary })] as const]
+          ? [[`${service}.publishes.${topic}`, operation('send', topic, types, { summary })] as const]
           : [];
       }),
     ),
   );
 }
 
-/** One for each service that may fail at a record, and topic of dead letters. */
-function burying(consumers: readonly AnyConsumer[]): Record<string, Schema> {
+/** One operation for each service with consumers and each of their dead-letter topics. */
+function deadLetterOperations(consumers: readonly AnyConsumer[]): Record<string, Schema> {
   return Object.fromEntries(
     consumers.flatMap(({ name, topics }) =>
       topics.map((topic) => {
         const service = serviceOf(name);
         const letters = deadLetterTopic(topic);
-        const summary = `${service} announces a record that it could not handle.`;
-        return [`${service}.buries.${letters}`, operation('send', letters, ['dead-letter'], { summary })];
+        const summary = `${service} publishes a record that it failed to handle.`;
+        return [
+          `${service}.dead-letters.${letters}`,
+          operation('send', letters, ['dead-letter'], { summary }),
+        ];
       }),
     ),
   );
 }
 
-/** One for each consumer and topic that it reads. */
-function reading(consumers: readonly AnyConsumer[]): Record<string, Schema> {
+/** One operation for each consumer and topic that it reads. */
+function readOperations(consumers: readonly AnyConsumer[]): Record<string, Schema> {
   return Object.fromEntries(
     consumers.flatMap(({ name, topics, types }) =>
       topics.flatMap((topic) => {
-        const wanted = types.filter((type: string) => isEventType(type) && TOPICS[type].includes(topic));
+        const handled = types.filter((type: string) => isEventType(type) && TOPICS[type].includes(topic));
         const group = {
           kafka: { groupId: { type: 'string', const: name }, bindingVersion: BINDING_VERSION },
         };
-        const rest = { summary: `${serviceOf(name)} reacts.`, bindings: group };
-        return wanted.length > 0
-          ? [[`${name}.reads.${topic}`, operation('receive', topic, wanted, rest)]]
+        const rest = { summary: `${name} handles these events.`, bindings: group };
+        return handled.length > 0
+          ? [[`${name}.reads.${topic}`, operation('receive', topic, handled, rest)]]
           : [];
       }),
     ),

@@ -1,4 +1,4 @@
-/** Samples of every event, made from its schema, and the flat fields that they have on each topic. */
+/** Generates a sample of every event from its schema, and derives from it the flat fields on each topic. */
 import { z } from 'zod';
 import { ENVELOPE, type Event, type EventType, PAYLOADS } from '../../internal/domain/events.ts';
 import { ORDER_STATUSES } from '../../internal/domain/order.ts';
@@ -7,31 +7,31 @@ import { toRecord } from '../../internal/domain/records.ts';
 export type Schema = { [key: string]: unknown };
 
 const TIME = '2030-01-01T12:00:00.000Z';
-/** Strings to choose from, the last first that matches: an amount, which need not have a pattern, or a currency. */
-const MATCHING = ['USD', '12.50'];
+/** Sample strings; the last one that matches a schema's pattern is used: an amount, or else a currency. */
+const SAMPLE_STRINGS = ['USD', '12.50'];
 
-/** The schema as a reader may rely on it; fields that it does not name may be added any time. */
+/** The JSON schema for readers of a type; unknown fields are allowed, because new ones may be added. */
 export function schemaOf(type: z.ZodType): Schema {
   const { $schema, ...schema } = z.toJSONSchema(type, {
     io: 'input',
     override: ({ jsonSchema }) => {
-      // Every integer has these bounds; they tell nothing.
+      // zod adds these bounds to every integer; they are no information.
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      // `format` says it, in fewer than the thousand characters of the pattern.
+      // `format` says the same as the pattern, which has a thousand characters.
       if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
     },
   });
   return schema;
 }
 
-/** A value that the schema allows: with all that may be there, or only with what must. */
+/** A value that the schema allows: with all properties, or with the required ones only. */
 function sampleOf(schema: Schema, isFull: boolean): unknown {
   if (Array.isArray(schema.enum)) return schema.enum[0];
   switch (schema.type) {
     case 'string':
       if (schema.format === 'date-time') return TIME;
-      return MATCHING.findLast((text) => new RegExp(String(schema.pattern ?? ''), 'u').test(text));
+      return SAMPLE_STRINGS.findLast((text) => new RegExp(String(schema.pattern ?? ''), 'u').test(text));
     case 'integer':
       return 1;
     case 'array':
@@ -59,7 +59,7 @@ export function sampleEvent(eventType: EventType, isFull = true): Event {
   } as Event;
 }
 
-/** The fields of an event's records on a topic beside those of its envelope, or in their place. */
+/** The fields that a topic's records add to the envelope of an event or replace in it. */
 export function flatFields(
   eventType: EventType,
   topic: string,
@@ -79,7 +79,7 @@ export function flatFields(
 
 function shapeOf(value: unknown): Schema {
   if (Array.isArray(value)) return { type: 'array', items: shapeOf(value[0]) };
-  if (value === null) throw new TypeError('a sample lacks what a flat field is made of');
+  if (value === null) throw new TypeError('a flat field of the sample is null, so its type is unknown');
   if (typeof value === 'object') {
     return {
       type: 'object',
@@ -87,5 +87,5 @@ function shapeOf(value: unknown): Schema {
     };
   }
   if (value === TIME) return { type: 'string', format: 'date-time' };
-  return { type: typeof value, ...(MATCHING.includes(String(value)) ? {} : { examples: [value] }) };
+  return { type: typeof value, ...(SAMPLE_STRINGS.includes(String(value)) ? {} : { examples: [value] }) };
 }

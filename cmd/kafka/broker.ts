@@ -12,20 +12,20 @@ import { JARS, java, kafkaAvailable, run } from './jars.ts';
 export interface KafkaBroker {
   /** `host:port`, the value for KAFKA_BROKERS. */
   readonly brokers: string;
-  /** Process id of the running JVM; another one after `restart`. */
+  /** Process id of the running JVM; changes with `restart`. */
   readonly pid: number;
-  /** Ends the broker by SIGKILL, as a fault would. */
+  /** Kills the broker with SIGKILL, to simulate a crash. */
   kill(): void;
-  /** Starts it again on the same port and data, ending it first if it runs; resolves when it serves. */
+  /** Restarts the broker on the same port and data, stopping it first if it runs; resolves when it serves. */
   restart(): Promise<void>;
-  /** Ends it in good order; the data stays. May be called more than once. */
+  /** Stops the broker gracefully; the data stays. May be called more than once. */
   stop(): Promise<void>;
 }
 
 export interface KafkaOptions {
   /** Folder for data, configuration and `broker.log`. One broker at a time may use it. */
   dir: string;
-  /** Port on 127.0.0.1; a free one when absent. */
+  /** Port on 127.0.0.1; a free one by default. */
   port?: number;
   onEvent?: (msg: string) => void;
 }
@@ -37,10 +37,10 @@ const LOG_LIMIT_BYTES = 10_000_000;
 const LOG_CONFIG = fileURLToPath(new URL('log4j2.xml', import.meta.url));
 const CLUSTER_ID = Buffer.from('tiffin-one-node.').toString('base64url');
 
-/** Starts a broker and resolves when it serves. It ends with this process, however this process ends. */
+/** Starts a broker and resolves when it serves. The broker ends with this process, even if this process is killed. */
 export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
   const onEvent = options.onEvent ?? (() => {});
-  if (!existsSync(JARS)) onEvent('fetching Kafka with Maven, this once');
+  if (!existsSync(JARS)) onEvent('downloading Kafka with Maven; this happens once');
   const reason = await kafkaAvailable();
   if (reason) throw new Error(reason);
   return open(options.dir, options.port, onEvent);
@@ -48,11 +48,12 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
 
 async function open(
   dir: string,
-  wanted: number | undefined,
+  requestedPort: number | undefined,
   onEvent: (msg: string) => void,
 ): Promise<KafkaBroker> {
-  if (wanted !== undefined && (await isTaken(wanted))) throw new Error(`port ${wanted} is taken`);
-  const port = wanted ?? (await freePort());
+  if (requestedPort !== undefined && (await isTaken(requestedPort)))
+    throw new Error(`port ${requestedPort} is taken`);
+  const port = requestedPort ?? (await freePort());
   await mkdir(dir, { recursive: true });
   const config = join(dir, 'server.properties');
   const properties = serverProperties(dir, port, await freePort(port));
@@ -71,7 +72,7 @@ async function open(
   if (existsSync(log) && statSync(log).size > LOG_LIMIT_BYTES) await rename(log, `${log}.old`);
 
   const start = async () => {
-    await writeFile(config, properties); // Again at a restart: a second starter on this folder writes its own.
+    await writeFile(config, properties); // Before every start: another process may have overwritten the file.
     return boot(command, log, port, onEvent);
   };
   let jvm = await start();
@@ -92,7 +93,7 @@ async function open(
 interface Jvm {
   pid: number;
   signal(name: NodeJS.Signals): void;
-  /** How it ended, as text. */
+  /** Resolves with the exit code or signal, as text. */
   exited: Promise<string>;
 }
 
@@ -106,9 +107,9 @@ async function boot(
   const logStart = existsSync(log) ? statSync(log).size : 0;
   const jvm = await launch(command, log);
   let exit: string | undefined;
-  jvm.exited.then((how) => {
-    exit = how;
-    onEvent(`Kafka (pid ${jvm.pid}) ended: ${how}`);
+  jvm.exited.then((status) => {
+    exit = status;
+    onEvent(`Kafka (pid ${jvm.pid}) ended: ${status}`);
   });
   while (!(await serves(port))) {
     const late = performance.now() - startedAt > START_LIMIT_MS;
@@ -117,9 +118,9 @@ async function boot(
       continue;
     }
     jvm.signal('SIGKILL');
-    const why = exit ? `it ended: ${exit}` : `it did not serve within ${START_LIMIT_MS / 1000} s`;
+    const reason = exit ? `it ended: ${exit}` : `it did not serve within ${START_LIMIT_MS / 1000} s`;
     await jvm.exited;
-    throw new Error(`Kafka did not start, ${why}. From ${log}:\n${await excerpt(log, logStart)}`);
+    throw new Error(`Kafka did not start, ${reason}. From ${log}:\n${await excerpt(log, logStart)}`);
   }
   onEvent(
     `Kafka (pid ${jvm.pid}) serves on ${HOST}:${port} after ${Math.round(performance.now() - startedAt)} ms`,
@@ -127,7 +128,7 @@ async function boot(
   return jvm;
 }
 
-/** What the log says from byte `start` on: its first error and what follows, else its last lines. */
+/** 25 lines of the log after byte `start`: from the first error on, or the last ones if there is no error. */
 async function excerpt(log: string, start: number): Promise<string> {
   const lines = (await readFile(log)).subarray(start).toString().trimEnd().split('\n');
   const error = lines.findIndex((line) => / (ERROR|FATAL) |^Error:|^Exception/.test(line));
@@ -135,12 +136,12 @@ async function excerpt(log: string, start: number): Promise<string> {
 }
 
 /**
- * Starts the JVM and, beside it, a shell that waits for the end of a pipe this process holds. The pipe ends
- * when this process does, be it by SIGKILL, and the shell then kills the JVM.
+ * Starts the JVM and a guard: a shell that reads from a pipe of this process. When this process ends, even by SIGKILL,
+ * the pipe closes and the shell kills the JVM.
  */
 async function launch(command: string[], log: string): Promise<Jvm> {
   const output = openSync(log, 'a');
-  // Detached, so that Ctrl-C in a terminal reaches the starter alone, which ends the broker in good order.
+  // Detached, so that Ctrl-C in a terminal reaches only this process, which then stops the broker gracefully.
   const child: ChildProcess = spawn(java(), command, { stdio: ['ignore', output, output], detached: true });
   closeSync(output);
   await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
@@ -153,7 +154,7 @@ async function launch(command: string[], log: string): Promise<Jvm> {
   guard.unref();
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => {
-      guard.kill('SIGKILL'); // First, lest it kill a stranger that was given the same pid.
+      guard.kill('SIGKILL'); // Before closing its pipe: the guard could kill another process that reuses the pid.
       guard.stdin.destroy();
       resolve(signal ?? `exit code ${code}`);
     });
@@ -168,7 +169,7 @@ async function end(jvm: Jvm): Promise<void> {
   clearTimeout(timer);
 }
 
-/** True when the broker answers and takes part in its own cluster, that is, topics can be made on it. */
+/** True if the broker answers and has joined its own cluster; from then on it can create topics. */
 async function serves(port: number): Promise<boolean> {
   if (!(await isTaken(port))) return false;
   const client = new Kafka({
@@ -190,8 +191,8 @@ async function serves(port: number): Promise<boolean> {
 }
 
 /**
- * A port below the range the system gives to outgoing connections (32768 and up on Linux): there, a client
- * that retries while the broker is down could be given the broker's own port.
+ * A free port below the range for outgoing connections (32768 and up on Linux). From that range, a client that retries
+ * while the broker is down could be given the broker's own port.
  */
 async function freePort(except?: number): Promise<number> {
   for (;;) {
@@ -220,7 +221,7 @@ function serverProperties(dir: string, port: number, controllerPort: number): st
     'advertised.listeners': `PLAINTEXT://${HOST}:${port}`,
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     'log.dirs': join(dir, 'data'),
-    // Apart from the data: only then does Kafka lock it, before a second broker on this folder writes to it.
+    // Separate from the data: only then does Kafka lock it, which keeps a second broker from using this folder.
     'metadata.log.dir': join(dir, 'metadata'),
     'num.partitions': 4,
     'auto.create.topics.enable': true,
@@ -237,7 +238,7 @@ function serverProperties(dir: string, port: number, controllerPort: number): st
     'share.coordinator.state.topic.num.partitions': 4,
     // The default, 128 MB, is a quarter of the heap.
     'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024,
-    // A broker that was killed may register again only when its old session is over; the default is 9 s.
+    // A killed broker can register again only after its old session has expired; the default is 9 s.
     'broker.session.timeout.ms': 1_500,
     'broker.heartbeat.interval.ms': 250,
   };

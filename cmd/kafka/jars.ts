@@ -1,4 +1,4 @@
-/** Kafka's jars: fetched once by Maven, kept in the cache below node_modules. */
+/** Downloads Kafka's jars once with Maven, into a cache below node_modules. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -11,30 +11,30 @@ const MIN_JAVA = 17;
 const POM = fileURLToPath(new URL('pom.xml', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/kafka', import.meta.url));
 
-/** The folder of the jars, by the content of the pom, so an edited version never runs with the old jars. */
+/** The folder of the jars; its name is a hash of the pom, so that a changed pom never runs with old jars. */
 export const JARS = join(CACHE, createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12));
 
 export const java = () => (process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java');
 export const run = promisify(execFile);
 
 /**
- * The reason a broker cannot be had on this machine, or undefined. Downloads the jars when they are not in
- * the cache, so that undefined also means no network is needed any more.
+ * Resolves with the reason why a broker cannot run on this machine, or with undefined. Downloads the jars if they are not
+ * in the cache, so that starting the broker needs no network afterwards.
  */
 export async function kafkaAvailable(): Promise<string | undefined> {
   const version = await run(java(), ['-version']).then(
     ({ stderr }) => Number(/version "(\d+)/.exec(stderr)?.[1] ?? 0),
     () => undefined,
   );
-  if (version === undefined) return `Kafka needs Java ${MIN_JAVA} or newer, and \`${java()}\` does not run`;
-  if (version < MIN_JAVA) return `Kafka needs Java ${MIN_JAVA} or newer, and this is Java ${version}`;
+  if (version === undefined) return `Kafka needs Java ${MIN_JAVA} or newer, but \`${java()}\` does not run`;
+  if (version < MIN_JAVA) return `Kafka needs Java ${MIN_JAVA} or newer, but this is Java ${version}`;
   if (existsSync(JARS)) return undefined;
   const maven = await run('mvn', ['-v']).catch(() => undefined);
-  if (!maven) return "Kafka's jars are fetched by Maven, and `mvn` does not run";
+  if (!maven) return "Maven is needed to download Kafka's jars, but `mvn` does not run";
   return fetchJars().then(
     () => undefined,
     (error: Error & { stdout?: string }) =>
-      `Maven could not fetch Kafka's jars: ${/\[ERROR\] (.+)/.exec(error.stdout ?? '')?.[1] ?? error.message}`,
+      `Maven could not download Kafka's jars: ${/\[ERROR\] (.+)/.exec(error.stdout ?? '')?.[1] ?? error.message}`,
   );
 }
 
@@ -44,7 +44,7 @@ async function fetchJars(): Promise<void> {
   try {
     await run('mvn', ['-q', '-B', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`]);
     await rename(partial, JARS).catch((error) => {
-      if (!existsSync(JARS)) throw error; // Else another process was first, with the same jars.
+      if (!existsSync(JARS)) throw error; // Otherwise another process has put the same jars there meanwhile.
     });
   } finally {
     await rm(partial, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** `npm run kafka`: a broker on 127.0.0.1 with its data under ./data/kafka, until Ctrl-C. */
+/** `npm run kafka`: runs a broker on 127.0.0.1 with its data in ./data/kafka until Ctrl-C. */
 import { resolve } from 'node:path';
 import { startKafka } from './broker.ts';
 
@@ -12,7 +12,7 @@ try {
     port,
     onEvent: (msg) => console.error(msg),
   });
-  // The broker's process alone keeps this one alive, so an end that nobody asked for is a failure.
+  // This process ends when the broker ends; without a signal that is a failure.
   process.exitCode = 1;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, async () => {

@@ -1,4 +1,4 @@
-/** delivery-service finds riders for orders, follows them to the door, and says when that will be. */
+/** delivery-service assigns riders to orders, tracks deliveries, and estimates times of arrival. */
 import type { EtaRules } from '../../internal/domain/eta.ts';
 import type { MatchingRules } from '../../internal/domain/matching.ts';
 import { assignmentsConsumer } from '../../internal/service/delivery/accept-assignments.ts';
@@ -8,7 +8,7 @@ import { releaseConsumer } from '../../internal/service/delivery/track-delivery.
 import { riderRoutes } from '../../internal/transport/http/routes/delivery/rider-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
-/** Of riders on two wheels in a city: 20 km/h with all stops. */
+/** Rules for riders on two wheels in a city: 20 km/h including stops. */
 const RULES: EtaRules & MatchingRules = {
   defaultDistanceM: 3_000,
   detourFactor: 1.3,

@@ -1,4 +1,4 @@
-/** event-relay sends the event log on to Kafka, where there is one. */
+/** event-relay publishes the event log to Kafka, if Kafka is configured. */
 import { startLoop } from '../../internal/service/loop.ts';
 import { relayEvents } from '../../internal/service/stream/relay-events.ts';
 import type { Service, Wiring } from '../wire.ts';

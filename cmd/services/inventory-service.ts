@@ -1,4 +1,4 @@
-/** inventory-service puts aside what orders need, gives back what they no longer do, and keeps catalogue and stock. */
+/** inventory-service reserves and releases stock for orders, and manages the catalogue. */
 import { releaseConsumer, reserveConsumer } from '../../internal/service/inventory/reserve-inventory.ts';
 import { catalogueRoutes } from '../../internal/transport/http/routes/inventory/catalogue-routes.ts';
 import { checkRoutes } from '../../internal/transport/http/routes/inventory/check-routes.ts';

@@ -1,4 +1,4 @@
-/** maintenance-service prunes what the retention has passed, keeps the history's partitions, and reports consumers that lag. */
+/** maintenance-service prunes rows past their retention, maintains the history's partitions, and measures consumer lag. */
 import { startLoop } from '../../internal/service/loop.ts';
 import { pruneLog } from '../../internal/service/maintenance/prune-log.ts';
 import { RELAY } from '../../internal/service/stream/relay-events.ts';

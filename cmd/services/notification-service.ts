@@ -1,4 +1,4 @@
-/** notification-service tells customers what becomes of their orders. */
+/** notification-service notifies customers of their orders' changes. */
 import { notifyConsumer, retryConsumer } from '../../internal/service/notifications/notify-customers.ts';
 import type { Service, Wiring } from '../wire.ts';
 

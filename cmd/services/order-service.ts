@@ -1,4 +1,4 @@
-/** order-service takes orders, in every dialect: it places, shows, lists, cancels and reschedules them. */
+/** order-service places, shows, lists, cancels and reschedules orders in every dialect. */
 import { orderPlacer } from '../../internal/service/orders/place-order.ts';
 import { validatedOrdersConsumer } from '../../internal/service/orders/place-validated.ts';
 import { foodOrderingRoutes } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';

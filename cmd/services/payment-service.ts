@@ -1,4 +1,4 @@
-/** payment-service has the money of orders authorized, captured, voided and refunded, and shows it. */
+/** payment-service authorizes, captures, voids and refunds the payments of orders, and shows their ledger. */
 import { settleConsumer } from '../../internal/service/payments/settle-payments.ts';
 import { paymentRoutes } from '../../internal/transport/http/routes/payments/payment-routes.ts';
 import type { Service, Wiring } from '../wire.ts';

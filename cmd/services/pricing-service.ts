@@ -1,4 +1,4 @@
-/** pricing-service says what items cost, by the rules that orders are priced by. */
+/** pricing-service calculates the price of items by the pricing rules of orders. */
 import { pricingRoutes } from '../../internal/transport/http/routes/inventory/check-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 

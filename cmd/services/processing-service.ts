@@ -1,4 +1,4 @@
-/** processing-service carries orders on once they are ready, to their end. */
+/** processing-service processes orders that are due: starts, confirms and completes them, and expires their deadlines. */
 import { confirmConsumer } from '../../internal/service/orders/confirm-orders.ts';
 import { deadlineConsumer } from '../../internal/service/orders/expire-deadlines.ts';
 import {

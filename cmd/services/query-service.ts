@@ -1,4 +1,4 @@
-/** query-service shows orders as they are and as they were, and what could not be handled. */
+/** query-service serves order views, their history and live streams, the dead letters, and the page. */
 import { historyConsumer, viewsConsumer } from '../../internal/service/views/project-views.ts';
 import { foodOrderView } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
 import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
@@ -7,11 +7,11 @@ import { pageRoutes } from '../../internal/transport/http/routes/views/page-rout
 import { uiRoutes } from '../../internal/transport/http/routes/views/ui-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
-const MOST_STREAMS = 1_000;
+const MAX_STREAMS = 1_000;
 
 export function queryService(wiring: Wiring): Service {
   const { viewListener } = wiring;
-  const streams = liveStreams(MOST_STREAMS);
+  const streams = liveStreams(MAX_STREAMS);
   return {
     name: 'query-service',
     needs: ['postgres', 'redis', 'stream'],
@@ -19,7 +19,7 @@ export function queryService(wiring: Wiring): Service {
       ...pageRoutes(),
       ...deadLetterRoutes(wiring),
       foodOrderView(wiring),
-      ...uiRoutes({ ...wiring, streams, onView: (id, told) => viewListener.listen(id, told) }),
+      ...uiRoutes({ ...wiring, streams, onView: (id, listener) => viewListener.listen(id, listener) }),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
     beforeStop: () => streams.endAll(),

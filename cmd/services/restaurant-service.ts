@@ -1,4 +1,4 @@
-/** restaurant-service keeps the tickets of kitchens, and takes their answers. */
+/** restaurant-service opens and closes the restaurants' tickets, and accepts their answers. */
 import { externalAnswersConsumer } from '../../internal/service/restaurants/answer-ticket.ts';
 import { followConsumer, openConsumer } from '../../internal/service/restaurants/keep-tickets.ts';
 import { restaurantRoutes } from '../../internal/transport/http/routes/restaurants/restaurant-routes.ts';

@@ -1,5 +1,4 @@
-/** scheduler-worker keeps the orders that wait for their time and sends each off at its millisecond. */
-
+/** scheduler-worker holds waiting orders and timers in the due queue, and publishes each one when it is due. */
 import { type Loop, startLoop } from '../../internal/service/loop.ts';
 import { dispatcher } from '../../internal/service/scheduling/dispatch-due.ts';
 import { reconciler } from '../../internal/service/scheduling/reconcile-queue.ts';
@@ -36,7 +35,7 @@ export function schedulerWorker(wiring: Wiring): Service {
     gauges: [
       {
         name: 'due_queue_orders',
-        help: 'Orders in the due queue: all that wait, and of those the ones whose time has come',
+        help: 'Orders in the due queue: all that are waiting, and those of them that are due',
         label: 'which',
         read: async () => new Map(Object.entries(await queue.size())),
       },

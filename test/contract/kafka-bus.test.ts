@@ -110,7 +110,7 @@ describe('the Kafka bus', { skip }, () => {
       });
       await until('the consumer is down', () => /protocol/i.test(bus.fault() ?? ''));
       assert.equal(
-        lines.filter((line) => line.message === 'the consumer is down and is started again').length,
+        lines.filter((line) => line.message === 'the consumer is down and is restarted').length,
         1,
       );
       await stranger.disconnect();

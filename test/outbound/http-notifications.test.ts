@@ -64,7 +64,7 @@ test('a provider that never answers is away once the time is over', async () => 
   provider.answer = () => 0;
   const result = await send();
   assert.equal(result.outcome, 'unavailable');
-  assert.match((result as { error: string }).error, /no answer.*(abort|timeout)/i);
+  assert.match((result as { error: string }).error, /no response.*(abort|timeout)/i);
 });
 
 test('a provider that refuses the connection is away', async () => {
@@ -73,7 +73,7 @@ test('a provider that refuses the connection is away', async () => {
   await provider.up();
   assert.equal(result.outcome, 'unavailable');
   // The second where a connection was open that the provider had closed.
-  assert.match((result as { error: string }).error, /^no answer.*(ECONNREFUSED|UND_ERR_SOCKET)$/);
+  assert.match((result as { error: string }).error, /^no response.*(ECONNREFUSED|UND_ERR_SOCKET)$/);
 });
 
 test('without a provider messages are taken and logged, for whoever looks closely', async () => {

@@ -1,10 +1,10 @@
--- Leases what is due, by moving each member's score in place to the end of the lease. A lease that nobody acknowledges
--- simply becomes due again. The end of a lease has a fraction, which tells it from the times that orders are due at, and
--- which no other claim of the shard has, so that removing that score removes what this claim took and nothing else.
+-- Claims due members by setting each score to the end of a lease. A member whose lease is not acknowledged becomes due
+-- again. The end of a lease has a fraction, which distinguishes it from a due time, and is unique within the shard, so
+-- that removing all members with this score removes exactly the members of this claim.
 --
 -- KEYS[1]  sorted set of waiting members, scored by due time in epoch milliseconds
--- KEYS[2]  state of this shard: 'running' or 'paused'; absent when the data was lost
--- ARGV[1]  how many to take at most (bounds the script: 1,000 take about a millisecond)
+-- KEYS[2]  state of this shard: 'running' or 'paused'; absent if Redis lost its data
+-- ARGV[1]  maximum number of members to claim (bounds the script: 1,000 take about a millisecond)
 -- ARGV[2]  length of the lease, milliseconds
 -- Output   { state, now, lease, next due or '', member, score, member, score, ... } with the scores before the lease
 local clock = redis.call('TIME')
@@ -17,7 +17,7 @@ end
 local lease = '0'
 local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
 if #due > 0 then
-  -- A double holds an epoch millisecond with a 1/1024 to spare.
+  -- A double has enough precision for an epoch millisecond plus a multiple of 1/1024.
   local ends = now + tonumber(ARGV[2]) + 0.5
   lease = string.format('%.10f', ends)
   while redis.call('ZCOUNT', KEYS[1], lease, lease) > 0 do

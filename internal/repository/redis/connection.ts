@@ -1,4 +1,4 @@
-/** A Redis connection whose commands fail at once while the server is away, and which comes back by itself. */
+/** Opens a Redis connection that fails commands at once while the server is unreachable, and reconnects by itself. */
 import { Redis } from 'ioredis';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Log } from '../../service/ports.ts';
@@ -14,20 +14,20 @@ export function openRedis(url: string, log: Log): Redis {
     retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
   });
   let last = '';
-  // ioredis reports every failed attempt; the log hears of each fault once.
+  // ioredis reports every failed attempt; only a changed error is logged.
   redis.on('error', (error: Error) => {
-    if (error.message !== last) log.warn({ error: error.message }, 'Redis cannot be reached');
+    if (error.message !== last) log.warn({ error: error.message }, 'Redis is unreachable');
     last = error.message;
   });
   redis.on('ready', () => {
-    if (last) log.info({}, 'Redis is back');
+    if (last) log.info({}, 'Redis is reachable again');
     last = '';
     void warnOfEviction(redis, log);
   });
   return redis;
 }
 
-/** A schedule that may be evicted is rebuilt, but late; a server that will not tell its policy is left in peace. */
+/** Warns if Redis may evict the schedule, since rebuilding it delays orders. A server that refuses CONFIG is not checked. */
 async function warnOfEviction(redis: Redis, log: Log): Promise<void> {
   const [, policy] = (await redis.config('GET', 'maxmemory-policy').catch(() => [])) as string[];
   const [, limit] = (await redis.config('GET', 'maxmemory').catch(() => [])) as string[];
@@ -39,16 +39,16 @@ async function warnOfEviction(redis: Redis, log: Log): Promise<void> {
   }
 }
 
-/** Runs a command; a server that is away, loading or read-only is UNAVAILABLE. */
+/** Awaits a command; throws UNAVAILABLE if the server is unreachable, loading or read-only. */
 export async function asUnavailable<T>(command: Promise<T>): Promise<T> {
   try {
     return await command;
   } catch (error) {
     const message = error instanceof Error ? `${error.name} ${error.message}` : '';
-    // What Redis itself answers to a wrong command is a mistake of ours; everything else passes by itself.
+    // An error reply to a wrong command is a bug in Tiffin; every other error is transient.
     const isMistake = /^ReplyError (?!LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM)/.test(
       message,
     );
-    throw isMistake ? error : new TiffinError('UNAVAILABLE', 'Redis cannot be reached', { cause: error });
+    throw isMistake ? error : new TiffinError('UNAVAILABLE', 'Redis is unreachable', { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-/** The orders that wait for their time: sorted sets in Redis, one per shard, scored by due time in epoch milliseconds. */
+/** The due queue in Redis: one sorted set per shard holds waiting orders and timers, scored by due time in epoch ms. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Redis, Result } from 'ioredis';
@@ -7,13 +7,13 @@ import type { TimerKind } from '../../domain/schedule.ts';
 import type { Claim, DueQueue, ScheduleState, Waiting } from '../../service/scheduling/ports.ts';
 import { asUnavailable } from './connection.ts';
 
-/** Members of one ZADD or ZREM: a call of this size takes about a millisecond or two. */
+/** Members per ZADD or ZREM; a call of this size takes one or two milliseconds. */
 const COMMAND_BATCH = 1_000;
 const ORDER = 'order:';
-/** A mark that a killed process has left is gone after that; no work under a mark takes so long. */
+/** Expiry of a mark, for the case that its process was killed; no work under a mark takes this long. */
 const MARK_MS = 86_400_000;
 
-/** A member: the kind of what is due, and the order it is about. */
+/** A member of the sorted set: 'order' or the timer's kind, and the order id. */
 function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
   return kind === undefined ? ORDER + orderId : `${kind}:${orderId}`;
 }
@@ -31,8 +31,8 @@ declare module 'ioredis' {
 }
 
 /**
- * `prefix` sets the keys of one installation apart; `leaseMs` is how long a claim lasts, in milliseconds. The keys of
- * one shard share a hash tag, so that shards spread over a Redis Cluster and each script stays on one node.
+ * `prefix` separates the keys of installations that share a Redis; `leaseMs` is the length of a claim, milliseconds. The
+ * keys of one shard share a hash tag: in a Redis Cluster the shards are distributed, and each script runs on one node.
  */
 export function redisDueQueue(
   redis: Redis,
@@ -47,7 +47,7 @@ export function redisDueQueue(
   const dueKey = (shard: number) => `${tags[shard]}:due`;
   const stateKey = (shard: number) => `${tags[shard]}:state`;
 
-  /** Runs a command for the ids of each shard, in batches, all in one round trip. */
+  /** Groups entries by shard and runs the command on each batch, all in one round trip; resolves with the sum of replies. */
   async function perShard<T extends { orderId: OrderId }>(
     entries: readonly T[],
     command: (key: string, batch: T[]) => [name: string, ...args: (string | number)[]],
@@ -64,7 +64,7 @@ export function redisDueQueue(
     return (await runAll(commands)).reduce((sum, count) => sum + count, 0);
   }
 
-  /** Runs commands in one round trip; each of them has an integer for an answer, or fails them all. */
+  /** Runs commands that reply with an integer in one round trip; throws if one of them failed. */
   async function runAll(commands: [name: string, ...args: (string | number)[]][]): Promise<number[]> {
     const results = (await asUnavailable(redis.pipeline(commands).exec())) ?? [];
     for (const [error] of results) if (error) await asUnavailable(Promise.reject(error));
@@ -121,7 +121,7 @@ function toClaim([state, now, lease, next, ...scored]: string[], limit: number):
   for (let i = 0; i < scored.length; i += 2) {
     const member = scored[i] as string;
     const score = Number(scored[i + 1]);
-    // A whole number is the time it was due at; a fraction is a lease that ran out.
+    // An integer score is a due time; a score with a fraction is a lease that ran out.
     const isFirst = Number.isInteger(score);
     if (!member.startsWith(ORDER)) timers.push(toTimer(member, isFirst ? score : Number(now)));
     else if (isFirst) due.push({ orderId: member.slice(ORDER.length) as OrderId, dueAt: score });

@@ -1,4 +1,4 @@
-/** The views of orders in Redis, under the keys that outside readers know. */
+/** Stores and reads order views in Redis under keys that external readers use, and subscribes to their changes. */
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { FOOD_ORDERING, foodTimeline, orderManagerStatus } from '../../domain/dialects.ts';
@@ -21,15 +21,15 @@ const LAST_ORDERS = 20;
 const LAST_ORDERS_TTL_S = 86_400;
 
 export interface ViewOptions {
-  /** How long `order_status:<id>` lives, seconds. */
+  /** Expiry of `order_status:<id>`, seconds. */
   readonly statusTtlS: number;
-  /** The channel on which a view that was stored is told. */
+  /** Pub/sub channel on which the order id of each stored view is published. */
   readonly channel: string;
 }
 
 export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: ViewOptions): OrderViews {
   redis.defineCommand('putView', PUT);
-  let isAway = false;
+  let isDown = false;
 
   function argumentsOf({ order, ...rest }: OrderView): (string | number)[] {
     const isRecent = order.createdAt > clock.now() - LAST_ORDERS_TTL_S * 1_000;
@@ -61,18 +61,18 @@ export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: V
     async get(orderId) {
       try {
         const text = await redis.get(`order:${orderId}`);
-        isAway = false;
+        isDown = false;
         return text ? viewOf(text) : undefined;
       } catch (error) {
-        if (!isAway) log.warn({ err: error }, 'the cache is away; orders are read from the database');
-        isAway = true;
+        if (!isDown) log.warn({ err: error }, 'the cache is unavailable; orders are read from the database');
+        isDown = true;
         return undefined;
       }
     },
   };
 }
 
-/** The fields of the food-ordering document at the top; `view` is all of it. The revision stands first, for the script. */
+/** The food-ordering fields, plus the whole view as `view`. The revision must come first: put-view.lua reads it there. */
 function snapshotOf(view: OrderView) {
   const { order, delivery, revision } = view;
   return {
@@ -93,12 +93,12 @@ function viewOf(text: string): OrderView | undefined {
   try {
     return (JSON.parse(text) as { view?: OrderView }).view;
   } catch {
-    // Somebody else's; it is not to be trusted, and the next change replaces it.
+    // The value was not written by Tiffin. It is ignored; the order's next change replaces it.
     return undefined;
   }
 }
 
-/** Tells who listens to an order that its view has changed. One connection listens for all of them. */
+/** Notifies listeners when an order's view changes; all listeners share one Redis connection. */
 export interface ViewListener {
   listen(orderId: OrderId, listener: () => void): () => void;
   close(): void;
@@ -111,8 +111,8 @@ export function redisViewListener(redis: Redis, channel: string): ViewListener {
     listen(orderId, listener) {
       if (!connection) {
         connection = subscribed(redis, channel, (id) => {
-          const told = id === undefined ? [...listeners.values()] : [listeners.get(id) ?? []];
-          for (const own of told) for (const tell of own) tell();
+          const affected = id === undefined ? [...listeners.values()] : [listeners.get(id) ?? []];
+          for (const group of affected) for (const notify of group) notify();
         });
       }
       const own = listeners.get(orderId) ?? new Set();
@@ -126,16 +126,16 @@ export function redisViewListener(redis: Redis, channel: string): ViewListener {
   };
 }
 
-/** A connection that calls back with each id on the channel, and without one whenever ids may have been missed. */
-function subscribed(redis: Redis, channel: string, heard: (orderId?: string) => void): Redis {
-  // Left to itself, ioredis lets a second loss of the connection while it subscribes again end the process.
+/** Subscribes a connection: `onChange` gets each order id, or undefined after a reconnect, when ids may have been missed. */
+function subscribed(redis: Redis, channel: string, onChange: (orderId?: string) => void): Redis {
+  // With autoResubscribe, ioredis ends the process if the connection is lost while it resubscribes.
   const options = { autoResubscribe: false, maxRetriesPerRequest: null, commandTimeout: undefined };
   const connection = redis.duplicate(options);
   connection.on('error', () => {});
-  connection.on('message', (_channel, id: string) => heard(id));
+  connection.on('message', (_channel, id: string) => onChange(id));
   connection.on('ready', () =>
     connection.subscribe(channel).then(
-      () => heard(),
+      () => onChange(),
       () => {},
     ),
   );

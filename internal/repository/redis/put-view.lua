@@ -1,18 +1,18 @@
--- Stores the views of one order, unless what is there is as new or newer.
+-- Stores the views of one order, unless the stored revision is the same or newer.
 --
 -- KEYS[1]  order:<id>, the snapshot; it begins with {"revision":[<changes>,<ETA computed at>]
 -- KEYS[2]  order_status:<id>
--- KEYS[3]  customer:<id>:last_orders; the snapshot's key once more where there is no customer
+-- KEYS[3]  customer:<id>:last_orders; repeats KEYS[1] if the order has no customer
 -- ARGV[1]  revision: changes
 -- ARGV[2]  revision: when the ETA was computed, epoch ms
 -- ARGV[3]  the snapshot, JSON
 -- ARGV[4]  the status, JSON
--- ARGV[5]  how long the status lives, seconds
+-- ARGV[5]  expiry of the status, seconds
 -- ARGV[6]  order id
--- ARGV[7]  how many orders the customer's list holds; 0 where the order does not go there
--- ARGV[8]  how long the list lives, seconds
--- ARGV[9]  channel on which listeners are told the order's id
--- Output   1 where it was stored, else 0. A handful of commands on one order.
+-- ARGV[7]  maximum length of the customer's list; 0 if the order is not added to it
+-- ARGV[8]  expiry of the list, seconds
+-- ARGV[9]  channel on which the order id is published
+-- Output   1 if the views were stored, else 0. At most eight commands, all on one order.
 local stored = redis.call('GET', KEYS[1])
 local known, known_eta
 if stored then
@@ -27,7 +27,7 @@ if known then
 end
 redis.call('SET', KEYS[1], ARGV[3])
 redis.call('SET', KEYS[2], ARGV[4], 'EX', ARGV[5])
--- A snapshot that was evicted does not make its order the customer's newest.
+-- LPOS: an order whose snapshot was evicted is already in the list and must not become its newest.
 if ARGV[7] ~= '0' and not known and not redis.call('LPOS', KEYS[3], ARGV[6]) then
   redis.call('LPUSH', KEYS[3], ARGV[6])
   redis.call('LTRIM', KEYS[3], 0, ARGV[7] - 1)

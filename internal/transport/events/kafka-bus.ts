@@ -1,4 +1,4 @@
-/** The stream on Kafka: events go to the topics of their type, and each subscription is a consumer group. */
+/** The event bus on Kafka: publishes each event to the topics of its type; each subscription is a consumer group. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../domain/retry.ts';
 import { ALL_TOPICS } from '../../domain/topics.ts';
@@ -10,13 +10,13 @@ import { kafkaProducer } from './kafka-producer.ts';
 import { kafkaTopics } from './kafka-topics.ts';
 
 export interface KafkaBusOptions extends KafkaSettings {
-  /** Partitions of the topics that are made here. */
+  /** Partitions of the topics that this process creates. */
   readonly partitions?: number;
-  /** Stands before every topic's name at the broker, for deployments that share one. */
+  /** Prefix of every topic's name at the broker, so that several deployments can share one broker. */
   readonly topicPrefix?: string;
-  /** Topics that nobody reads and that are left out. */
+  /** Topics that are neither created nor published to. */
   readonly disabledTopics?: ReadonlySet<string>;
-  /** How soon the partitions of a member that died go to the others; the broker's default lower bound is 6,000. */
+  /** Time until a dead member's partitions are assigned to other members; the broker's default minimum is 6,000. */
   readonly sessionTimeoutMs?: number;
 }
 
@@ -42,7 +42,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
   const producer = kafkaProducer(open, ensureOwnTopics);
   const consumers = new Set<KafkaConsumer>();
   const closing = new AbortController();
-  let unprepared: string | undefined = 'Kafka: the topics are not made yet';
+  let unprepared: string | undefined = 'Kafka: the topics are not created yet';
 
   async function prepare(): Promise<void> {
     for (let failures = 1; !closing.signal.aborted; failures++) {
@@ -52,7 +52,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
         return;
       } catch (error) {
         unprepared = (error as Error).message;
-        if (failures === 1) log.warn({ err: error }, 'the stream waits for Kafka');
+        if (failures === 1) log.warn({ err: error }, 'Kafka is not ready; creating the topics is retried');
         await pause(backoffMs(failures), undefined, { signal: closing.signal }).catch(() => {});
       }
     }
@@ -68,7 +68,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     publish: (events) => send(events.flatMap((event) => eventRecords(event, disabledTopics))),
     send,
     async subscribe(subscription: Subscription) {
-      const ensureTopics = (wanted: readonly string[]) => topics.ensure([...ownTopics, ...wanted]);
+      const ensureTopics = (subscribed: readonly string[]) => topics.ensure([...ownTopics, ...subscribed]);
       const consumer = kafkaConsumer(
         { open, ensureTopics, topicPrefix, sessionTimeoutMs, log },
         subscription,

@@ -1,4 +1,4 @@
-/** A connection to Kafka that can be cut at any moment, with kafkajs's own logs and faults turned into ours. */
+/** Opens Kafka connections that can be severed at any moment; translates kafkajs's logs and errors into Tiffin's. */
 import { connect, type Socket } from 'node:net';
 import { type ISocketFactory, Kafka, type logCreator, logLevel } from 'kafkajs';
 import { TiffinError } from '../../domain/errors.ts';
@@ -6,7 +6,7 @@ import type { Log } from '../../service/ports.ts';
 
 export interface KafkaConnection {
   readonly kafka: Kafka;
-  /** Ends every socket and opens no other, so that nothing given up is still sent; needs no broker. */
+  /** Destroys every socket and opens no new one, so that no abandoned request is sent later; works without a broker. */
   sever(): void;
   isSevered(): boolean;
 }
@@ -19,7 +19,7 @@ export interface KafkaSettings {
 
 const CONNECT_LIMIT_MS = 3_000;
 const REQUEST_LIMIT_MS = 8_000;
-/** Together about 1.5 s; what outlasts them is tried again by us, with a new connection. */
+/** About 1.5 s in total; after that the caller retries with a new connection. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4 };
 const KEEP_ALIVE_MS = 60_000;
 
@@ -31,7 +31,7 @@ export function openKafka(
   let severed = false;
 
   const socketFactory: ISocketFactory = ({ host, port, onConnect }) => {
-    if (severed) throw new Error('this connection was given up');
+    if (severed) throw new Error('the connection to Kafka was severed');
     const socket = connect({ host, port, noDelay: true }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     sockets.add(socket);
@@ -54,17 +54,17 @@ export function openKafka(
     sever() {
       severed = true;
       onSever();
-      for (const socket of sockets) socket.destroy(new Error('this connection was given up'));
+      for (const socket of sockets) socket.destroy(new Error('the connection to Kafka was severed'));
     },
   };
 }
 
-/** What kafkajs calls errors in the daily life of a group or an idempotent producer. */
+/** Messages that kafkajs logs as errors in the normal operation of a group or an idempotent producer. */
 const ORDINARY =
   /rebalanc|idempotent producer|coordinator is not aware of this member|^Crash: |^Restarting|^Response /i;
 const REPEAT_MS = 60_000;
 
-/** kafkajs calls an error what it then retries by itself: a warning, each at most once a minute. */
+/** Logs kafkajs's errors as warnings, since kafkajs retries by itself: each message at most once a minute. */
 function logTo(log: Log, muted: () => boolean): logCreator {
   const loggedAt = new Map<string, number>();
   return () =>
@@ -86,10 +86,10 @@ function logTo(log: Log, muted: () => boolean): logCreator {
     };
 }
 
-/** Faults of the record itself; every other one passes, be it only when an operator has acted. */
+/** Errors caused by the record itself; every other error is transient, even if an operator has to repair its cause. */
 const REFUSED = /^(MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_RECORD|INVALID_TOPIC_EXCEPTION)$/;
 
-/** UNAVAILABLE, except where the broker refuses the records for what they are. */
+/** Converts an error to UNAVAILABLE, or to INTERNAL if the broker refuses the record itself. */
 export function asUnavailable(error: unknown): TiffinError {
   if (error instanceof TiffinError) return error;
   const reason = error instanceof Error ? error.message : String(error);
@@ -101,7 +101,7 @@ export function asUnavailable(error: unknown): TiffinError {
   return new TiffinError('UNAVAILABLE', `Kafka: ${reason}`, { cause: error });
 }
 
-/** Rejects with UNAVAILABLE when the work takes longer; the work itself goes on. */
+/** Rejects with UNAVAILABLE after the limit; the work itself is not cancelled. */
 export async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

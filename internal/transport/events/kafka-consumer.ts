@@ -1,4 +1,4 @@
-/** One consumer group's member: reads its partitions, has each batch handled, and comes back whenever kafkajs gives up. */
+/** One member of a consumer group: reads its partitions, handles each batch, and restarts when kafkajs fails. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { isTransient } from '../../domain/errors.ts';
@@ -11,13 +11,13 @@ import { cutBatch } from './kafka-deliveries.ts';
 
 const BATCH_SIZE = 1_000;
 const PARTITIONS_AT_ONCE = 3;
-/** An idle fetch is answered after this; leaving a group waits for it. */
+/** The broker answers an idle fetch after this time; leaving a group waits for that answer. */
 const FETCH_WAIT_MS = 500;
 const FETCH_BYTES = 8_000_000;
 const PARTITION_BYTES = 1_000_000;
 const HEARTBEAT_MS = 1_000;
 const REBALANCE_LIMIT_MS = 30_000;
-/** Neither a fetch nor a heartbeat for so long, with no batch in hand: kafkajs hangs. */
+/** kafkajs counts as hung after this time without a fetch or a heartbeat while no batch is being handled. */
 const SILENCE_LIMIT_MS = 90_000;
 const STOP_LIMIT_MS = 8_000;
 
@@ -31,7 +31,7 @@ export interface KafkaConsumerDeps {
 
 export interface KafkaConsumer {
   fault(): string | undefined;
-  /** Ends after the batch at hand, or within 10 s. */
+  /** Stops after the current batch, within 10 s at the latest. */
   stop(): Promise<void>;
 }
 
@@ -43,30 +43,30 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   const stopped = new Promise<void>((resolve) => {
     stopping.signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  /** Why it does not read at all. */
+  /** Why the consumer reads nothing at all. */
   let down: string | undefined = 'has not joined its group yet';
-  /** Why the batches at hand cannot be handled, by partition. */
+  /** Why the current batch of each failing partition cannot be handled. */
   const failing = new Map<string, string>();
   let inHand = 0;
-  let lastSign = 0;
+  let lastActivity = 0;
   let failures = 0;
 
-  /** The life of one kafkajs consumer: resolves when told to stop, rejects with what ended it. */
-  async function attend(consumer: Consumer): Promise<void> {
+  /** Runs one kafkajs consumer: resolves on stop, rejects with the error that ended it. */
+  async function runConsumer(consumer: Consumer): Promise<void> {
     const events = consumer.events;
     const crash = new Promise<never>((_, reject) => {
       consumer.on(events.CRASH, ({ payload }) => reject(payload.error));
     });
     crash.catch(() => {});
-    const sign = () => {
-      lastSign = performance.now();
+    const noteActivity = () => {
+      lastActivity = performance.now();
     };
-    sign();
-    consumer.on(events.FETCH, sign);
-    consumer.on(events.HEARTBEAT, sign);
-    consumer.on(events.REBALANCING, sign);
+    noteActivity();
+    consumer.on(events.FETCH, noteActivity);
+    consumer.on(events.HEARTBEAT, noteActivity);
+    consumer.on(events.REBALANCING, noteActivity);
     consumer.on(events.GROUP_JOIN, ({ payload }) => {
-      sign();
+      noteActivity();
       if (down)
         log.info({ consumer: group, partitions: payload.memberAssignment }, 'the consumer joined its group');
       down = undefined;
@@ -75,7 +75,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     let watch: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
       watch = setInterval(() => {
-        if (inHand === 0 && performance.now() - lastSign > SILENCE_LIMIT_MS)
+        if (inHand === 0 && performance.now() - lastActivity > SILENCE_LIMIT_MS)
           reject(new Error('kafkajs hangs'));
       }, HEARTBEAT_MS);
     });
@@ -98,7 +98,8 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     }
   }
 
-  async function live(): Promise<number> {
+  /** Joins the group and consumes until the stop or an error; resolves with the pause before the next attempt, ms. */
+  async function joinAndConsume(): Promise<number> {
     const connection = deps.open();
     try {
       await Promise.race([deps.ensureTopics(topics), stopped]);
@@ -110,11 +111,11 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
         maxWaitTimeInMs: FETCH_WAIT_MS,
         maxBytes: FETCH_BYTES,
         maxBytesPerPartition: PARTITION_BYTES,
-        // Whether to come back is decided here, for every fault alike.
+        // The loop below restarts the consumer after every error, so kafkajs must not.
         retry: { restartOnFailure: async () => false },
       });
       try {
-        await attend(consumer);
+        await runConsumer(consumer);
       } finally {
         await within(STOP_LIMIT_MS, consumer.disconnect()).catch(() => {});
       }
@@ -125,8 +126,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       down = fault.message;
       failing.clear();
       failures += 1;
-      if (failures === 1)
-        log.warn({ consumer: group, err: fault }, 'the consumer is down and is started again');
+      if (failures === 1) log.warn({ consumer: group, err: fault }, 'the consumer is down and is restarted');
       return backoffMs(failures);
     } finally {
       connection.sever();
@@ -151,7 +151,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     try {
       for (const { deliveries, lastOffset } of cutBatch(batch, topicPrefix, subscription.types, batchSize)) {
         if (!isRunning() || isStale()) return;
-        // Throws when the group is about to move this partition: what is not yet begun is then left to its next reader.
+        // Throws if the group is rebalancing: the rest of the batch is then left to the partition's next owner.
         await heartbeat();
         if (
           deliveries.length > 0 &&
@@ -164,11 +164,11 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     } finally {
       clearInterval(beat);
       inHand -= 1;
-      lastSign = performance.now();
+      lastActivity = performance.now();
     }
   }
 
-  /** False when this is to stop before the batch took effect; throws when the group has moved on meanwhile. */
+  /** False if the consumer stops before the batch took effect; throws if the member lost its place in the group. */
   async function handleUntilDone(
     deliveries: readonly Delivery[],
     partition: string,
@@ -182,9 +182,9 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       } catch (error) {
         failing.set(partition, error instanceof Error ? error.message : String(error));
         if (!isTransient(error))
-          log.error({ consumer: group, err: error }, 'a batch could not be handled and is tried again');
+          log.error({ consumer: group, err: error }, 'a batch could not be handled and is retried');
         else if (attempts === 1)
-          log.warn({ consumer: group, err: error }, 'consuming waits for a dependency');
+          log.warn({ consumer: group, err: error }, 'a dependency is unavailable; the batch is retried');
       }
       await pause(backoffMs(attempts), undefined, { signal: AbortSignal.any([stopping.signal, lost]) }).catch(
         () => {},
@@ -197,7 +197,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     return false;
   }
 
-  const loop = startLoop(`consumer ${group}`, live, log);
+  const loop = startLoop(`consumer ${group}`, joinAndConsume, log);
   return {
     fault() {
       const fault = down ?? failing.values().next().value;

@@ -1,14 +1,14 @@
-/** Turns what kafkajs fetched from a partition into deliveries, unread where the header says that nobody here wants it. */
+/** Cuts a batch that kafkajs fetched into deliveries, and skips records of other types by their header, unparsed. */
 import type { Batch, IHeaders } from 'kafkajs';
 import type { Delivery } from '../../service/stream/ports.ts';
 
 export interface Piece {
   readonly deliveries: readonly Delivery[];
-  /** Of the last record of this piece, wanted or not. */
+  /** Offset of the last record of this piece, skipped records included. */
   readonly lastOffset: string;
 }
 
-/** Pieces of at most `size` deliveries; records whose `eventType` header names another type are left out, unparsed. */
+/** Yields pieces of at most `size` deliveries. A record without an `eventType` header is always delivered. */
 export function* cutBatch(
   batch: Batch,
   topicPrefix: string,

@@ -1,18 +1,18 @@
-/** Sends records to Kafka one request at a time; what is handed in meanwhile goes together in the next one. */
+/** Sends records to Kafka one request at a time; records that arrive meanwhile share the next request. */
 import { Partitioners, type Producer } from 'kafkajs';
 import { TiffinError } from '../../domain/errors.ts';
 import type { OutgoingRecord } from '../../service/stream/ports.ts';
 import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
 
-/** A publish that takes longer is given up, for the caller to repeat. */
+/** A request that takes longer is abandoned; its caller may retry it. */
 const LIMIT_MS = 9_000;
 const CLOSE_LIMIT_MS = 3_000;
 const BROKER_LIMIT_MS = 5_000;
-/** Up to about 6 s: time for a topic to be served, or for a broker to hand over to another. */
+/** Up to about 6 s: long enough for a new topic to get its leaders, or for a failover between brokers. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 };
-/** Under the broker's default `message.max.bytes`, 1 MiB, which bounds what one request may bring to a partition. */
+/** Below the broker's default `message.max.bytes` (1 MiB), which limits the batch of one partition in a request. */
 const REQUEST_BYTES = 1_000_000;
-/** What a record takes besides its key, value and headers, at most. */
+/** Upper bound of a record's size without its key, value and headers. */
 const OVERHEAD_BYTES = 64;
 
 interface WireRecord {
@@ -33,7 +33,7 @@ interface Job {
 
 export interface KafkaProducer {
   send(records: readonly OutgoingRecord[]): Promise<void>;
-  /** Sends what was handed in, and ends; within about 10 s even with no broker. */
+  /** Sends the queued records, then disconnects; within about 10 s even without a broker. */
   close(): Promise<void>;
 }
 
@@ -57,9 +57,9 @@ export function kafkaProducer(open: () => KafkaConnection, ready: () => Promise<
   }
 
   /**
-   * kafkajs takes a sequence number back when a request fails, and gives it to the next one: had the failed one been
-   * stored after all, the broker would take the next for its repetition and drop it unseen. So requests go one by one,
-   * and a producer that failed is never used again.
+   * When a request fails, kafkajs reuses its sequence number for the next one. If the broker had stored the failed
+   * request after all, it would drop the next one as a duplicate. So requests are sent one at a time, and a producer
+   * that failed is never reused.
    */
   async function request(records: readonly WireRecord[]): Promise<void> {
     await ready();
@@ -82,7 +82,7 @@ export function kafkaProducer(open: () => KafkaConnection, ready: () => Promise<
       discard();
       const fault = asUnavailable(error);
       if (fault.code === 'UNAVAILABLE') {
-        // Those that have queued up behind would wait as long again, to no better end.
+        // Queued jobs are rejected as well: they would only wait for the same timeout.
         for (const job of [...jobs, ...queue.splice(0)]) job.reject(fault);
       } else if (jobs.length === 1) {
         jobs[0]?.reject(fault);
@@ -125,12 +125,12 @@ function toWire({ topic, key, value, headers }: OutgoingRecord): WireRecord {
   if (bytes > REQUEST_BYTES)
     throw new TiffinError(
       'INVALID_INPUT',
-      `a record of ${bytes} bytes for ${topic} is larger than a broker takes`,
+      `a record for ${topic} has ${bytes} bytes; a broker takes at most ${REQUEST_BYTES}`,
     );
   return { topic, message: { key, value: body, headers: { ...headers } }, bytes };
 }
 
-/** How many jobs fit one request; at least one, which may take several. */
+/** The number of jobs that fit into one request; at least one, even if that job needs several requests. */
 function howManyFit(jobs: readonly Job[]): number {
   let bytes = 0;
   const over = jobs.findIndex(({ records }) => {

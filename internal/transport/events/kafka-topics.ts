@@ -1,4 +1,4 @@
-/** Makes the topics that are missing, once per process, and as soon as a broker can be reached. */
+/** Creates the missing topics, once per process, as soon as a broker is reachable. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
@@ -9,29 +9,29 @@ const SERVED_POLL_MS = 30;
 const REPLICAS = -1;
 
 export interface KafkaTopics {
-  /** Resolves once the topics exist; rejects with UNAVAILABLE while they cannot be made. */
+  /** Resolves once the topics exist; rejects with UNAVAILABLE while they cannot be created. */
   ensure(topics: readonly string[]): Promise<void>;
 }
 
 export function kafkaTopics(open: () => KafkaConnection, partitions: number): KafkaTopics {
-  const wanted = new Set<string>();
+  const required = new Set<string>();
   const existing = new Set<string>();
   let underWay: Promise<void> | undefined;
 
-  async function makeMissing(): Promise<void> {
+  async function createMissing(): Promise<void> {
     const connection = open();
     const admin = connection.kafka.admin();
     try {
       await within(LIMIT_MS, admin.connect());
       for (const topic of await within(LIMIT_MS, admin.listTopics())) existing.add(topic);
-      const missing = [...wanted].filter((topic) => !existing.has(topic));
+      const missing = [...required].filter((topic) => !existing.has(topic));
       if (missing.length === 0) return;
       const topics = missing.map((topic) => ({
         topic,
         numPartitions: partitions,
         replicationFactor: REPLICAS,
       }));
-      // False where all of them exist by now: another process was first.
+      // Resolves to false if another process has created them all meanwhile.
       await within(LIMIT_MS, admin.createTopics({ topics, waitForLeaders: false, timeout: LIMIT_MS }));
       await within(LIMIT_MS, untilServed(admin, missing, connection.isSevered));
       for (const topic of missing) existing.add(topic);
@@ -45,9 +45,9 @@ export function kafkaTopics(open: () => KafkaConnection, partitions: number): Ka
 
   return {
     async ensure(topics) {
-      for (const topic of topics) wanted.add(topic);
+      for (const topic of topics) required.add(topic);
       while (topics.some((topic) => !existing.has(topic))) {
-        underWay ??= makeMissing().finally(() => {
+        underWay ??= createMissing().finally(() => {
           underWay = undefined;
         });
         await underWay;
@@ -56,9 +56,9 @@ export function kafkaTopics(open: () => KafkaConnection, partitions: number): Ka
   };
 }
 
-/** A topic is made before its broker knows of it; kafkajs itself waits for leaders alone. */
-async function untilServed(admin: Admin, topics: string[], givenUp: () => boolean): Promise<void> {
-  while (!givenUp()) {
+/** Waits until the broker knows the topics: it confirms their creation earlier, and kafkajs waits only for leaders. */
+async function untilServed(admin: Admin, topics: string[], isSevered: () => boolean): Promise<void> {
+  while (!isSevered()) {
     const served = await admin.fetchTopicMetadata({ topics }).then(
       () => true,
       () => false,

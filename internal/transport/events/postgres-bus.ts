@@ -1,4 +1,4 @@
-/** The stream on one database: consumers read the Postgres event log, each from its own cursor. */
+/** The event bus on Postgres: each consumer reads the event log from its own cursor. */
 import { startLoop } from '../../service/loop.ts';
 import type { EventBus, Subscription } from '../../service/stream/ports.ts';
 import { type ReadLogDeps, readLog } from '../../service/stream/read-log.ts';
@@ -9,10 +9,10 @@ export function postgresBus(deps: ReadLogDeps): EventBus {
 
   async function subscribe(subscription: Subscription): Promise<() => Promise<void>> {
     const loop = startLoop(`reader ${subscription.group}`, readLog(deps, subscription, faults), deps.log);
-    const ignoreAppends = deps.eventLog.onAppend(() => loop.wake());
+    const stopListening = deps.eventLog.onAppend(() => loop.wake());
     const stop = async () => {
       stops.delete(stop);
-      ignoreAppends();
+      stopListening();
       await loop.stop();
       await deps.eventLog.resign(subscription.group).catch(() => {});
     };

@@ -1,4 +1,4 @@
-/** The HTTP application: routers behind one place that turns faults into answers. */
+/** The HTTP application: the routers behind one middleware that turns errors into responses. */
 import type Router from '@koa/router';
 import Koa from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
@@ -7,20 +7,20 @@ import { toErrorAnswer } from './errors.ts';
 
 export function httpApp(routers: readonly Router[], log: Log): Koa {
   const app = new Koa();
-  // Faults are answered below; what reaches Koa itself is a client that went away in the middle.
+  // The middleware below answers every error; Koa itself only sees clients that disconnected during a request.
   app.silent = true;
   app.use(async (ctx, next) => {
     try {
       await next();
       const allowed = ctx.response.get('Allow');
-      // A method that nobody takes is 501 to the router, on paths that are not there as well.
+      // For a method that no route uses, the router answers 501, even on unknown paths.
       if ((ctx.status === 404 && ctx.body === undefined) || (ctx.status === 501 && !allowed)) {
         throw new TiffinError('ROUTE_NOT_FOUND', `there is no ${ctx.method} ${ctx.path}`);
       }
       if ((ctx.status === 405 || ctx.status === 501) && !ctx.body) {
         throw new TiffinError(
           'METHOD_NOT_ALLOWED',
-          `${ctx.path} does not take ${ctx.method}; it takes ${allowed}`,
+          `${ctx.path} does not allow ${ctx.method}; it allows ${allowed}`,
         );
       }
     } catch (error) {

@@ -1,4 +1,4 @@
-/** Who asks: the principal behind a request, by its bearer token, and what a principal may reach. */
+/** Authentication and authorization: reads the principal from a bearer token and checks it against a route's access. */
 import { createSecretKey } from 'node:crypto';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Context } from 'koa';
@@ -6,16 +6,16 @@ import { TiffinError } from '../../domain/errors.ts';
 import { checkedTokens } from './checked-tokens.ts';
 import { type Principal, ROLES, type Role } from './principal.ts';
 
-/** Who may use a route: everybody, or whoever has one of the roles. */
+/** Access to a route: open to anyone, or limited to principals with one of the roles. */
 export type Access<Param extends string = string> =
   | 'anyone'
   | {
       readonly roles: readonly Role[];
-      /** For that role the named path parameter must be the principal's own subject. */
+      /** For a role named here, that path parameter must equal the principal's subject. */
       readonly self?: { readonly [role in Role]?: Param };
     };
 
-/** Throws UNAUTHORIZED, or UNAVAILABLE where the keys cannot be fetched. */
+/** Throws UNAUTHORIZED, or UNAVAILABLE if the keys cannot be fetched. */
 export type Authenticate = (ctx: Context) => Principal | Promise<Principal>;
 
 const HMAC = ['HS256', 'HS384', 'HS512'];
@@ -23,11 +23,11 @@ const SIGNATURES = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
 ];
-/** What the database can hold as a customer's id. */
+/** Subjects that the database can store as a customer's id. */
 const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,128}$/u;
 const KEYS_TIMEOUT_MS = 3_000;
 
-/** Takes `Authorization: Bearer <JWT>`, signed with the secret or with a key that the URL publishes. */
+/** Accepts `Authorization: Bearer <JWT>`, signed with the secret or with a key published at the JWKS URL. */
 export function jwtAuth(keys: { readonly secret: string } | { readonly jwksUrl: string }): Authenticate {
   const [key, algorithms] =
     'secret' in keys
@@ -37,9 +37,9 @@ export function jwtAuth(keys: { readonly secret: string } | { readonly jwksUrl: 
   return async (ctx) => {
     const token = bearerToken(ctx);
     if (token === undefined)
-      throw unauthorized(ctx, 'this takes an Authorization header with a bearer token');
-    const known = checked.recall(token);
-    if (known) return known;
+      throw unauthorized(ctx, 'an Authorization header with a bearer token is required');
+    const cached = checked.recall(token);
+    if (cached) return cached;
     try {
       const { payload } = await jwtVerify(token, key, { algorithms, requiredClaims: ['exp', 'sub'] });
       const principal = toPrincipal(payload);
@@ -53,13 +53,13 @@ export function jwtAuth(keys: { readonly secret: string } | { readonly jwksUrl: 
   };
 }
 
-/** Nobody has to log in, and everybody may do everything. */
+/** Authentication switched off: every request has the operator's rights. */
 export function noAuth(): Authenticate {
-  const everybody: Principal = { subject: 'anonymous', roles: ['operator'] };
-  return () => everybody;
+  const operator: Principal = { subject: 'anonymous', roles: ['operator'] };
+  return () => operator;
 }
 
-/** The principal with those of its roles that admit it here, so that none of the others counts; throws FORBIDDEN. */
+/** Returns the principal reduced to the roles that give it access to the route; throws FORBIDDEN if none does. */
 export function admit(
   principal: Principal,
   { roles, self }: Exclude<Access, 'anyone'>,
@@ -74,16 +74,16 @@ export function admit(
     'FORBIDDEN',
     principal.roles.some((role) => roles.includes(role))
       ? `'${principal.subject}' may do this only for itself`
-      : `this is for ${roles.join(' and ')}`,
+      : `this is only for ${roles.join(' and ')}`,
   );
 }
 
-/** Undefined where there is none, or credentials of another scheme. */
+/** The token, or undefined if the header is absent or has another scheme. */
 function bearerToken(ctx: Context): string | undefined {
   return /^Bearer +(.*)$/i.exec(ctx.req.headers.authorization ?? '')?.[1];
 }
 
-/** RFC 6750, section 3.1: the error is named only to those who sent a token. */
+/** RFC 6750, section 3.1: the challenge names an error only if the request had a token. */
 function unauthorized(ctx: Context, detail: string, cause?: errors.JOSEError): TiffinError {
   ctx.set('WWW-Authenticate', cause ? 'Bearer error="invalid_token"' : 'Bearer');
   return new TiffinError('UNAUTHORIZED', detail, { cause });
@@ -92,14 +92,14 @@ function unauthorized(ctx: Context, detail: string, cause?: errors.JOSEError): T
 function toPrincipal({ sub, roles, role }: JWTPayload): Principal {
   if (typeof sub !== 'string' || !SUBJECT.test(sub)) throw new errors.JWTInvalid('"sub" is not an id');
   const claimed: readonly unknown[] = Array.isArray(roles) ? roles : [role];
-  return { subject: sub, roles: ROLES.filter((known) => claimed.includes(known)) };
+  return { subject: sub, roles: ROLES.filter((role) => claimed.includes(role)) };
 }
 
 function constant<T>(value: T): () => T {
   return () => value;
 }
 
-/** The key that a token names, of a published set that is kept for ten minutes; throws UNAVAILABLE where it cannot be had. */
+/** Looks up a token's key in the JWKS, which jose caches for ten minutes; throws UNAVAILABLE if the JWKS cannot be fetched. */
 function publishedKeys(url: string): JWTVerifyGetKey {
   const published = createRemoteJWKSet(new URL(url), { timeoutDuration: KEYS_TIMEOUT_MS });
   return async (header, token) => {
@@ -108,7 +108,7 @@ function publishedKeys(url: string): JWTVerifyGetKey {
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
         throw error;
-      throw new TiffinError('UNAVAILABLE', 'the keys that tokens are checked with cannot be had now', {
+      throw new TiffinError('UNAVAILABLE', 'the keys to verify tokens cannot be fetched now', {
         cause: error,
       });
     }

@@ -1,12 +1,12 @@
-/** Reads a JSON body, within bounds. */
+/** Reads and parses a JSON body of limited size. */
 import type { Context } from 'koa';
 import getRawBody from 'raw-body';
 import { TiffinError } from '../../domain/errors.ts';
 
-/** Largest body accepted, bytes. */
+/** Largest accepted body, bytes. */
 export const MAX_BODY = 64 * 1024;
 
-/** Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE or MALFORMED_JSON. An absent body is `undefined` where it may be absent. */
+/** Returns `undefined` for an absent body if `optional`. Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE or MALFORMED_JSON. */
 export async function readJson(ctx: Context, { optional = false } = {}): Promise<unknown> {
   const length = ctx.request.length;
   if (optional && (length === 0 || (length === undefined && !ctx.req.headers['transfer-encoding'])))
@@ -14,7 +14,7 @@ export async function readJson(ctx: Context, { optional = false } = {}): Promise
   return parseJson(await readText(ctx));
 }
 
-/** The text of a JSON body as it was sent, where that matters. Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE or MALFORMED_JSON. */
+/** Returns a JSON body as unparsed text, for signatures. Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE or MALFORMED_JSON. */
 export async function readText(ctx: Context): Promise<string> {
   const type = ctx.req.headers['content-type'] ?? '';
   if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type)) {
@@ -44,7 +44,7 @@ async function readWithin(ctx: Context): Promise<string> {
   } catch (error) {
     const type = (error as { type?: string }).type;
     if (type === 'entity.too.large') {
-      // The rest is not read, so the connection cannot carry another request.
+      // The rest of the body stays unread, so the connection cannot be reused for another request.
       ctx.set('Connection', 'close');
       throw new TiffinError('BODY_TOO_LARGE', `the body must be at most ${MAX_BODY} bytes`);
     }

@@ -1,9 +1,9 @@
-/** Remembers tokens that were found valid, for a minute: checking one takes as long as all the rest of placing an order. */
+/** Caches verified tokens for a minute: verifying one takes as long as the rest of placing an order. */
 import type { Principal } from './principal.ts';
 
-/** So long a token may be taken whose key has been withdrawn. */
-const KEPT_MS = 60_000;
-/** There are two generations; when the young one is full, the old one is given up. */
+/** A token whose key was withdrawn is still accepted for at most this time. */
+const CACHED_MS = 60_000;
+/** Tokens in each of the two generations; when the young one is full it becomes the old one, which is dropped. */
 const GENERATION_SIZE = 5_000;
 
 export interface CheckedTokens {
@@ -26,7 +26,7 @@ export function checkedTokens(): CheckedTokens {
         old = young;
         young = new Map();
       }
-      young.set(token, { principal, until: Math.min(expiresAt * 1_000, Date.now() + KEPT_MS) });
+      young.set(token, { principal, until: Math.min(expiresAt * 1_000, Date.now() + CACHED_MS) });
     },
   };
 }

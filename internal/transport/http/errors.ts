@@ -1,4 +1,4 @@
-/** Faults as HTTP answers: one shape, and one table from code to status. */
+/** Converts errors to HTTP responses: one body shape, and one table from error code to status. */
 import type { z } from 'zod';
 import { type ErrorCode, type Problem, TiffinError } from '../../domain/errors.ts';
 
@@ -39,7 +39,7 @@ const STATUS: Record<ErrorCode, number> = {
   UNAVAILABLE: 503,
 };
 
-/** Seconds after which a client may try again. */
+/** The Retry-After header, seconds. */
 const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
   OVERLOADED: '1',
   UNAVAILABLE: '2',
@@ -54,10 +54,10 @@ export interface ErrorAnswer {
   };
 }
 
-/** An unknown fault says nothing of itself; the caller logs it. */
+/** An unknown error becomes INTERNAL without details; the caller logs it. */
 export function toErrorAnswer(error: unknown): ErrorAnswer {
   const known =
-    error instanceof TiffinError ? error : new TiffinError('INTERNAL', 'something went wrong on our side');
+    error instanceof TiffinError ? error : new TiffinError('INTERNAL', 'an internal error occurred');
   const status = STATUS[known.code];
   const problems: readonly Problem[] =
     known.problems.length > 0 ? known.problems : [{ code: known.code, detail: known.message }];
@@ -69,7 +69,7 @@ export function toErrorAnswer(error: unknown): ErrorAnswer {
   };
 }
 
-/** Parses an input, or throws INVALID_INPUT with every problem it has. */
+/** Parses an input; throws INVALID_INPUT with all of its problems. */
 export function parse<T>(schema: z.ZodType<T>, input: unknown): T {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
@@ -87,7 +87,7 @@ function toProblem(issue: z.core.$ZodIssue): Problem {
   };
 }
 
-/** Faults that clients tell apart, wherever they stand; else the code names the field. */
+/** INVALID_ADDRESS, TOO_MANY_… and INVALID_QUANTITY at any depth; otherwise INVALID_ and the top-level field. */
 function codeOf(issue: z.core.$ZodIssue, steps: readonly string[]): string {
   const [first = 'body'] = steps;
   const last = steps.at(-1);

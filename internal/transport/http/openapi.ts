@@ -1,4 +1,4 @@
-/** The API's document, OpenAPI 3.1, made of the routes and their schemas. */
+/** Generates the API's OpenAPI 3.1 document from the routes and their schemas. */
 import { z } from 'zod';
 import type { Access } from './auth.ts';
 import type { Answer, Route } from './route.ts';
@@ -9,7 +9,7 @@ export interface OpenApiDocument {
   readonly openapi: '3.1.0';
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly tags: readonly { readonly name: string }[];
-  /** By path, such as /v1/orders/{id}, and by method in small letters. */
+  /** By path, such as /v1/orders/{id}, then by method in lower case. */
   readonly paths: Readonly<Record<string, Readonly<Record<string, Json>>>>;
   readonly components: {
     readonly schemas: Record<string, Json>;
@@ -23,9 +23,9 @@ const faults = z
     errors: z.array(
       z.object({
         status: z.string().meta({ description: 'the HTTP status' }),
-        code: z.string().meta({ description: 'for programs', examples: ['INVALID_TOTAL_PRICE'] }),
-        detail: z.string().meta({ description: 'for people' }),
-        pointer: z.string().optional().meta({ description: 'JSON pointer to what is wrong, RFC 6901' }),
+        code: z.string().meta({ description: 'error code for programs', examples: ['INVALID_TOTAL_PRICE'] }),
+        detail: z.string().meta({ description: 'explanation for people' }),
+        pointer: z.string().optional().meta({ description: 'JSON pointer to the invalid value, RFC 6901' }),
       }),
     ),
   })
@@ -33,11 +33,11 @@ const faults = z
 
 const HEADERS = {
   'Idempotency-Key': {
-    description: 'Makes the request safe to repeat: the same key and body get the same answer',
+    description: 'Makes the request safe to retry: the same key and body get the same response',
     schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' },
   },
   'If-Match': {
-    description: 'The ETag of the version that the change is meant for',
+    description: 'The ETag of the version to change; another version is refused with 412',
     schema: { type: 'string', examples: ['"3"'] },
   },
 };
@@ -55,19 +55,21 @@ export function openApiDocument(routes: readonly Route[]): OpenApiDocument {
     info: {
       title: 'Tiffin',
       version: '1',
-      description: 'Takes orders for now or for later and carries each through to its end.',
+      description: 'Accepts orders for now or a later time and processes each one until it ends.',
     },
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
     paths,
     components: {
       schemas,
-      responses: { Fault: { description: 'What is wrong, every fault listed', content: faultContent } },
+      responses: {
+        Fault: { description: 'The request failed; the body lists every error', content: faultContent },
+      },
       securitySchemes: {
         bearer: {
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: 'A token with sub, exp and roles: customer, restaurant, rider, operator',
+          description: 'A JWT with the claims sub, exp and roles (customer, restaurant, rider, operator)',
         },
       },
     },
@@ -83,8 +85,8 @@ function operationOf(route: Route, path: string, schemas: Record<string, Json>):
     ),
     tags: [tag],
     summary,
-    description: whoMayUseIt(access),
-    // Any one of these: in 3.1 the roles that a scheme asks for stand in its list.
+    description: describeAccess(access),
+    // One entry per role, of which any one suffices; OpenAPI 3.1 allows roles in a scheme's list.
     security: access === 'anyone' ? [] : access.roles.map((role) => ({ bearer: [role] })),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body
@@ -99,10 +101,10 @@ function operationOf(route: Route, path: string, schemas: Record<string, Json>):
   };
 }
 
-function whoMayUseIt(access: Access): string {
+function describeAccess(access: Access): string {
   if (access === 'anyone') return 'For anyone.';
   const own = Object.entries(access.self ?? {}).map(
-    ([role, parameter]) => ` A ${role} only where {${parameter}} is the token's subject.`,
+    ([role, parameter]) => ` For a ${role}, {${parameter}} must be the token's subject.`,
   );
   return `For: ${access.roles.join(', ')}.${own.join('')}`;
 }
@@ -153,7 +155,7 @@ function responseOf(
     : { description };
 }
 
-/** The schema as a client sees it: what goes into a transformation, not what comes out. Named ones are kept in `schemas`. */
+/** The JSON schema of a type's input, before transformations, as clients see it. Adds named schemas to `schemas`. */
 function schemaOf(schema: z.ZodType, schemas: Record<string, Json>): Json {
   const { $schema, $defs, ...own } = jsonSchemaOf(schema);
   for (const [name, definition] of Object.entries($defs ?? {})) schemas[name] ??= inComponents(definition);
@@ -165,10 +167,10 @@ export function jsonSchemaOf(schema: z.ZodType) {
     io: 'input',
     unrepresentable: 'any',
     override: ({ jsonSchema }) => {
-      // Every integer has these bounds; they tell nothing.
+      // zod adds these bounds to every integer; they are no information.
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      // `format` says it, in fewer than the thousand characters of the pattern.
+      // `format` says the same as the pattern, which has a thousand characters.
       if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
     },
   });

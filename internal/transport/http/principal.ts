@@ -1,4 +1,4 @@
-/** The principal behind a request: its subject, its roles, and the orders it may see. */
+/** The principal of a request: its subject, its roles, and the orders it may access. */
 
 export const ROLES = ['customer', 'restaurant', 'rider', 'operator'] as const;
 export type Role = (typeof ROLES)[number];
@@ -9,7 +9,7 @@ export interface Principal {
   readonly roles: readonly Role[];
 }
 
-/** Whose something is; an absent owner is nobody. */
+/** The owners of an order or view; an absent id matches no principal. */
 export interface Ownership {
   readonly customerId?: string | undefined;
   readonly restaurantId?: string | undefined;

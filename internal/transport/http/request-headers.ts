@@ -1,16 +1,16 @@
-/** What request headers mean: idempotency keys, entity tags and trace context. */
+/** Reads and writes the headers of idempotency keys, entity tags and trace context. */
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 import type { IdempotencyKey, StoredResponse } from '../../service/ports.ts';
 import type { Principal } from './principal.ts';
 
-/** SHA-256, base64url, of what a request means: the parsed values, not the bytes. */
-export function fingerprintOf(...meaning: unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(meaning)).digest('base64url');
+/** A request's fingerprint: SHA-256, base64url, of its parsed values rather than its bytes. */
+export function fingerprintOf(...values: unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(values)).digest('base64url');
 }
 
-/** The Idempotency-Key of a principal's request for an operation, if it has one; another's key of the same name is another. */
+/** The request's Idempotency-Key, if any; the same key of another principal or operation is a different key. */
 export function idempotencyKey(
   ctx: Context,
   { subject }: Principal,
@@ -44,7 +44,7 @@ export function etag(version: number): string {
   return `"${version}"`;
 }
 
-/** The versions that If-Match accepts; undefined where it is absent or `*`. */
+/** The versions listed in If-Match; undefined if the header is absent or `*`. */
 export function ifMatch(ctx: Context): number[] | undefined {
   const header = ctx.req.headers['if-match'];
   if (header === undefined || header.trim() === '*') return undefined;
@@ -54,7 +54,7 @@ export function ifMatch(ctx: Context): number[] | undefined {
   return tags.map(Number);
 }
 
-/** W3C Trace Context, level 1; one that is not well formed is ignored, as the standard asks. */
+/** The W3C Trace Context header, level 1; a malformed one is ignored, as the standard requires. */
 export function traceparent(ctx: Context): string | undefined {
   const header = ctx.req.headers.traceparent;
   return typeof header === 'string' && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(header)

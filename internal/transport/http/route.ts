@@ -1,4 +1,4 @@
-/** A route as data: who may use it, what it takes, what it answers; and the router made of such routes. */
+/** A route as data (access, input, responses, handler), and the router built from such routes. */
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import type { z } from 'zod';
@@ -16,59 +16,59 @@ export type ParamOf<Path extends string> = string extends Path
       ? Name
       : never;
 
-/** What a handler gets, parsed. */
+/** A handler's parsed input. */
 export interface Input<Path extends string = string, Query = unknown, Body = unknown> {
-  /** As they stand in the path, decoded. */
+  /** Path parameters, URL-decoded. */
   readonly params: Readonly<Record<ParamOf<Path>, string>>;
   readonly query: Query;
   readonly body: Body;
-  /** With the roles that count on this route; where anyone may use it, nobody in particular. */
+  /** With only the roles that give access to this route; anonymous on a route open to anyone. */
   readonly principal: Principal;
 }
 
 export interface Answer {
   readonly description: string;
-  /** Of a JSON body; a status from 400 on has the one shape of faults without it. */
+  /** Schema of a JSON body; a status of 400 or above has the error body by default. */
   readonly schema?: z.ZodType;
-  /** The media type of another body. */
+  /** Media type of a body that is not described by a schema. */
   readonly type?: string;
 }
 
 export interface Route<Path extends string = string, Query = unknown, Body = unknown> {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** As Koa's router takes it: '/v1/orders/:id'. */
+  /** In Koa's router syntax: '/v1/orders/:id'. */
   readonly path: Path;
   readonly access: Access<ParamOf<Path>>;
-  /** The heading it stands under in the API's document. */
+  /** The route's heading in the API document. */
   readonly tag: string;
   readonly summary: string;
   readonly query?: z.ZodType<Query>;
   readonly body?: z.ZodType<Body>;
-  /** A request without a body is given to the schema as undefined. */
+  /** Allows a request without a body; the schema then parses undefined. */
   readonly bodyOptional?: true;
-  /** Request headers that mean something here. */
+  /** Request headers that the handler reads. */
   readonly headers?: readonly ('Idempotency-Key' | 'If-Match')[];
   readonly answers: Readonly<Record<number, Answer>>;
   handle(ctx: Context, input: Input<Path, Query, Body>): void | Promise<void>;
 }
 
-/** A route whose handler knows the types of what it takes. */
+/** Defines a route, and infers the handler's input types from its schemas. */
 export function route<const Path extends string, Query = undefined, Body = undefined>(
   definition: Route<Path, Query, Body>,
 ): Route {
   return definition as unknown as Route;
 }
 
-/** Where anyone may come in, nobody is asked who they are. */
-const NOBODY: Principal = { subject: 'anonymous', roles: [] };
+/** The principal on routes open to anyone, which do not authenticate. */
+const ANONYMOUS: Principal = { subject: 'anonymous', roles: [] };
 
 export function routerOf(routes: readonly Route[], authenticate: Authenticate): Router {
   const router = new Router();
   for (const { access, query, body, bodyOptional = false, ...route } of routes) {
     router.register(route.path, [route.method], async (ctx) => {
       const params: Record<string, string> = ctx.params;
-      // Before the body is read: a stranger's body is none of ours.
-      const principal = access === 'anyone' ? NOBODY : admit(await authenticate(ctx), access, params);
+      // Authenticate before reading the body: an unauthorized request's body is never read.
+      const principal = access === 'anyone' ? ANONYMOUS : admit(await authenticate(ctx), access, params);
       await route.handle(ctx, {
         params,
         principal,

@@ -1,4 +1,4 @@
-/** Hands messages to customers to the provider's webhook, or where there is none writes them to the log. */
+/** Sends messages to customers through the notification provider's webhook, or logs them if none is configured. */
 import type { SendOutcome } from '../../domain/notification.ts';
 import type { NotificationProvider } from '../../service/notifications/ports.ts';
 import type { Log } from '../../service/ports.ts';
@@ -6,7 +6,7 @@ import type { Log } from '../../service/ports.ts';
 const TIMEOUT_MS = 5_000;
 const ERROR_LENGTH = 200;
 
-/** POSTs `{to, template, variables}`; the one answer that takes a message is 202. */
+/** POSTs `{to, template, variables}`; only the status 202 means that the provider accepted the message. */
 export function httpNotifications(url: string, timeoutMs = TIMEOUT_MS): NotificationProvider {
   return {
     async send({ to, template, variables }, idempotencyKey) {
@@ -20,17 +20,20 @@ export function httpNotifications(url: string, timeoutMs = TIMEOUT_MS): Notifica
         });
         return outcomeOf(response.status, await response.text());
       } catch (error) {
-        return { outcome: 'unavailable', error: `no answer from the provider: ${causeOf(error)}` };
+        return { outcome: 'unavailable', error: `no response from the provider: ${causeOf(error)}` };
       }
     },
   };
 }
 
-/** Takes every message, and sends none. */
+/** Logs every message and sends none. */
 export function loggedNotifications(log: Log): NotificationProvider {
   return {
     async send({ to, template, variables }) {
-      log.debug({ to, template, variables }, 'a message to a customer; there is no NOTIFICATION_URL');
+      log.debug(
+        { to, template, variables },
+        'a message to a customer was not sent: NOTIFICATION_URL is not set',
+      );
       return { outcome: 'sent' };
     },
   };
@@ -38,14 +41,14 @@ export function loggedNotifications(log: Log): NotificationProvider {
 
 function outcomeOf(status: number, body: string): SendOutcome {
   if (status === 202) return { outcome: 'sent' };
-  const said = body.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
-  const error = `the provider answered ${status}${said ? `: ${said}` : ''}`.slice(0, ERROR_LENGTH);
+  const text = body.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
+  const error = `the provider answered ${status}${text ? `: ${text}` : ''}`.slice(0, ERROR_LENGTH);
   if (status === 429) return { outcome: 'unavailable', error };
   const isRefusal = status >= 400 && status < 500 && status !== 408;
   return { outcome: isRefusal ? 'refused' : 'failed', error };
 }
 
-/** fetch says only that it failed; what stands behind it says why. */
+/** The reason of a failed fetch: its message says only that it failed, its cause says why. */
 function causeOf(error: unknown): string {
   const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
   return cause?.code ?? cause?.message ?? message;

@@ -1,4 +1,4 @@
-/** A payment provider over HTTP: one POST for each step, safe to repeat by its Idempotency-Key. */
+/** A payment provider over HTTP: one POST per step, safe to retry because of its Idempotency-Key. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { TiffinError } from '../../domain/errors.ts';
@@ -15,41 +15,41 @@ const RESOURCES: Record<PaymentStep, string> = {
   refund: 'refunds',
 };
 
-/** How often a request is sent before it counts as unanswered; after that it is for the caller to wait longer. */
-const TRIES = 3;
+/** Attempts before a request counts as unanswered; later retries are the caller's task. */
+const ATTEMPTS = 3;
 
-/** That our key is wrong, that we are too many, or that the first request is still under way, is no answer to the step. */
-const NO_ANSWER: readonly number[] = [401, 403, 408, 409, 425, 429];
+/** Statuses that decide nothing about the step: a wrong API key, a timeout, a concurrent request, too many requests. */
+const UNDECIDED: readonly number[] = [401, 403, 408, 409, 425, 429];
 
 const MAX_REASON = 256;
 
 const answered = z.object({
-  /** Not needed where the HTTP status says it. */
+  /** Optional: the HTTP status may say it already. */
   status: z.enum(['approved', 'declined', 'pending']).optional(),
-  /** The authorization's; as long as the ledger has room for. */
+  /** The authorization's id, at most as long as the ledger's column. */
   id: z.string().min(1).max(128).optional(),
   reason: z.string().optional(),
 });
 
 export interface HttpPaymentsOptions {
-  /** Such as https://pay.example/v1; the steps are resources below it. */
+  /** Base URL of the steps' resources, such as https://pay.example/v1. */
   readonly url: string;
   /** Sent as a bearer token. */
   readonly apiKey?: string | undefined;
-  /** For each try. */
+  /** Time limit of each attempt. */
   readonly timeoutMs: number;
 }
 
 /**
  * Sends `{orderId, amount: "12.50", currency, token?, authorizationId?, authorizationKey?}` to `authorizations`, `captures`,
- * `voids` and `refunds`. 200 or 201 carry `{status: "approved" | "declined" | "pending", id, reason}`; 402 is a decline; what
- * else is 4xx is a fault of ours, thrown as it is. Everything that is no answer is thrown as UNAVAILABLE.
+ * `voids` and `refunds`. 200 and 201 carry `{status: "approved" | "declined" | "pending", id, reason}`; 402 is a decline.
+ * Throws UNAVAILABLE if the provider does not decide; any other 4xx means a faulty request and throws a plain Error.
  */
 export function httpPayments({ url, apiKey, timeoutMs }: HttpPaymentsOptions): PaymentProvider {
   const base = url.replace(/\/+$/, '');
 
-  /** Undefined, with the reason in `silences`, where nobody answered. */
-  async function ask(request: PaymentRequest, silences: unknown[]) {
+  /** The response, or undefined with the reason added to `failures` if there was none, or a 5xx. */
+  async function post(request: PaymentRequest, failures: unknown[]) {
     try {
       const response = await fetch(`${base}/${RESOURCES[request.step]}`, {
         method: 'POST',
@@ -59,28 +59,28 @@ export function httpPayments({ url, apiKey, timeoutMs }: HttpPaymentsOptions): P
           ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}),
         },
         body: JSON.stringify(bodyOf(request)),
-        // Followed, it would lose its body, or give a card to somebody else.
+        // A followed redirect could lose the body, or send the payment token to another host.
         redirect: 'error',
         signal: AbortSignal.timeout(timeoutMs),
       });
       const text = await response.text();
       if (response.status < 500) return { status: response.status, text };
-      silences.push(new Error(`it answered ${response.status}`));
+      failures.push(new Error(`it answered ${response.status}`));
     } catch (error) {
-      silences.push(error);
+      failures.push(error);
     }
     return undefined;
   }
 
   return {
     async carryOut(request) {
-      const silences: unknown[] = [];
-      for (let tries = 1; tries <= TRIES; tries += 1) {
-        if (tries > 1) await pause(backoffMs(tries - 1));
-        const answer = await ask(request, silences);
-        if (answer) return readAnswer(request.step, answer.status, answer.text);
+      const failures: unknown[] = [];
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+        if (attempt > 1) await pause(backoffMs(attempt - 1));
+        const response = await post(request, failures);
+        if (response) return readAnswer(request.step, response.status, response.text);
       }
-      throw noAnswer('cannot be reached', silences.at(-1));
+      throw noAnswer('cannot be reached', failures.at(-1));
     },
   };
 }
@@ -100,9 +100,9 @@ function readAnswer(step: PaymentStep, status: number, text: string): PaymentAns
   const answer = answered.safeParse(parsed(text)).data;
   const reason = plain(answer?.reason);
   if (status === 402) return { outcome: 'declined', reason: reason || 'DECLINED' };
-  // What it never heard of has come to nothing already.
+  // 404 on abandon: nothing was authorized.
   if (status === 404 && step === 'abandon') return { outcome: 'done' };
-  if (NO_ANSWER.includes(status)) throw noAnswer(`answered ${status}`);
+  if (UNDECIDED.includes(status)) throw noAnswer(`answered ${status}`);
   if (status >= 400) throw new Error(`the payment provider refuses to ${step}: ${status} ${reason}`.trim());
   switch (answer?.status) {
     case 'approved':
@@ -114,7 +114,7 @@ function readAnswer(step: PaymentStep, status: number, text: string): PaymentAns
     case 'pending':
       return { outcome: 'pending' };
     default:
-      throw noAnswer(`answered ${status} with something that is none`);
+      throw noAnswer(`answered ${status} without a valid status`);
   }
 }
 
@@ -126,11 +126,11 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Text that a database can hold. */
+/** Makes a reason storable: no control characters, limited length. */
 function plain(reason = ''): string {
   return reason.replace(/[\p{Cc}\p{Cs}]/gu, ' ').slice(0, MAX_REASON);
 }
 
-function noAnswer(what: string, cause?: unknown): TiffinError {
-  return new TiffinError('UNAVAILABLE', `the payment provider ${what}`, { cause });
+function noAnswer(problem: string, cause?: unknown): TiffinError {
+  return new TiffinError('UNAVAILABLE', `the payment provider ${problem}`, { cause });
 }

@@ -1,46 +1,46 @@
-/** A payment provider that charges nobody: what it answers follows from the token, for trying Tiffin out and for tests. */
+/** A simulated payment provider for trials and tests: its answer depends on the payment token, and no money moves. */
 import { TiffinError } from '../../domain/errors.ts';
 import type { PaymentAnswer } from '../../domain/payment.ts';
 import type { PaymentProvider } from '../../service/payments/ports.ts';
 
-/** Orders whose authorization took more than one answer, or was abandoned, that are remembered. */
+/** Stored authorizations that were abandoned or whose answer changes between requests. */
 const REMEMBERED = 10_000;
 const FLAKY_FAILURES = 3;
 
 /**
- * The tokens, by what an authorization with one comes to:
- * - `tok_approve`, any other, or none: approved;
+ * The result of an authorization by its token:
+ * - `tok_approve`, any other token, or none: approved;
  * - `tok_decline`: declined with CARD_DECLINED;
- * - `tok_timeout`: charged, but the first answer is lost;
- * - `tok_flaky`: no answer three times, then approved;
- * - `tok_pending`: pending at first, approved when asked again.
+ * - `tok_timeout`: approved, but the first answer is lost;
+ * - `tok_flaky`: unavailable three times, then approved;
+ * - `tok_pending`: pending at first, approved on the next request.
  *
- * It remembers in memory, and only the last ten thousand of the authorizations that are not answered alike each time: after
- * a restart such a token begins anew. All else follows from the request alone.
+ * The state of the last three kinds, and of abandoned authorizations, is in memory: the last ten thousand, lost at a
+ * restart. All other answers depend on the request alone.
  */
 export function simulatedPayments({ remembered = REMEMBERED } = {}): PaymentProvider {
-  const asked = lastOf<number>(remembered);
+  const attempts = lastOf<number>(remembered);
   const abandoned = lastOf<true>(remembered);
 
   function authorize(key: string, token: string | undefined): PaymentAnswer {
     if (abandoned.get(key)) return { outcome: 'declined', reason: 'ABANDONED' };
     const approved = { outcome: 'done', authorizationId: `sim_${key}` } as const;
-    const times = () => {
-      const before = asked.get(key) ?? 0;
-      asked.set(key, before + 1);
+    const earlierAttempts = () => {
+      const before = attempts.get(key) ?? 0;
+      attempts.set(key, before + 1);
       return before;
     };
     switch (token) {
       case 'tok_decline':
         return { outcome: 'declined', reason: 'CARD_DECLINED' };
       case 'tok_timeout':
-        if (times() < 1) throw noAnswer('the answer was lost');
+        if (earlierAttempts() < 1) throw noAnswer('the answer was lost');
         return approved;
       case 'tok_flaky':
-        if (times() < FLAKY_FAILURES) throw noAnswer('the provider is not well');
+        if (earlierAttempts() < FLAKY_FAILURES) throw noAnswer('the provider fails three times');
         return approved;
       case 'tok_pending':
-        return times() < 1 ? { outcome: 'pending' } : approved;
+        return earlierAttempts() < 1 ? { outcome: 'pending' } : approved;
       default:
         return approved;
     }
@@ -55,11 +55,11 @@ export function simulatedPayments({ remembered = REMEMBERED } = {}): PaymentProv
   };
 }
 
-function noAnswer(why: string): TiffinError {
-  return new TiffinError('UNAVAILABLE', `simulated: ${why}`);
+function noAnswer(reason: string): TiffinError {
+  return new TiffinError('UNAVAILABLE', `simulated: ${reason}`);
 }
 
-/** A map that forgets what was not set for longest. */
+/** A map of limited size that drops the entry that was set least recently. */
 function lastOf<T>(size: number) {
   const entries = new Map<string, T>();
   return {

@@ -1,4 +1,4 @@
-/** The log: lines to read on a terminal, JSON where it is piped. */
+/** Creates the logger: readable lines on a terminal, JSON otherwise. */
 import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 

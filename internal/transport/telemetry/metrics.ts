@@ -1,32 +1,35 @@
-/** The process's figures in Prometheus's text format. */
+/** The process's metrics in Prometheus's text format. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Counter as CounterName, Duration, Meter } from '../../service/ports.ts';
 
 const COUNTERS: Record<CounterName, { help: string; labels: string[] }> = {
   orders_placed: { help: 'Orders stored', labels: [] },
-  events_consumed: { help: 'Events delivered to a consumer, repeated ones included', labels: ['consumer'] },
+  events_consumed: {
+    help: 'Events delivered to a consumer, redelivered ones included',
+    labels: ['consumer'],
+  },
   dead_letters: { help: 'Events that became dead letters', labels: ['consumer'] },
   orders_dispatched: { help: 'Orders sent to order.ready', labels: [] },
   orders_redelivered: { help: 'Orders claimed again after a lease ran out', labels: [] },
-  timers_dispatched: { help: 'Timers that ran out and were announced', labels: [] },
+  timers_dispatched: { help: 'Timers that ran out and were published', labels: [] },
   orders_rebuilt: { help: 'Orders that were missing from the due queue and were added', labels: [] },
   events_relayed: { help: 'Events sent to Kafka', labels: [] },
 };
 
 const DURATIONS: Record<Duration, { help: string; labels: string[]; buckets: number[] }> = {
   dispatch_lateness: {
-    help: 'Seconds from the time an order was due to the moment the stream had it',
+    help: 'Seconds from the time an order was due until the stream confirmed its event',
     labels: [],
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 60],
   },
   batch_duration: {
-    help: 'Seconds a consumer took for a batch',
+    help: 'Seconds a consumer took to handle a batch',
     labels: ['consumer'],
     buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
   },
 };
 
-/** Read when the figures are asked for: a value for each label. A source that is away is left out. */
+/** A gauge that is read at each scrape: one value per label. An unavailable source is left out. */
 export interface GaugeSource {
   readonly name: string;
   readonly help: string;

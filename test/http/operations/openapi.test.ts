@@ -162,7 +162,7 @@ test('whoever is let in only to their own is told so', () => {
   const operation = paths['/kitchens/{rid}/tickets/{tid}']?.get as any;
   assert.equal(
     operation.description,
-    "For: restaurant, operator. A restaurant only where {rid} is the token's subject.",
+    "For: restaurant, operator. For a restaurant, {rid} must be the token's subject.",
   );
   assert.deepEqual(operation.parameters[2], {
     name: 'when',

@@ -1,4 +1,4 @@
-/** The routes of riders: who they are and where, what they carry, and what they report of it. */
+/** The routes of riders: register, report a position, list assigned orders, report a pick-up or delivery. */
 import { z } from 'zod';
 import type { Delivery, Place, Rider } from '../../../../domain/delivery.ts';
 import { TiffinError } from '../../../../domain/errors.ts';
@@ -14,8 +14,8 @@ import { expected, moment, name } from '../orders/order-schemas.ts';
 const TAG = 'Riders';
 const ACCESS = { roles: ['rider', 'operator'], self: { rider: 'rid' } } as const;
 const UNKNOWN = { description: 'There is no such rider' };
-/** How far ahead of ours a rider's clock may be, ms. */
-const AHEAD_MS = 60_000;
+/** How far a rider's clock may be ahead of the server's, ms. */
+const CLOCK_SKEW_MS = 60_000;
 
 const degrees = (most: number) =>
   z
@@ -72,12 +72,12 @@ const riderBody = z.object(
   expected('a JSON object'),
 );
 
-/** By the rider's own clock; what is long past is taken as it is said. */
+/** A time by the rider's clock; any past time is accepted. */
 function reportedAt(now: () => number) {
   return (
     moment
-      .refine((at) => at <= now() + AHEAD_MS, 'must not be in the future')
-      // A year before 1 is one that Postgres cannot hold.
+      .refine((at) => at <= now() + CLOCK_SKEW_MS, 'must not be in the future')
+      // Postgres cannot store years before 1.
       .transform((at) => Math.max(at, 0))
   );
 }
@@ -96,10 +96,9 @@ function registering({ riders, clock }: RiderRouteDeps): Route {
     path: '/v1/riders/:rid',
     access: ACCESS,
     tag: TAG,
-    summary:
-      'Registers a rider, or changes one; what they carry stays theirs, and so does their place where none is given',
+    summary: 'Registers or updates a rider; assigned orders stay, and so does the location if none is given',
     body: riderBody,
-    answers: { 200: { description: 'The rider as they are now', schema: rider } },
+    answers: { 200: { description: 'The current rider', schema: rider } },
     async handle(ctx, { params, body }) {
       if (!ORDER_ID.test(params.rid)) {
         const detail = 'the id of a rider must be 1 to 64 letters, digits, dots, hyphens or underscores';
@@ -119,9 +118,9 @@ function moving({ riders, clock }: RiderRouteDeps): Route {
     path: '/v1/riders/:rid/position',
     access: ACCESS,
     tag: TAG,
-    summary: 'Says where a rider is; a report that is older than the last one changes nothing',
+    summary: 'Reports a rider’s position; a report older than the last one is ignored',
     body: location.extend({ timestamp: reportedAt(() => clock.now()).optional() }),
-    answers: { 204: { description: 'It is taken down' }, 404: UNKNOWN },
+    answers: { 204: { description: 'The position was recorded or ignored' }, 404: UNKNOWN },
     async handle(ctx, { params, body }) {
       const now = clock.now();
       const at = Math.min(body.timestamp ?? now, now);
@@ -138,18 +137,21 @@ function listing({ riders, deliveries, orders }: RiderRouteDeps): Route {
     path: '/v1/riders/:rid/orders',
     access: ACCESS,
     tag: TAG,
-    summary: 'What a rider has to pick up, and carries',
+    summary: 'Lists the orders that a rider has to pick up or carries',
     answers: {
-      200: { description: 'Each with both its ends', schema: z.object({ orders: z.array(carried) }) },
+      200: {
+        description: 'The orders, each with pick-up and drop-off',
+        schema: z.object({ orders: z.array(carried) }),
+      },
       404: UNKNOWN,
     },
     async handle(ctx, { params }) {
       const rid = riderIdOf(params.rid);
       const found = await deliveries.ofRider(rid);
-      // One of another system may carry orders of ours.
+      // A rider of an external system may carry orders without being registered here.
       if (found.length === 0 && (await riders.find([rid])).length === 0) throw riderNotFound(rid);
-      const known = await orders.find(found.map(({ orderId }) => orderId));
-      const byId = new Map(known.map((order) => [order.id, order]));
+      const assigned = await orders.find(found.map(({ orderId }) => orderId));
+      const byId = new Map(assigned.map((order) => [order.id, order]));
       ctx.body = { orders: found.map((delivery) => toCarried(delivery, byId.get(delivery.orderId))) };
     },
   });
@@ -169,12 +171,14 @@ function reporting(deps: RiderRouteDeps): Route {
     path: '/v1/riders/:rid/orders/:id',
     access: ACCESS,
     tag: TAG,
-    summary: 'The rider has picked an order up, or delivered it',
+    summary: 'Reports that the rider picked an order up or delivered it',
     body,
     answers: {
-      204: { description: 'It is so; also when it had been reported before' },
+      204: { description: 'The report was recorded, now or by an earlier request' },
       404: UNKNOWN,
-      409: { description: 'It is not with this rider, was not picked up, or the order has dropped out' },
+      409: {
+        description: 'The order is not assigned to this rider, was not picked up, or has already ended',
+      },
     },
     async handle(ctx, { params, body: { status, timestamp, location } }) {
       await trackDelivery(deps, {
@@ -190,7 +194,7 @@ function reporting(deps: RiderRouteDeps): Route {
   });
 }
 
-/** One that no rider can have is simply not there: throws RIDER_NOT_FOUND. */
+/** Parses a rider id; throws RIDER_NOT_FOUND for a malformed one, too. */
 function riderIdOf(text: string): string {
   if (!ORDER_ID.test(text)) throw riderNotFound(text);
   return text;
@@ -209,8 +213,8 @@ function toLocation([lat, lng]: Place): z.infer<typeof location> {
 }
 
 function toRider({ id, name, isOnDuty, place, carrying, capacity }: Rider): z.infer<typeof rider> {
-  const known = place && toLocation(place);
-  return { riderId: id, name, onDuty: isOnDuty, location: known, carrying, capacity };
+  const location = place && toLocation(place);
+  return { riderId: id, name, onDuty: isOnDuty, location, carrying, capacity };
 }
 
 function toCarried(delivery: Delivery, order: Order | undefined): z.infer<typeof carried> {

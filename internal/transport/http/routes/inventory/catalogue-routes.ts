@@ -1,4 +1,4 @@
-/** The routes of the catalogue and of stock. */
+/** The routes of the catalogue and of stock: add a restaurant, add an item, read an item's stock. */
 import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
 import { toDecimal } from '../../../../domain/money.ts';
@@ -52,11 +52,11 @@ const itemBody = z
   .refine(({ initial_qty, available_qty }) => (initial_qty ?? available_qty) !== undefined, {
     message: 'is required',
     path: ['initial_qty'],
-    // Also where other fields are at fault, so that all of it is said at once.
+    // Run this check even if other fields are invalid, so that all problems are reported at once.
     when: ({ value }) => typeof value === 'object' && value !== null && !Array.isArray(value),
   });
 
-/** Text that no restaurant and no item can have as its id need not be looked for, and some of it a database cannot hold. */
+/** Whether a restaurant or an item can have this id; other texts are not searched, and Postgres cannot store some of them. */
 function isId(text: string): boolean {
   return ORDER_ID.test(text);
 }
@@ -80,7 +80,7 @@ function addRestaurant({ catalogue, newId }: CatalogueDeps): Route {
     body: restaurantBody,
     answers: {
       201: {
-        description: 'Its id',
+        description: 'The restaurant was added',
         schema: z.object({
           id: z.string(),
           restaurant_id: z.string(),
@@ -112,11 +112,11 @@ function addItem({ catalogue, newId }: CatalogueDeps): Route {
     path: '/api/v1/inventory/add/:rid/item',
     access: { roles: ['restaurant', 'operator'], self: { restaurant: 'rid' } },
     tag: TAG,
-    summary: 'Puts an item on a restaurant’s menu, with its stock',
+    summary: 'Adds an item with its stock to a restaurant’s menu',
     body: itemBody,
     answers: {
       201: {
-        description: 'Its id',
+        description: 'The item was added',
         schema: z.object({
           id: z.string(),
           menu_item_id: z.string(),
@@ -154,10 +154,10 @@ function stockOf({ catalogue }: CatalogueDeps): Route {
     path: '/api/v1/inventory/:id',
     access: ANYONE_KNOWN,
     tag: TAG,
-    summary: 'What is left of an item',
+    summary: 'Reads the available stock of an item',
     answers: {
       200: {
-        description: 'Its stock',
+        description: 'The stock',
         schema: z.object({ menu_item_id: z.string(), available_qty: z.number(), updated_at: z.string() }),
       },
       404: { description: 'There is no such item' },

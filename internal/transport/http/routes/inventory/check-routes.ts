@@ -1,4 +1,4 @@
-/** The order manager's checks of stock and price, without an order. */
+/** The order manager's routes that check stock and price without placing an order. */
 import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
 import { addUp } from '../../../../domain/inventory.ts';
@@ -11,7 +11,7 @@ import { checkBody, priceBody } from '../orders/item-schemas.ts';
 const TAG = 'Catalogue and stock';
 const ANYONE_KNOWN = { roles: ['customer', 'restaurant', 'rider', 'operator'] } as const;
 
-/** Lines of one item are judged by their sum, as they will be when the order takes them. */
+/** Compares stock with the sum of an item's lines, as reserving does. */
 export function checkRoutes({
   catalogue,
 }: {
@@ -23,11 +23,11 @@ export function checkRoutes({
       path: '/check_inventory',
       access: ANYONE_KNOWN,
       tag: TAG,
-      summary: 'Whether everything of an order is there at this moment',
+      summary: 'Checks whether all items of an order are in stock now',
       body: checkBody,
       answers: {
         200: {
-          description: 'For each line what is there',
+          description: 'Availability in total and for each line',
           schema: z.object({
             all_available: z.boolean(),
             details: z.array(
@@ -71,11 +71,11 @@ export function pricingRoutes(rules: PricingRules): readonly Route[] {
       path: '/calculate_price',
       access: ANYONE_KNOWN,
       tag: TAG,
-      summary: 'What items at these prices cost, by the rules that orders are priced by',
+      summary: 'Calculates the total of items at the given prices by the pricing rules of orders',
       body: priceBody,
       answers: {
         200: {
-          description: 'The total and how it comes about',
+          description: 'The total and its parts',
           schema: z.object({
             order_id: z.string().optional(),
             base_total: z.number(),

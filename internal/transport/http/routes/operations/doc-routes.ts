@@ -1,4 +1,4 @@
-/** The API's document and the page that shows it. */
+/** Serves the OpenAPI document and Swagger UI. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -33,7 +33,7 @@ const START = `SwaggerUIBundle({
 });
 `;
 
-/** The files of swagger-ui-dist that are served, and no others. */
+/** The only files of swagger-ui-dist that are served. */
 const ASSETS = new Map([
   ['swagger-ui.css', 'text/css'],
   ['swagger-ui-bundle.js', 'text/javascript'],
@@ -42,7 +42,7 @@ const ASSETS = new Map([
   ['favicon-32x32.png', 'image/png'],
 ]);
 
-// The page styles itself and draws with data: images; everything else comes from here.
+// Swagger UI needs inline styles and data: images; everything else must come from this server.
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
 const OPEN = { method: 'GET', access: 'anyone', tag: 'Documentation' } as const;
@@ -53,7 +53,7 @@ export function docRoutes(documented: readonly Route[]): readonly Route[] {
     route({
       ...OPEN,
       path: '/openapi.json',
-      summary: 'This document',
+      summary: 'This API as an OpenAPI document',
       answers: { 200: { description: 'OpenAPI 3.1', type: 'application/json' } },
       handle(ctx) {
         document ??= openApiDocument([...documented, ...routes]);
@@ -63,7 +63,7 @@ export function docRoutes(documented: readonly Route[]): readonly Route[] {
     route({
       ...OPEN,
       path: '/docs',
-      summary: 'This document as a page',
+      summary: 'This API as a Swagger UI page',
       answers: { 200: { description: 'The page', type: 'text/html' } },
       handle(ctx) {
         ctx.set('Content-Security-Policy', POLICY);
@@ -73,7 +73,7 @@ export function docRoutes(documented: readonly Route[]): readonly Route[] {
     route({
       ...OPEN,
       path: '/docs/:file',
-      summary: 'What the page is made of',
+      summary: 'The scripts, styles and icons of the Swagger UI page',
       answers: {
         200: { description: 'The file', type: '*/*' },
         404: { description: 'The page has no such file' },

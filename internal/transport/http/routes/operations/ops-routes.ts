@@ -1,12 +1,12 @@
-/** What an orchestrator and a monitor ask of every process: is it alive, is it ready, and its figures. */
+/** The probes of every process: liveness, readiness and metrics. */
 import { z } from 'zod';
 import { type Route, route } from '../../route.ts';
 
 export interface Check {
   readonly name: string;
-  /** Without it this process cannot do its work; otherwise its fault is shown and the process stays ready. */
+  /** Whether a fault makes the process not ready; otherwise the fault is only reported. */
   readonly critical: boolean;
-  /** Undefined while all is well, else what is wrong. */
+  /** Resolves with a description of the fault, or undefined if there is none. */
   readonly fault: () => Promise<string | undefined>;
 }
 
@@ -28,7 +28,7 @@ export function opsRoutes({ checks, isStopping, metrics }: OpsRouteDeps): readon
       ...PROBE,
       path: '/livez',
       summary: 'Whether the process is alive',
-      answers: { 200: { description: 'It is', schema: well } },
+      answers: { 200: { description: 'The process is alive', schema: well } },
       handle(ctx) {
         ctx.body = { status: 'ok' };
       },
@@ -38,8 +38,8 @@ export function opsRoutes({ checks, isStopping, metrics }: OpsRouteDeps): readon
       path: '/readyz',
       summary: 'Whether the process can do its work',
       answers: {
-        200: { description: 'It can', schema: readiness },
-        503: { description: 'It cannot, or is stopping', schema: readiness },
+        200: { description: 'The process is ready', schema: readiness },
+        503: { description: 'The process is not ready, or is stopping', schema: readiness },
       },
       async handle(ctx) {
         const faults = await Promise.all(
@@ -57,8 +57,8 @@ export function opsRoutes({ checks, isStopping, metrics }: OpsRouteDeps): readon
     route({
       ...PROBE,
       path: '/metrics',
-      summary: 'Figures for Prometheus',
-      answers: { 200: { description: 'The figures', type: 'text/plain' } },
+      summary: 'Metrics for Prometheus',
+      answers: { 200: { description: 'The metrics', type: 'text/plain' } },
       async handle(ctx) {
         ctx.body = await metrics.metrics();
         ctx.type = metrics.contentType;

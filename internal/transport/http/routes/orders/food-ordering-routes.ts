@@ -1,4 +1,4 @@
-/** The food-ordering dialect's routes of orders: `/v1/orders`. */
+/** The order routes of the food-ordering dialect: `/v1/orders`. */
 import { z } from 'zod';
 import { FOOD_ORDERING, foodTimeline } from '../../../../domain/dialects.ts';
 import type { Order } from '../../../../domain/order.ts';
@@ -10,7 +10,7 @@ import { etag, send } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { foodOrderBody } from './item-schemas.ts';
 import { orderIdOf, orderNotFound } from './order-answers.ts';
-import { keptParts, type PlaceItemsDeps, placeItems } from './place-items.ts';
+import { type PlaceItemsDeps, placeItems, unchangedFields } from './place-items.ts';
 
 const time = z.string().meta({ format: 'date-time' });
 const word = z.enum([...new Set(Object.values(FOOD_ORDERING))]);
@@ -27,7 +27,7 @@ const foodOrder = z
     status: word,
     reason: z.string().optional(),
     timeline: z.array(z.object({ status: word, at: time })),
-    /** The median. */
+    /** The median estimate. */
     eta: time.optional(),
   })
   .meta({ id: 'FoodOrder' });
@@ -39,13 +39,13 @@ export function foodOrderingRoutes(deps: PlaceItemsDeps & { now: () => number })
       path: '/v1/orders',
       access: { roles: ['customer', 'operator'] },
       tag: 'Food ordering',
-      summary: 'Orders dishes of a restaurant, to be delivered',
+      summary: 'Places an order for delivery at a restaurant',
       body: foodOrderBody(deps.now),
       headers: ['Idempotency-Key'],
       answers: {
-        201: { description: 'It was placed; also when it had been before', schema: placedOrder },
+        201: { description: 'The order was placed, now or by an earlier request', schema: placedOrder },
         404: { description: 'There is no such restaurant' },
-        409: { description: 'The restaurant is closed, or the id is another order’s' },
+        409: { description: 'The restaurant is closed, or another order has this id' },
         422: { description: 'The idempotency key was used for another request' },
       },
       async handle(ctx, { body, principal }) {
@@ -53,7 +53,7 @@ export function foodOrderingRoutes(deps: PlaceItemsDeps & { now: () => number })
         await placeItems(deps, ctx, principal, {
           operation: 'POST /v1/orders',
           body,
-          draft: { ...keptParts(body), restaurantId, lines, deliveryAddress },
+          draft: { ...unchangedFields(body), restaurantId, lines, deliveryAddress },
           scheduledAt,
           placed,
         });
@@ -62,14 +62,14 @@ export function foodOrderingRoutes(deps: PlaceItemsDeps & { now: () => number })
   ];
 }
 
-/** Read from the view first, and rebuilt where that has gone. */
+/** Reads the order from its view, or from the database if the view is missing. */
 export function foodOrderView(deps: ViewDeps): Route {
   return route({
     method: 'GET',
     path: '/v1/orders/:id',
     access: { roles: ['customer', 'restaurant', 'rider', 'operator'] },
     tag: 'Food ordering',
-    summary: 'One order: how it stands, its timeline, and when it will be there',
+    summary: 'One order: its status, its timeline and its estimated time of arrival',
     answers: {
       200: { description: 'The order', schema: foodOrder },
       404: { description: 'There is no such order, or it is someone else’s' },

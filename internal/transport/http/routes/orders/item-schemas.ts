@@ -1,4 +1,4 @@
-/** What the routes of orders with items take, in the words of each dialect. */
+/** The request schemas of orders with items, one for each dialect. */
 import { z } from 'zod';
 import { ORDER_ID } from '../../../../domain/order.ts';
 import { jsonSchemaOf } from '../../openapi.ts';
@@ -20,8 +20,8 @@ export const itemId = z
   .string(expected('a string'))
   .regex(ORDER_ID, 'must be 1 to 64 letters, digits, dots, hyphens or underscores');
 
-/** Someone's id in another system: a customer, a user. */
-export const foreignId = name.refine((value) => value.length <= 128, 'must be at most 128 characters');
+/** The id of a customer or user, given by an external system. */
+export const externalId = name.refine((value) => value.length <= 128, 'must be at most 128 characters');
 
 const WHOLE = `a whole number from 1 to ${MAX_QUANTITY}`;
 export const quantity = z
@@ -55,7 +55,7 @@ export const currency = z
 const contact = z.object({ name: name.optional(), phone: name.optional() }, object);
 const payment = z.object({ token: name }, object);
 
-/** What both JSON dialects with camelCase may carry beside their items. */
+/** Optional fields of the two dialects whose bodies are in camelCase. */
 function extras(now: () => number) {
   return {
     id: orderId.optional(),
@@ -72,7 +72,7 @@ export function foodOrderBody(now: () => number) {
   return z.object(
     {
       ...extras(now),
-      customerId: foreignId,
+      customerId: externalId,
       restaurantId: itemId,
       items: linesOf(z.object({ itemId, quantity }, object)),
       deliveryAddress: address,
@@ -86,7 +86,7 @@ export function itemsOrderBody(now: () => number) {
   return z.object(
     {
       ...extras(now),
-      customerId: foreignId,
+      customerId: externalId,
       customer_name: name.optional(),
       items: linesOf(z.object({ itemId, quantity, unitPrice: price.optional() }, object)),
       deliveryAddress: address.optional(),
@@ -98,13 +98,13 @@ export function itemsOrderBody(now: () => number) {
 /** `POST /api/v1/orders` */
 export const outboxOrderBody = z.object(
   {
-    user_id: foreignId.optional(),
+    user_id: externalId.optional(),
     restaurant_id: itemId,
     items: linesOf(z.object({ menu_item_id: itemId, quantity }, object)),
   },
   object,
 );
-export const outboxQuery = z.object({ user_id: foreignId.optional() });
+export const outboxQuery = z.object({ user_id: externalId.optional() });
 
 /** `/check_inventory` and `/calculate_price` */
 export const checkBody = z.object(
@@ -113,7 +113,7 @@ export const checkBody = z.object(
 );
 export const priceBody = z.object(
   {
-    order_id: foreignId.optional(),
+    order_id: externalId.optional(),
     items: linesOf(z.object({ item_id: itemId, quantity, price }, object)),
   },
   object,
@@ -126,7 +126,7 @@ function bareSchema(form: z.ZodType) {
   return bare;
 }
 
-/** `POST /orders`: two forms, told apart by whether there are items. */
+/** `POST /orders` takes two forms; a body with `items` has the second one. */
 export function ordersBody(now: () => number) {
   const byAmount = placeOrderBody(now);
   const byItems = itemsOrderBody(now);

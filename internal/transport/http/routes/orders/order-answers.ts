@@ -1,4 +1,4 @@
-/** What every dialect's order routes share: the order that a path names, whom it is shown to, and the answer to a placement. */
+/** Shared by the order routes of all dialects: parses an order id, checks access, and sends the result of a placement. */
 import type { Context } from 'koa';
 import { TiffinError, unreachable } from '../../../../domain/errors.ts';
 import type { Order, OrderId } from '../../../../domain/order.ts';
@@ -9,31 +9,31 @@ import { mayReach, type Principal } from '../../principal.ts';
 import { send, sendAgain } from '../../request-headers.ts';
 import { orderId } from './order-schemas.ts';
 
-/** The order id of a path. One that no order can have is simply not there: throws ORDER_NOT_FOUND. */
+/** Parses the order id of a path; throws ORDER_NOT_FOUND for a malformed one, too. */
 export function orderIdOf(text: string): OrderId {
   const parsed = orderId.safeParse(text);
   if (!parsed.success) throw orderNotFound(text);
   return parsed.data;
 }
 
-/** Throws ORDER_NOT_FOUND also where the order is someone else's: that it exists is not theirs to know. */
+/** Throws ORDER_NOT_FOUND also for an order of another principal, whose existence stays hidden. */
 export async function findOrder(orders: OrderStore, principal: Principal, id: OrderId): Promise<Order> {
   const [order] = await orders.find([id]);
   if (!order || !mayReach(principal, order)) throw orderNotFound(id);
   return order;
 }
 
-/** As findOrder, before a change. Whose an order is never changes, so it need not be locked for that; an operator's change costs no query. */
+/** Like findOrder, before a change. An order's owner never changes, so no lock is needed; an operator needs no query. */
 export async function assertReachable(orders: OrderStore, principal: Principal, id: OrderId): Promise<void> {
   if (!principal.roles.includes('operator')) await findOrder(orders, principal, id);
 }
 
-/** Whose an order becomes that the principal places: its own where it is a customer, else nobody's in particular. */
+/** The customer of an order that the principal places: its own subject if it is a customer, otherwise undefined. */
 export function customerOf({ subject, roles }: Principal): string | undefined {
   return roles.includes('operator') || !roles.includes('customer') ? undefined : subject;
 }
 
-/** Sends what became of a placement; `placed` is the answer to a new order, `fingerprint` the request's. */
+/** Sends the result of a placement; `placed` builds the response to a new order, `fingerprint` is the request's. */
 export function answerPlacement(
   ctx: Context,
   result: PlaceResult,

@@ -20,7 +20,7 @@ import { type Route, route } from '../../route.ts';
 import { type ItemsOrder, ordersBody } from './item-schemas.ts';
 import { answerPlacement, assertReachable, customerOf, orderIdOf } from './order-answers.ts';
 import { cancelBody, rescheduleBody } from './order-schemas.ts';
-import { keptParts, type PlaceItemsDeps, placeItems } from './place-items.ts';
+import { type PlaceItemsDeps, placeItems, unchangedFields } from './place-items.ts';
 import {
   itemsOrder,
   listedOrder,
@@ -50,22 +50,21 @@ function placing(deps: OrderRouteDeps): Route {
     path: '/orders',
     access: OWN_ORDERS,
     tag: 'Orders',
-    summary:
-      'Places an order, for now or for a time to come: of an amount, or of items that are to be delivered',
+    summary: 'Places an order, for now or a later time: over an amount, or of items for delivery',
     body: ordersBody(() => deps.clock.now()),
     headers: ['Idempotency-Key'],
     answers: {
       201: {
-        description: 'It was placed; also when it had been before',
+        description: 'The order was placed, now or by an earlier request',
         schema: z.union([scheduledOrder, itemsOrder]),
       },
-      409: { description: 'The id is another order’s, or a request with this key is under way' },
+      409: { description: 'Another order has this id, or a request with this key is in progress' },
       422: { description: 'The idempotency key was used for another request' },
     },
     async handle(ctx, { body, principal }) {
-      if ('items' in body) return placeDelivered(deps, ctx, principal, body);
+      if ('items' in body) return placeForDelivery(deps, ctx, principal, body);
       const customerId = customerOf(principal);
-      // The same words from another customer are another order.
+      // The same body from another customer is a different request.
       const fingerprint = customerId === undefined ? fingerprintOf(body) : fingerprintOf(body, customerId);
       const key = idempotencyKey(ctx, principal, 'POST /orders', fingerprint);
       const result = await deps.place({
@@ -86,8 +85,8 @@ function placing(deps: OrderRouteDeps): Route {
   });
 }
 
-/** What is ordered here by its items is delivered, to the address that came with it or to the one the carrier knows. */
-function placeDelivered(
+/** Places an order of items, which is delivered to the given address, or to the one that the carrier has stored. */
+function placeForDelivery(
   deps: OrderRouteDeps,
   ctx: Context,
   principal: Principal,
@@ -98,7 +97,7 @@ function placeDelivered(
     operation: 'POST /orders',
     body,
     draft: {
-      ...keptParts(body),
+      ...unchangedFields(body),
       ...(customerName ? { customerName } : {}),
       ...(deliveryAddress ? { deliveryAddress } : { toCustomer: true }),
       lines: items.map(({ itemId, quantity, unitPrice }) => ({
@@ -140,9 +139,9 @@ function changing(deps: OrderRouteDeps): Route[] {
     else send(ctx, changed(result.result));
   }
   const answers = {
-    200: { description: 'The order as it is now', schema: listedOrder },
+    200: { description: 'The changed order', schema: listedOrder },
     404: NOT_FOUND,
-    409: { description: 'The order is beyond that' },
+    409: { description: 'The order’s status no longer allows this change' },
     412: { description: 'The order has changed since the version of If-Match' },
   };
 
@@ -171,7 +170,7 @@ function changing(deps: OrderRouteDeps): Route[] {
       path: '/v1/orders/:id/schedule',
       access: OWN_ORDERS,
       tag: 'Orders',
-      summary: 'Moves an order that has not been dispatched to another time',
+      summary: 'Reschedules an order that has not been dispatched',
       body: rescheduleBody(() => deps.clock.now()),
       headers: ['If-Match'],
       answers,

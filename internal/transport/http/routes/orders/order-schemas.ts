@@ -1,12 +1,12 @@
-/** What the order routes take: schemas that name every fault, and leave parsed values behind. */
+/** The request schemas of the order routes: they report every problem, and return parsed values. */
 import { z } from 'zod';
 import { parseDecimal } from '../../../../domain/money.ts';
 import { ORDER_ID, ORDER_STATUSES, type OrderId } from '../../../../domain/order.ts';
 import { isTooFarAhead } from '../../../../domain/schedule.ts';
 
-export function expected(what: string) {
+export function expected(type: string) {
   return {
-    error: (issue: { input?: unknown }) => (issue.input === undefined ? 'is required' : `must be ${what}`),
+    error: (issue: { input?: unknown }) => (issue.input === undefined ? 'is required' : `must be ${type}`),
   };
 }
 
@@ -18,7 +18,7 @@ export const orderId = z
   )
   .transform((id) => id as OrderId);
 
-/** Text that a database can hold: no control characters, no half of a surrogate pair. */
+/** Text that the database can store: no control characters and no lone surrogates. */
 export const text = z
   .string(expected('a string'))
   .refine((value) => !/[\p{Cc}\p{Cs}]/u.test(value), 'must not contain control characters')
@@ -38,7 +38,7 @@ export const price = z
     return z.NEVER;
   });
 
-/** Epoch ms. A time without an offset is refused: it would mean another moment on every machine. */
+/** Epoch ms. A time without an offset is refused: its meaning would depend on the server's time zone. */
 export const moment = z
   .string(expected('an RFC 3339 time'))
   .meta({ format: 'date-time' })
@@ -54,7 +54,7 @@ export function scheduleTime(now: () => number) {
   return (
     moment
       .refine((time) => !isTooFarAhead(time, now()), 'must be within ten years')
-      // All that is past means now; a year before 1 is one that Postgres cannot hold.
+      // Every past time means now; Postgres cannot store years before 1.
       .transform((time) => Math.max(time, 0))
   );
 }
@@ -83,12 +83,12 @@ export const cancelBody = z.object({ reason: text.optional() }, object).optional
 
 export const idQuery = z.object({ id: orderId });
 
-/** Opaque to clients: where the page before ended. */
+/** A keyset cursor, opaque to clients: the last entry of the previous page. */
 export const fromCursor = z.string().transform((text, ctx) => {
   const [createdAt, id] = Buffer.from(text, 'base64url').toString().split('|');
   if (createdAt && /^\d{1,15}$/.test(createdAt) && id && ORDER_ID.test(id))
     return { createdAt: Number(createdAt), id: id as OrderId };
-  ctx.addIssue({ code: 'custom', message: 'must be the cursor of a page before' });
+  ctx.addIssue({ code: 'custom', message: 'must be the nextCursor of an earlier page' });
   return z.NEVER;
 });
 
@@ -97,7 +97,7 @@ export function toCursor(order: { createdAt: number; id: OrderId }): string {
 }
 
 const PAGE = 'must be a whole number from 1 to 200';
-/** Entries of a page. */
+/** Maximum number of entries on a page. */
 export const limit = z.coerce.number({ error: PAGE }).int(PAGE).min(1, PAGE).max(200, PAGE).default(50);
 
 export const listQuery = z.object({

@@ -1,4 +1,4 @@
-/** The transactional-outbox dialect's routes of orders: `/api/v1/orders`. */
+/** The order routes of the transactional-outbox dialect: `/api/v1/orders`. */
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { TRANSACTIONAL_OUTBOX } from '../../../../domain/dialects.ts';
@@ -68,12 +68,12 @@ function placing(deps: OutboxDeps): Route {
     path: '/api/v1/orders',
     access: OWN_ORDERS,
     tag: TAG,
-    summary: 'Places an order at a restaurant; stock and payment follow by themselves',
+    summary: 'Places an order at a restaurant; stock and payment are processed afterwards',
     query: outboxQuery,
     body: outboxOrderBody,
     headers: ['Idempotency-Key'],
     answers: {
-      202: { description: 'It was placed', schema: placedOrder },
+      202: { description: 'The order was placed', schema: placedOrder },
       404: { description: 'There is no such restaurant' },
       409: { description: 'The restaurant is closed' },
       422: { description: 'The idempotency key was used for another request' },
@@ -114,7 +114,7 @@ function moving(deps: OutboxDeps): Route {
     path: '/api/v1/orders/:id/status',
     access: { roles: ['restaurant', 'operator'] },
     tag: TAG,
-    summary: 'Moves an order on, a step at a time',
+    summary: 'Advances an order by one status',
     body: z.object({
       status: z.enum([...OUTBOX_WORDS, 'COMPLETED'], {
         error: `must be one of ${OUTBOX_WORDS.join(', ')}, COMPLETED`,
@@ -122,9 +122,9 @@ function moving(deps: OutboxDeps): Route {
     }),
     headers: ['If-Match'],
     answers: {
-      200: { description: 'The order as it is now', schema: outboxOrder },
+      200: { description: 'The changed order', schema: outboxOrder },
       404: NOT_FOUND,
-      409: { description: 'That would be a jump' },
+      409: { description: 'This status cannot follow the order’s current status' },
       412: { description: 'The order has changed since the version of If-Match' },
     },
     async handle(ctx, { params, body, principal }) {
@@ -140,12 +140,12 @@ function cancelling(deps: OutboxDeps): Route {
     path: '/api/v1/orders/:id/cancel',
     access: OWN_ORDERS,
     tag: TAG,
-    summary: 'Cancels an order that has not ended; what it took is given back',
+    summary: 'Cancels an order that has not ended; its stock is released and its payment is returned',
     headers: ['Idempotency-Key', 'If-Match'],
     answers: {
-      200: { description: 'The order, cancelled', schema: outboxOrder },
+      200: { description: 'The cancelled order', schema: outboxOrder },
       404: NOT_FOUND,
-      409: { description: 'The order has come to its end' },
+      409: { description: 'The order has already ended' },
     },
     async handle(ctx, { params, principal }) {
       const { id } = await findOrder(deps.orders, principal, orderIdOf(params.id));
@@ -182,7 +182,7 @@ function placed(order: Order) {
       order_id: order.id,
       status: 'PLACED',
       total_amount: toDecimal(order.total.minor),
-      message: 'The order was placed; its stock and its payment are seen to.',
+      message: 'The order was placed; its stock and payment are being processed.',
     },
   };
 }

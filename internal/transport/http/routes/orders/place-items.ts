@@ -1,4 +1,4 @@
-/** Places an order with items, whatever dialect it was asked for in. */
+/** Places an order with items for a route of any dialect. */
 import type { Context } from 'koa';
 import { TiffinError } from '../../../../domain/errors.ts';
 import type { Order, OrderContent, OrderId } from '../../../../domain/order.ts';
@@ -21,10 +21,10 @@ export interface PlaceItemsDeps extends ComposeDeps {
   readonly newOrderId: () => string;
 }
 
-export interface Asked {
+export interface ItemsRequest {
   /** Names the route, for idempotency keys. */
   readonly operation: string;
-  /** What was asked for, as it was parsed: the same again is the same order. */
+  /** The parsed request, from which its fingerprint is computed. */
   readonly body: object;
   readonly draft: Omit<OrderDraft, 'id'> & { readonly id?: OrderId | undefined };
   readonly scheduledAt?: number | undefined;
@@ -35,17 +35,17 @@ export async function placeItems(
   deps: PlaceItemsDeps,
   ctx: Context,
   principal: Principal,
-  { operation, body, draft, scheduledAt, placed }: Asked,
+  { operation, body, draft, scheduledAt, placed }: ItemsRequest,
 ): Promise<void> {
   const customer = customerOf(principal);
   if (customer !== undefined && draft.customerId !== undefined && draft.customerId !== customer)
-    throw new TiffinError('FORBIDDEN', `'${customer}' may order only for itself`);
+    throw new TiffinError('FORBIDDEN', `'${customer}' may place orders only for itself`);
   const customerId = customer ?? draft.customerId;
   const fingerprint = customer === undefined ? fingerprintOf(body) : fingerprintOf(body, customer);
   const key = idempotencyKey(ctx, principal, operation, fingerprint);
-  const wanted = { ...draft, ...(customerId === undefined ? {} : { customerId }) };
-  const content = await contentOf(deps, wanted).catch(async (error) => {
-    const answer = key && (await answered(deps, key));
+  const ownDraft = { ...draft, ...(customerId === undefined ? {} : { customerId }) };
+  const content = await contentOf(deps, ownDraft).catch(async (error) => {
+    const answer = key && (await storedResponse(deps, key));
     if (!answer) throw error;
     sendAgain(ctx, answer);
   });
@@ -60,17 +60,20 @@ export async function placeItems(
   answerPlacement(ctx, result, placed, fingerprint);
 }
 
-/** What was asked for before under the id that the client chose costs what it did then, whatever the catalogue says by now. */
-async function contentOf(deps: PlaceItemsDeps, { id, ...draft }: Asked['draft']): Promise<OrderContent> {
-  const [known] = id === undefined ? [] : await deps.orders.find([id]);
-  if (!known) return composeContent(deps, { ...draft, id: id ?? (deps.newOrderId() as OrderId) });
+/** Composes the order. A retry under the same order id keeps the stored prices, even if the catalogue has changed. */
+async function contentOf(
+  deps: PlaceItemsDeps,
+  { id, ...draft }: ItemsRequest['draft'],
+): Promise<OrderContent> {
+  const [existing] = id === undefined ? [] : await deps.orders.find([id]);
+  if (!existing) return composeContent(deps, { ...draft, id: id ?? (deps.newOrderId() as OrderId) });
   const { lines: _, currency: __, ...rest } = draft;
-  const { items, total, price } = known;
-  return { ...rest, id: known.id, items, total, ...(price ? { price } : {}) };
+  const { items, total, price } = existing;
+  return { ...rest, id: existing.id, items, total, ...(price ? { price } : {}) };
 }
 
-/** The answer to the same request, given when it could still be met. */
-async function answered(
+/** The stored response of an earlier identical request, which may have succeeded before the catalogue changed. */
+async function storedResponse(
   { transactions }: PlaceItemsDeps,
   key: IdempotencyKey,
 ): Promise<StoredResponse | undefined> {
@@ -78,8 +81,8 @@ async function answered(
   return answer?.fingerprint === key.fingerprint ? answer : undefined;
 }
 
-/** The parts of a camelCase body that the order keeps as they are. */
-export function keptParts(body: {
+/** The fields of a camelCase body that the order stores unchanged. */
+export function unchangedFields(body: {
   id?: OrderId | undefined;
   customerId: string;
   currency?: string | undefined;

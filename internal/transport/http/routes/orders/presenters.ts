@@ -1,4 +1,4 @@
-/** Orders as clients see them: the words of each dialect, and the schema that documents them. */
+/** Presents orders in the response format of each dialect, with the schemas that document it. */
 import { z } from 'zod';
 import { DELIVERY_ETA, SCHEDULED_ORDERS } from '../../../../domain/dialects.ts';
 import { toDecimal } from '../../../../domain/money.ts';
@@ -48,7 +48,7 @@ export const itemsOrder = z
         unitPrice: z.number().optional(),
       }),
     ),
-    /** What is charged: base - discount + fees. */
+    /** The charged amount: base - discount + fees. */
     totalAmount: z.number(),
     currency: z.string(),
     createdAt: time,
@@ -72,7 +72,7 @@ export function toItemsOrder(order: Order): z.infer<typeof itemsOrder> {
   };
 }
 
-/** Each form is shown in its own words. */
+/** An order is returned in the form in which it was placed: with items or with an amount. */
 export function toShownOrder(order: Order) {
   return order.items.length > 0 ? toItemsOrder(order) : toScheduledOrder(order);
 }

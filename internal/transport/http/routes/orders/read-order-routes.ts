@@ -1,4 +1,4 @@
-/** The routes that read orders: one by its id, and all of them in pages. */
+/** The routes that read one order by its id, or all orders in pages. */
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { OrderId } from '../../../../domain/order.ts';
@@ -55,7 +55,7 @@ export function readOrderRoutes({ orders }: { readonly orders: OrderStore }): Ro
         },
       },
       async handle(ctx, { query: { cursor, limit, ...filters } }) {
-        // One more than asked for tells whether there is a next page.
+        // One entry more than requested shows whether there is a next page.
         const found = await orders.list({
           ...filters,
           ...(cursor ? { after: cursor } : {}),

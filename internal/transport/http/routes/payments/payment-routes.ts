@@ -1,4 +1,4 @@
-/** The routes of payments: the ledger of one order, and the provider's signed notices. */
+/** The routes of payments: an order's ledger, and the payment provider's signed webhook. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
@@ -15,7 +15,7 @@ import { type Route, route } from '../../route.ts';
 import { findOrder, orderIdOf } from '../orders/order-answers.ts';
 import { orderId } from '../orders/order-schemas.ts';
 
-/** How old a notice may be, and how far ahead the provider's clock, seconds. */
+/** Maximum age of a webhook, and how far the provider's clock may be ahead, seconds. */
 const TOLERANCE_S = 300;
 const TAG = 'Payments';
 
@@ -42,7 +42,7 @@ const text = (longest: number) =>
   z
     .string()
     .regex(new RegExp(`^[^\\p{Cc}\\p{Cs}]{1,${longest}}$`, 'u'), `must be 1 to ${longest} characters`);
-const notice = z.discriminatedUnion('status', [
+const webhookBody = z.discriminatedUnion('status', [
   z.object({ status: z.literal('approved'), orderId, id: text(128) }),
   z.object({ status: z.literal('declined'), orderId, reason: text(256).default('DECLINED') }),
 ]);
@@ -51,7 +51,7 @@ export interface PaymentRouteDeps extends NoticeDeps {
   readonly orders: OrderStore;
 }
 
-/** Without a secret nobody can sign a notice, so there is no route for them. */
+/** Without a secret no webhook can be verified, so its route does not exist. */
 export function paymentRoutes(deps: PaymentRouteDeps, webhookSecret: string | undefined): readonly Route[] {
   return [ledger(deps), ...(webhookSecret ? [webhook(deps, webhookSecret)] : [])];
 }
@@ -62,10 +62,10 @@ function ledger({ orders, payments }: PaymentRouteDeps): Route {
     path: '/v1/orders/:id/payment',
     access: { roles: ['customer', 'operator'] },
     tag: TAG,
-    summary: 'The money of one order',
+    summary: 'The payment of one order',
     answers: {
-      200: { description: 'Its state, its amounts, and when they moved', schema: payment },
-      404: { description: 'There is no such order, it is someone else’s, or nothing was to be paid yet' },
+      200: { description: 'The payment’s state, amounts and times', schema: payment },
+      404: { description: 'There is no such order, it is someone else’s, or it has no payment yet' },
     },
     async handle(ctx, { params, principal }) {
       const { id } = await findOrder(orders, principal, orderIdOf(params.id));
@@ -76,7 +76,7 @@ function ledger({ orders, payments }: PaymentRouteDeps): Route {
   });
 }
 
-/** The body is read here and not by the router: what is signed is its text, and an unsigned one is not looked into. */
+/** Reads the body itself instead of the router, because its text is signed and must be verified before it is parsed. */
 function webhook(deps: PaymentRouteDeps, secret: string): Route {
   return route({
     method: 'POST',
@@ -84,25 +84,25 @@ function webhook(deps: PaymentRouteDeps, secret: string): Route {
     access: 'anyone',
     tag: TAG,
     summary:
-      'The provider says what became of a pending authorization: {orderId, status: "approved", id} or {orderId, status: "declined", reason}, signed in the header Tiffin-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">',
+      'Receives the result of a pending authorization from the payment provider: {orderId, status: "approved", id} or {orderId, status: "declined", reason}, signed in the header Tiffin-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">',
     answers: {
-      200: { description: 'It is taken down; also when it had been before', schema: z.object({}) },
-      400: { description: 'It is signed, and no notice' },
-      401: { description: 'It is not signed with the secret, or more than five minutes ago' },
-      404: { description: 'There is no payment of this order, or not yet: say it again later' },
+      200: { description: 'The result was recorded, now or by an earlier request', schema: z.object({}) },
+      400: { description: 'The signature is valid, but the body is not' },
+      401: { description: 'The signature is missing or wrong, or is more than five minutes old' },
+      404: { description: 'The order has no payment, or none yet: retry later' },
     },
     async handle(ctx) {
       const body = await readText(ctx);
       const signature = ctx.get('Tiffin-Signature');
       if (!isSigned(body, signature, secret, Math.floor(deps.clock.now() / 1_000)))
         throw new TiffinError('INVALID_SIGNATURE', 'Tiffin-Signature is missing, wrong or out of date');
-      const said = parse(notice, parseJson(body));
+      const result = parse(webhookBody, parseJson(body));
       await acceptPaymentNotice(deps, {
-        orderId: said.orderId,
+        orderId: result.orderId,
         answer:
-          said.status === 'approved'
-            ? { outcome: 'done', authorizationId: said.id }
-            : { outcome: 'declined', reason: said.reason },
+          result.status === 'approved'
+            ? { outcome: 'done', authorizationId: result.id }
+            : { outcome: 'declined', reason: result.reason },
         origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
       });
       ctx.body = {};
@@ -110,7 +110,7 @@ function webhook(deps: PaymentRouteDeps, secret: string): Route {
   });
 }
 
-/** `t` is within the signed text, so that an old notice cannot be sent again later. There may be several `v1`, while a secret is replaced. */
+/** `t` is part of the signed text, which prevents replays. While a secret is being replaced there may be several `v1`. */
 function isSigned(body: string, header: string, secret: string, nowS: number): boolean {
   const parts = header.split(',').map((part) => part.trim().split('='));
   const at = parts.find(([name]) => name === 't')?.[1] ?? '';

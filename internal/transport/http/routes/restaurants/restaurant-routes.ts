@@ -1,4 +1,4 @@
-/** The routes of restaurants: their tickets, and their answers to orders. */
+/** The routes of restaurants: list open tickets, accept or reject an order, report it as collected. */
 import { z } from 'zod';
 import { FOOD_ORDERING } from '../../../../domain/dialects.ts';
 import { ORDER_ID, type Order, type OrderId } from '../../../../domain/order.ts';
@@ -70,7 +70,7 @@ function listing({ tickets, orders }: RestaurantDeps): Route {
     path: '/v1/restaurants/:rid/orders',
     access: OWN,
     tag: TAG,
-    summary: 'The tickets that are open or being prepared, oldest first',
+    summary: 'Lists the open and accepted tickets of a restaurant, oldest first',
     query: z.object({ cursor: fromCursor.optional(), limit }),
     answers: {
       200: {
@@ -84,12 +84,12 @@ function listing({ tickets, orders }: RestaurantDeps): Route {
         ? await tickets.listOpen(params.rid, { limit: limit + 1, ...(after ? { after } : {}) })
         : [];
       const page = found.slice(0, limit);
-      const known = new Map(
+      const ordersById = new Map(
         (await orders.find(page.map(({ orderId }) => orderId))).map((one) => [one.id, one]),
       );
       const last = page.at(-1);
       ctx.body = {
-        orders: page.map((ticket) => toTicket(ticket, known.get(ticket.orderId))),
+        orders: page.map((ticket) => toTicket(ticket, ordersById.get(ticket.orderId))),
         nextCursor:
           found.length > limit && last ? toCursor({ createdAt: last.openedAt, id: last.orderId }) : null,
       };
@@ -103,13 +103,13 @@ function answering(deps: RestaurantDeps): Route {
     path: '/v1/restaurants/:rid/orders/:oid',
     access: OWN,
     tag: TAG,
-    summary: 'Accepts an order, rejects it, or says that it was collected',
+    summary: 'Accepts an order, rejects it, or reports that it was collected',
     body: answerBody,
     headers: ['Idempotency-Key'],
     answers: {
-      200: { description: 'What it is now', schema: answered },
+      200: { description: 'The ticket’s new status', schema: answered },
       404: { description: 'This restaurant has no such order' },
-      409: { description: 'It was answered already, is not confirmed yet, or it is too late' },
+      409: { description: 'The order was answered before, is not confirmed yet, or has passed its deadline' },
       422: { description: 'The idempotency key was used for another request' },
     },
     async handle(ctx, { params: { rid, oid }, body, principal }) {
@@ -136,10 +136,10 @@ function answering(deps: RestaurantDeps): Route {
         orderId,
         answer,
         traceparent: traceparent(ctx),
-        idempotency: key && { key, answer: said },
+        idempotency: key && { key, answer: toResponse },
       });
       if ('answer' in result) sendAgain(ctx, result.answer);
-      else send(ctx, said(result.result));
+      else send(ctx, toResponse(result.result));
     },
   });
 }
@@ -149,7 +149,7 @@ async function assertOwn({ orders }: RestaurantDeps, restaurantId: string, id: O
   if (order?.restaurantId !== restaurantId) throw ticketNotFound(restaurantId, id);
 }
 
-function said({ state, answeredAt = 0, estimatedReadyAt, reason }: Ticket) {
+function toResponse({ state, answeredAt = 0, estimatedReadyAt, reason }: Ticket) {
   const body: z.infer<typeof answered> =
     state === 'REJECTED'
       ? { status: 'REJECTED', rejectedAt: toRfc3339(answeredAt), ...(reason ? { reason } : {}) }

@@ -1,4 +1,4 @@
-/** The operator's view of the scheduler: what it did, what waits, and the switch. */
+/** The operator's routes of the scheduler: read its figures, pause it and resume it. */
 import { z } from 'zod';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { DispatchReport } from '../../../../service/scheduling/dispatch-report.ts';
@@ -39,7 +39,7 @@ export function schedulerRoutes({ queue, report, schedulerSwitch }: SchedulerRou
       ...OPERATOR,
       method: 'GET',
       path: '/scheduler',
-      summary: 'What it did since its start, and what waits',
+      summary: 'Orders dispatched since the start, and orders waiting',
       answers: { 200: { description: 'The scheduler of this process', schema: schedulerView } },
       async handle(ctx) {
         const { last } = report;
@@ -51,8 +51,8 @@ export function schedulerRoutes({ queue, report, schedulerSwitch }: SchedulerRou
         };
       },
     }),
-    switching('/scheduler/pause', 'Stops dispatching; orders go on to be taken', true),
-    switching('/scheduler/resume', 'Goes on with dispatching', false),
+    switching('/scheduler/pause', 'Pauses dispatching; orders are still accepted', true),
+    switching('/scheduler/resume', 'Resumes dispatching', false),
   ];
 
   function switching(path: string, summary: string, paused: boolean): Route {
@@ -61,9 +61,11 @@ export function schedulerRoutes({ queue, report, schedulerSwitch }: SchedulerRou
       method: 'POST',
       path,
       summary,
-      answers: { 200: { description: 'How it stands now', schema: z.object({ paused: z.boolean() }) } },
+      answers: {
+        200: { description: 'Whether dispatching is paused now', schema: z.object({ paused: z.boolean() }) },
+      },
       async handle(ctx) {
-        // The truth first: should Redis be away or lose its data, rebuilding takes the state from there.
+        // Postgres first: if Redis is down or loses its data, rebuilding the queue takes the state from Postgres.
         await schedulerSwitch.setPaused(paused);
         await queue.setState(paused ? 'paused' : 'running', { ifComplete: true });
         ctx.body = { paused };

@@ -1,4 +1,4 @@
-/** The operator's view of dead letters: look at them, have them handled again, or give them up. */
+/** The operator's routes of dead letters: list, read, replay and discard them. */
 import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
@@ -12,13 +12,13 @@ const WHOLE = 'must be a whole number from 1 to 200';
 const group = z
   .string({ error: 'must name a consumer' })
   .regex(/^[\w.-]{1,128}$/, 'must be the name of a consumer')
-  .meta({ description: 'the consumer that could not handle them, such as payment-service.settle' });
+  .meta({ description: 'the consumer that failed, such as payment-service.settle' });
 const groupQuery = z.object({ group });
 const counted = z.object({ count: z.int().min(0) });
 
 const listQuery = z.object({
   group: group.optional(),
-  cursor: z.string().regex(ID, 'must be the cursor of a page before').optional(),
+  cursor: z.string().regex(ID, 'must be the nextCursor of an earlier page').optional(),
   limit: z.coerce.number({ error: WHOLE }).int(WHOLE).min(1, WHOLE).max(200, WHOLE).default(50),
 });
 
@@ -29,8 +29,8 @@ const deadLetter = z
     eventId: z.string(),
     orderId: z.string(),
     topic: z.string(),
-    record: z.unknown().meta({ description: 'the record as it came' }),
-    error: z.string().optional().meta({ description: 'absent for one that is parked behind another' }),
+    record: z.unknown().meta({ description: 'the record as received' }),
+    error: z.string().optional().meta({ description: 'absent for an event parked behind a dead letter' }),
     retryCount: z.int().min(0),
     createdAt: z.string().meta({ format: 'date-time' }),
   })
@@ -49,7 +49,7 @@ export function deadLetterRoutes({
       ...OPERATOR,
       method: 'GET',
       path: '/admin/dlq',
-      summary: 'All dead letters, or those of one consumer, in pages',
+      summary: 'Lists all dead letters, or those of one consumer, in pages',
       query: listQuery,
       answers: {
         200: {
@@ -75,22 +75,22 @@ export function deadLetterRoutes({
       method: 'GET',
       path: '/admin/dlq/:id',
       summary: 'One dead letter',
-      answers: { 200: { description: 'The letter', schema: deadLetter }, 404: NOT_FOUND },
+      answers: { 200: { description: 'The dead letter', schema: deadLetter }, 404: NOT_FOUND },
       async handle(ctx, { params }) {
         const letter = await deadLetters.find(letterId(params.id));
         if (!letter) throw notFound(params.id);
         ctx.body = present(letter);
       },
     }),
-    /** The consumer handles it again within seconds, and after it what is parked behind it; a letter that fails again stays. */
+    /** Within seconds the consumer retries the dead letter, then the events parked behind it. If it fails, it stays. */
     route({
       ...OPERATOR,
       method: 'POST',
       path: '/admin/dlq/:id/replay',
-      summary: 'Has its consumer handle it again',
+      summary: 'Replays a dead letter: its consumer handles the event again',
       answers: {
         202: {
-          description: 'It is handled within seconds; it stays should it fail again',
+          description: 'The replay starts within seconds; the dead letter stays if it fails again',
           schema: z.object({ id: z.string(), replay: z.literal('requested') }),
         },
         404: NOT_FOUND,
@@ -105,8 +105,8 @@ export function deadLetterRoutes({
       ...OPERATOR,
       method: 'DELETE',
       path: '/admin/dlq/:id',
-      summary: 'Gives it up; what is parked behind it goes on',
-      answers: { 204: { description: 'It is gone' }, 404: NOT_FOUND },
+      summary: 'Discards a dead letter; the events parked behind it are handled',
+      answers: { 204: { description: 'The dead letter was discarded' }, 404: NOT_FOUND },
       async handle(ctx, { params: { id } }) {
         if (!(await deadLetters.discard(letterId(id)))) throw notFound(id);
         ctx.status = 204;
@@ -116,10 +116,10 @@ export function deadLetterRoutes({
       ...OPERATOR,
       method: 'POST',
       path: '/admin/dlq/replay',
-      summary: 'Has a consumer handle all its dead letters again',
+      summary: 'Replays all dead letters of a consumer',
       query: groupQuery,
       answers: {
-        202: { description: 'How many there are; those that fail again stay', schema: counted },
+        202: { description: 'The number of dead letters; those that fail again stay', schema: counted },
       },
       async handle(ctx, { query }) {
         ctx.status = 202;
@@ -130,9 +130,9 @@ export function deadLetterRoutes({
       ...OPERATOR,
       method: 'DELETE',
       path: '/admin/dlq',
-      summary: 'Gives up all dead letters of a consumer; what is parked behind them goes on',
+      summary: 'Discards all dead letters of a consumer; the events parked behind them are handled',
       query: groupQuery,
-      answers: { 200: { description: 'How many there were', schema: counted } },
+      answers: { 200: { description: 'The number of discarded dead letters', schema: counted } },
       async handle(ctx, { query }) {
         ctx.body = { count: await deadLetters.discardAllOf(query.group) };
       },

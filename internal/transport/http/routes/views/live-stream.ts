@@ -1,4 +1,4 @@
-/** Server-Sent Events (WHATWG HTML, 9.2): one stream a client, which is ended by either side. */
+/** Server-Sent Events (WHATWG HTML, 9.2): opens one stream per client and limits how many are open. */
 import { PassThrough } from 'node:stream';
 import type { Context } from 'koa';
 import { TiffinError } from '../../../../domain/errors.ts';
@@ -6,27 +6,27 @@ import { TiffinError } from '../../../../domain/errors.ts';
 const HEARTBEAT_MS = 15_000;
 
 export interface LiveStreams {
-  /** Answers with a stream; throws OVERLOADED where there are too many. `closed` is called once, whoever ended it. */
-  open(ctx: Context, closed: () => void): LiveStream;
-  /** Ends all of them, so that the server can stop. */
+  /** Responds with a stream; throws OVERLOADED above the limit. Calls `onClose` once, when either side has ended it. */
+  open(ctx: Context, onClose: () => void): LiveStream;
+  /** Ends all streams, so that the server can stop. */
   endAll(): void;
 }
 
 export interface LiveStream {
-  /** `data` is sent as JSON. What a slow client has not read yet is dropped with it, so that nothing piles up. */
+  /** Sends `data` as JSON. Drops the connection of a client that reads too slowly, which bounds the memory. */
   send(event: string, data: unknown): void;
   end(): void;
 }
 
-/** `most` streams at a time. */
-export function liveStreams(most: number): LiveStreams {
+/** At most `limit` streams are open at a time. */
+export function liveStreams(limit: number): LiveStreams {
   const open = new Set<PassThrough>();
   return {
-    open(ctx, closed) {
-      if (open.size >= most) throw new TiffinError('OVERLOADED', 'too many streams are open');
+    open(ctx, onClose) {
+      if (open.size >= limit) throw new TiffinError('OVERLOADED', 'too many streams are open');
       const body = new PassThrough({ highWaterMark: 1 << 18 });
       const write = (text: string) => {
-        // The last words may still be on their way to a slow client.
+        // After `end` the stream is not writable, although a slow client may still be reading.
         if (body.writable && !body.write(text)) body.destroy();
       };
       const heartbeat = setInterval(() => write(': still here\n\n'), HEARTBEAT_MS);
@@ -34,7 +34,7 @@ export function liveStreams(most: number): LiveStreams {
       body.once('close', () => {
         clearInterval(heartbeat);
         open.delete(body);
-        closed();
+        onClose();
       });
       ctx.status = 200;
       ctx.type = 'text/event-stream';

@@ -1,4 +1,4 @@
-/** The page to create and track orders: the files of web/, and no others. */
+/** Serves the page to create and track orders: the listed files of web/. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Route, route } from '../../route.ts';
@@ -7,15 +7,15 @@ const WEB = new URL('../../../../../web/', import.meta.url);
 
 const FILES = [
   ['/', 'index.html', 'text/html', 'A page to create and track orders'],
-  ['/app.js', 'app.js', 'text/javascript', 'What the page does'],
-  ['/elements.js', 'elements.js', 'text/javascript', 'What the page is made of'],
-  ['/server.js', 'server.js', 'text/javascript', 'Whom the page asks'],
-  ['/tracking.js', 'tracking.js', 'text/javascript', 'How the page follows an order'],
-  ['/view.js', 'view.js', 'text/javascript', 'What the page says'],
-  ['/style.css', 'style.css', 'text/css', 'How the page looks'],
+  ['/app.js', 'app.js', 'text/javascript', 'The page’s forms'],
+  ['/elements.js', 'elements.js', 'text/javascript', 'The page’s DOM elements'],
+  ['/server.js', 'server.js', 'text/javascript', 'The page’s requests to the server'],
+  ['/tracking.js', 'tracking.js', 'text/javascript', 'The page’s live tracking of an order'],
+  ['/view.js', 'view.js', 'text/javascript', 'The page’s texts'],
+  ['/style.css', 'style.css', 'text/css', 'The page’s styles'],
 ] as const;
 
-// Nothing from elsewhere, nothing inline, and no text that becomes HTML.
+// No resources of other origins, no inline code, and no text parsed as HTML.
 const POLICY = [
   "default-src 'none'",
   ...["script-src 'self'", "style-src 'self'", "connect-src 'self'"],
@@ -31,14 +31,14 @@ export function pageRoutes(): readonly Route[] {
       access: 'anyone',
       tag: 'Screens',
       summary,
-      answers: { 200: { description: 'The file', type }, 304: { description: 'It has not changed' } },
+      answers: { 200: { description: 'The file', type }, 304: { description: 'The file has not changed' } },
       async handle(ctx) {
         const body = await readFile(new URL(file, WEB));
         ctx.body = body;
         ctx.type = type;
         ctx.etag = createHash('sha256').update(body).digest('base64url');
         ctx.set({
-          // Asked for each time, so that the files are always of one version.
+          // The browser revalidates each time, so that all files are of the same version.
           'Cache-Control': 'no-cache',
           'Content-Security-Policy': POLICY,
           'Referrer-Policy': 'no-referrer',

@@ -1,4 +1,4 @@
-/** What a screen shows of an order: the current view, its history, and both as they come. */
+/** The routes for screens: an order's current view, its history, and a live stream of its changes. */
 import { z } from 'zod';
 import { DELIVERY_ETA, ORDER_MANAGER, orderManagerStatus } from '../../../../domain/dialects.ts';
 import { toDecimal } from '../../../../domain/money.ts';
@@ -67,7 +67,7 @@ const managedStatus = z
 export interface UiDeps extends ViewDeps {
   readonly history: History;
   readonly streams: LiveStreams;
-  /** Calls back whenever the order's view has changed, until what it returns is called. */
+  /** Calls the listener on each change of the order's view; returns a function that unsubscribes. */
   readonly onView: (id: OrderId, listener: () => void) => () => void;
 }
 
@@ -88,12 +88,12 @@ function current(deps: UiDeps): Route {
     path: '/ui/orders/:id',
     access: EVERYBODY,
     tag: TAG,
-    summary: 'One order as it is now',
+    summary: 'The current view of one order',
     query: z.object({
       history: z.enum(['true', 'false'], { error: 'must be true or false' }).default('false'),
     }),
     answers: {
-      200: { description: 'The order; with its history on request', schema: orderView },
+      200: { description: 'The order, with its history if requested', schema: orderView },
       404: NOT_FOUND,
     },
     async handle(ctx, { params, query, principal }) {
@@ -116,7 +116,7 @@ function historyOf(deps: UiDeps): Route {
     summary: 'Every event and every ETA of an order, oldest first',
     answers: {
       200: {
-        description: 'Its history',
+        description: 'The history',
         schema: z.object({ orderId: z.string(), history: z.array(entry) }),
       },
       404: NOT_FOUND,
@@ -134,7 +134,7 @@ function stream(deps: UiDeps): Route {
     path: '/ui/orders/:id/stream',
     access: EVERYBODY,
     tag: TAG,
-    summary: 'One order as it changes: an event `view` for each change, `end` after the last',
+    summary: 'Streams the changes of one order: an event `view` for each change, `end` after the last',
     answers: {
       200: { description: 'Server-Sent Events', type: 'text/event-stream' },
       404: NOT_FOUND,
@@ -147,7 +147,7 @@ function stream(deps: UiDeps): Route {
       let stop = () => {};
       const live = deps.streams.open(ctx, () => stop());
       const show = (view: OrderView) => {
-        // Two changes close together may be read in either order.
+        // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
         if (!isNewer(view.revision, sent)) return;
         sent = view.revision;
         live.send('view', toScreen(view));
@@ -164,7 +164,7 @@ function stream(deps: UiDeps): Route {
           ),
       );
       show(first);
-      // What changed between the first look and the moment of listening.
+      // Read again: the order may have changed between the first read and the subscription.
       const now = await viewOrder(deps, id);
       if (now) show(now);
     },
@@ -178,8 +178,8 @@ function managed(deps: UiDeps): Route {
     path: '/orders/:id/status',
     access: EVERYBODY,
     tag: 'Order manager',
-    summary: 'The status of an order, in the order manager’s words',
-    answers: { 200: { description: 'Its status', schema: managedStatus }, 404: NOT_FOUND },
+    summary: 'The status of an order in the order manager’s terms',
+    answers: { 200: { description: 'The status', schema: managedStatus }, 404: NOT_FOUND },
     async handle(ctx, { params, principal }) {
       const view = await reachable(deps, principal, params.id);
       ctx.body = { order_id: view.order.id, ...orderManagerStatus(view.order) };
@@ -226,7 +226,7 @@ function toScreen(view: OrderView): z.infer<typeof orderView> {
   };
 }
 
-/** What costs nothing is never charged, nor what dropped out before anybody was asked for money. */
+/** NONE for an order without items or cost, and for an order that ended before its payment began. */
 function paymentWord({ order, payment }: OrderView): z.infer<typeof orderView>['payment'] {
   if (payment) return payment;
   return order.items.length > 0 && order.total.minor > 0 && !isFinal(order.status) ? 'PENDING' : 'NONE';
