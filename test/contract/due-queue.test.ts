@@ -9,7 +9,7 @@ import { Redis } from 'ioredis';
 import type { OrderId } from '../../internal/domain/order.ts';
 import { openRedis } from '../../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../../internal/repository/redis/due-queue.ts';
-import { memoryQueue } from '../support/in-memory.ts';
+import { memoryQueue } from '../support/in-memory-queue.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { redisServers } from '../support/servers.ts';

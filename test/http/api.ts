@@ -18,7 +18,8 @@ import {
 import { schedulerRoutes } from '../../internal/transport/http/routes/scheduling/scheduler-routes.ts';
 import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
 import { nextId } from '../support/builders.ts';
-import { memoryQueue, memoryStore } from '../support/in-memory.ts';
+import { memoryStore } from '../support/in-memory.ts';
+import { memoryQueue } from '../support/in-memory-queue.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { recordingLog, recordingMeter } from '../support/recording-log.ts';
 

@@ -1,9 +1,7 @@
 /** POST /orders: what is taken, what is refused and how, and that what is refused leaves nothing behind. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { TiffinError } from '../../../internal/domain/errors.ts';
 import { NOON } from '../../support/manual-clock.ts';
-import { gate, turns } from '../../support/turns.ts';
 import { type Answer, type Api, type Ask, startApi } from '../api.ts';
 
 const GOOD = { customer_name: 'Asha', total_price: 12.5 };
@@ -315,92 +313,4 @@ describe('POST /orders', () => {
       [traceparent, undefined],
     );
   });
-});
-
-test('a key whose request is still being handled is refused with 409 and when to try again', async (t) => {
-  const held = gate();
-  let begin = () => {};
-  const begun = new Promise<void>((resolve) => {
-    begin = resolve;
-  });
-  const api = await startApi({
-    orders: {
-      async place(placements) {
-        begin();
-        await held.promise;
-        return placements.map(() => ({ outcome: 'placed' }));
-      },
-    },
-  });
-  t.after(api.close);
-  const key = { 'idempotency-key': 'k-1' };
-  const first = api.order(GOOD, key);
-  await begun;
-  const second = await api.order(GOOD, key);
-  assertRefused(second, 409, { code: 'IDEMPOTENCY_KEY_IN_FLIGHT' });
-  assert.equal(second.headers['retry-after'], '1');
-  held.open();
-  assert.equal((await first).status, 201);
-});
-
-test('while the store is away orders are refused with 503 and when to try again', async (t) => {
-  const api = await startApi({
-    orders: {
-      async place() {
-        throw new TiffinError('UNAVAILABLE', 'the database cannot be reached', {
-          cause: new Error('password=x'),
-        });
-      },
-      async find() {
-        throw new TiffinError('UNAVAILABLE', 'the database cannot be reached');
-      },
-    },
-  });
-  t.after(api.close);
-  for (const answer of [await api.order(GOOD), await api.ask('GET', '/orders/o-1')]) {
-    assertRefused(answer, 503, { code: 'UNAVAILABLE' });
-    assert.equal(answer.headers['retry-after'], '2');
-    assert.ok(!answer.text.includes('password'));
-  }
-  assert.deepEqual(api.log.at('error'), []);
-});
-
-test('when too many orders wait the next is refused with 503', async (t) => {
-  const held = gate();
-  const api = await startApi({
-    maxWaiting: 1,
-    orders: {
-      async place(placements) {
-        await held.promise;
-        return placements.map(() => ({ outcome: 'placed' }));
-      },
-    },
-  });
-  t.after(api.close);
-  const answers: Answer[] = [];
-  const asked = Array.from({ length: 6 }, () => api.order(GOOD).then((answer) => answers.push(answer)));
-  while (answers.length < 1) await turns();
-  const [refused] = answers;
-  assert.ok(refused);
-  assertRefused(refused, 503, { code: 'OVERLOADED' });
-  assert.equal(refused.headers['retry-after'], '1');
-  held.open();
-  await Promise.all(asked);
-  assert.ok(answers.some(({ status }) => status === 201));
-});
-
-test('an unknown fault is 500, says nothing of itself and is logged in full', async (t) => {
-  const api = await startApi({
-    orders: {
-      async find() {
-        throw new Error('relation "orders" has a secret');
-      },
-    },
-  });
-  t.after(api.close);
-  const answer = await api.ask('GET', '/orders/o-1');
-  assertRefused(answer, 500, { code: 'INTERNAL' });
-  assert.ok(!answer.text.includes('secret') && !answer.text.includes('relation'));
-  const [line] = api.log.at('error');
-  assert.match(String(line?.fields.err), /secret/);
 });

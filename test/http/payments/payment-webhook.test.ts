@@ -7,7 +7,8 @@ import { afterStep, newPayment, type Payment } from '../../../internal/domain/pa
 import { jwtAuth } from '../../../internal/transport/http/auth.ts';
 import { paymentRoutes } from '../../../internal/transport/http/routes/payments/payment-routes.ts';
 import { after, CONTENTS, movedTo, nextId, placedOrder } from '../../support/builders.ts';
-import { memoryQueue, memoryStore } from '../../support/in-memory.ts';
+import { memoryStore } from '../../support/in-memory.ts';
+import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { memoryPayments, memoryTimers } from '../../support/payments.ts';
 import { recordingLog } from '../../support/recording-log.ts';

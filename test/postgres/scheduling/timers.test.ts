@@ -9,7 +9,7 @@ import { postgresTransactions } from '../../../internal/repository/postgres/tran
 import type { Transactions } from '../../../internal/service/ports.ts';
 import type { Timer, Timers } from '../../../internal/service/scheduling/ports.ts';
 import { setTimers } from '../../../internal/service/scheduling/set-timers.ts';
-import { memoryQueue } from '../../support/in-memory.ts';
+import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { freshDatabase } from '../../support/servers.ts';
 

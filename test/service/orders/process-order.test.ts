@@ -22,7 +22,8 @@ import {
   processingEvent,
   readyEvent,
 } from '../../support/builders.ts';
-import { deliveryOf, memoryQueue, memoryStore } from '../../support/in-memory.ts';
+import { deliveryOf, memoryStore } from '../../support/in-memory.ts';
+import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 import { gate, turns } from '../../support/turns.ts';

@@ -18,7 +18,7 @@ import {
   processingEvent,
   rescheduledEvent,
 } from '../../support/builders.ts';
-import { memoryQueue } from '../../support/in-memory.ts';
+import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 
 const LATER = NOON + 60_000;
