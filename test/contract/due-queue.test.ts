@@ -14,6 +14,7 @@ import { manualClock } from '../support/manual-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { redisServers } from '../support/servers.ts';
 import { dueQueueContract, type QueueHarness } from './due-queue.ts';
+import { dueQueueTimersContract } from './due-queue-timers.ts';
 
 const inMemory: QueueHarness = {
   async open(options) {
@@ -58,8 +59,10 @@ const onRedis = (url: string): QueueHarness => ({
   },
 });
 
-dueQueueContract('The queue in memory', inMemory);
-for (const { name, url } of redisServers()) dueQueueContract(`The queue on ${name}`, onRedis(url));
+for (const contract of [dueQueueContract, dueQueueTimersContract]) {
+  contract('The queue in memory', inMemory);
+  for (const { name, url } of redisServers()) contract(`The queue on ${name}`, onRedis(url));
+}
 
 test('a Redis that is away is UNAVAILABLE, whatever is asked of it', async (t) => {
   const port = await portWithNobody();

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
-import type { TimerKind } from '../../internal/domain/schedule.ts';
 import type { Claim, DueQueue, Waiting } from '../../internal/service/scheduling/ports.ts';
 
 export interface QueueHarness {
@@ -28,7 +27,6 @@ const SHORT_MS = 40;
 const HOUR_MS = 3_600_000;
 
 const id = (name: string) => name as OrderId;
-const KINDS: readonly TimerKind[] = ['deadline', 'checks', 'rider', 'eta', 'notification', 'payment'];
 
 export function dueQueueContract(name: string, harness: QueueHarness): void {
   describe(`${name} keeps the contract of a due queue`, () => {
@@ -359,162 +357,16 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         assert.deepEqual(await queue.size(), { waiting: 0, due: 0 });
       },
     );
-
-    scenario(
-      'timers of several kinds wait beside their order, each for its own time',
-      async ({ queue, at }) => {
-        const added = await queue.schedule([
-          { orderId: id('one'), dueAt: at - 9 },
-          { orderId: id('one'), kind: 'eta', dueAt: at - 7 },
-          { orderId: id('one'), kind: 'rider', dueAt: at - 8 },
-          { orderId: id('one'), kind: 'payment', dueAt: at + HOUR_MS },
-          { orderId: id('two'), kind: 'eta', dueAt: at - 6 },
-        ]);
-        assert.equal(added, 5);
-        const { due, redelivered, timers, lease } = await queue.claim(0, LIMIT);
-        assert.deepEqual(
-          { due, redelivered, timers },
-          {
-            due: [{ orderId: 'one', dueAt: at - 9 }],
-            redelivered: [],
-            timers: [
-              { orderId: 'one', kind: 'rider', dueAt: at - 8 },
-              { orderId: 'one', kind: 'eta', dueAt: at - 7 },
-              { orderId: 'two', kind: 'eta', dueAt: at - 6 },
-            ],
-          },
-        );
-        await queue.acknowledge(0, lease);
-        assert.deepEqual(await queue.size(), { waiting: 1, due: 0 });
-        assert.equal((await queue.claim(0, LIMIT)).nextDueAt, at + HOUR_MS);
-      },
-    );
-
-    scenario('every kind of timer is told from every other, and from an order', async ({ queue, at }) => {
-      const timers = KINDS.map((kind, index) => ({ orderId: id('order'), kind, dueAt: at - 10 + index }));
-      await queue.schedule(timers);
-      const claim = await queue.claim(0, LIMIT);
-      assert.deepEqual([claim.timers, claim.due], [timers, []]);
-    });
-
-    scenario(
-      'timers count towards the limit of a claim, nearest first, with the orders',
-      async ({ queue, at }) => {
-        await queue.schedule([
-          { orderId: id('a'), kind: 'eta', dueAt: at - 3 },
-          { orderId: id('a'), dueAt: at - 2 },
-          { orderId: id('b'), kind: 'rider', dueAt: at - 1 },
-        ]);
-        const first = await queue.claim(0, 2);
-        assert.deepEqual([first.timers.length, first.due.length, first.full], [1, 1, true]);
-        const second = await queue.claim(0, 2);
-        assert.deepEqual([second.timers.length, second.due.length, second.full], [1, 0, false]);
-      },
-    );
-
-    scenario('a timer that is moved between claim and acknowledgement survives', async ({ queue, at }) => {
-      await queue.schedule([
-        { orderId: id('moved'), kind: 'eta', dueAt: at },
-        { orderId: id('moved'), kind: 'rider', dueAt: at },
-        { orderId: id('moved'), dueAt: at },
-      ]);
-      const { lease } = await queue.claim(0, LIMIT);
-      await queue.schedule([{ orderId: id('moved'), kind: 'eta', dueAt: at + HOUR_MS }]);
-      await queue.acknowledge(0, lease);
-      const { due, redelivered, timers, nextDueAt } = await queue.claim(0, LIMIT);
-      assert.deepEqual([due, redelivered, timers, nextDueAt], [[], [], [], at + HOUR_MS]);
-      assert.equal((await queue.size()).waiting, 1);
-    });
-
-    scenario('only a missing timer is added when that is asked for', async ({ queue, at }) => {
-      const [there, missing] = [id('there'), id('missing')];
-      await queue.schedule([
-        { orderId: there, kind: 'eta', dueAt: at + HOUR_MS },
-        { orderId: missing, kind: 'rider', dueAt: at + HOUR_MS },
-      ]);
-      const timers = [there, missing].map((orderId) => ({ orderId, kind: 'eta' as const, dueAt: at - 1 }));
-      assert.equal(await queue.schedule(timers, { onlyMissing: true }), 1);
-      assert.deepEqual((await queue.claim(0, LIMIT)).timers, [
-        { orderId: missing, kind: 'eta', dueAt: at - 1 },
-      ]);
-    });
-
-    scenario(
-      'a timer that is claimed for the second time is due now, for its own time is lost to the lease',
-      async ({ queue, at, until }) => {
-        await queue.schedule([{ orderId: id('one'), kind: 'eta', dueAt: at }]);
-        const first = await queue.claim(0, LIMIT);
-        assert.deepEqual(first.timers, [{ orderId: 'one', kind: 'eta', dueAt: at }]);
-        await until(Math.ceil(Number(first.lease)));
-        const second = await queue.claim(0, LIMIT);
-        assert.deepEqual(second.timers, [{ orderId: 'one', kind: 'eta', dueAt: second.now }]);
-        assert.deepEqual([second.due, second.redelivered], [[], []], 'it is never taken for an order');
-        await queue.acknowledge(0, first.lease);
-        assert.equal((await queue.size()).waiting, 1, 'the lease was taken over');
-        await queue.acknowledge(0, second.lease);
-        assert.equal((await queue.size()).waiting, 0);
-      },
-      { leaseMs: SHORT_MS },
-    );
-
-    scenario(
-      'removing a kind leaves the order itself and its other timers, and the other way round',
-      async ({ queue, at }) => {
-        const orderId = id('one');
-        await queue.schedule([
-          { orderId, dueAt: at },
-          { orderId, kind: 'eta', dueAt: at },
-          { orderId, kind: 'rider', dueAt: at },
-        ]);
-        await queue.remove([orderId, id('never-was')], 'eta');
-        assert.equal((await queue.size()).waiting, 2);
-        await queue.remove([orderId]);
-        const { due, timers } = await queue.claim(0, LIMIT);
-        assert.deepEqual([due, timers], [[], [{ orderId, kind: 'rider', dueAt: at }]]);
-        await queue.remove([orderId], 'rider');
-        assert.equal((await queue.size()).waiting, 0, 'even under a lease');
-      },
-    );
-
-    scenario(
-      'the shard of an order is that of its timers, and is reached when they are removed',
-      async ({ queue, at }) => {
-        const orders = manyOrders(60, at - 100);
-        await queue.schedule(orders);
-        for (const kind of KINDS) await queue.schedule(orders.map((order) => ({ ...order, kind })));
-        const claims = await claimAll(queue);
-        assert.ok(claims.filter(({ due }) => due.length > 0).length > 1, 'the orders are spread');
-        for (const { due, timers } of claims) {
-          const own = new Set(due.map(({ orderId }) => orderId));
-          assert.equal(timers.length, own.size * KINDS.length);
-          assert.ok(timers.every(({ orderId }) => own.has(orderId)));
-        }
-        const ids = orders.map(({ orderId }) => orderId);
-        for (const kind of KINDS) await queue.remove(ids, kind);
-        assert.equal((await queue.size()).waiting, 60);
-      },
-      { shards: 4 },
-    );
-
-    scenario('a queue that is lost or paused claims no timers either', async ({ queue, at, lose }) => {
-      await queue.schedule([{ orderId: id('one'), kind: 'eta', dueAt: at }]);
-      await queue.setState('paused');
-      assert.deepEqual((await queue.claim(0, LIMIT)).timers, []);
-      await lose();
-      await queue.schedule([{ orderId: id('one'), kind: 'eta', dueAt: at }]);
-      assert.deepEqual((await queue.claim(0, LIMIT)).timers, []);
-    });
   });
 }
 
-/** Orders that are due one millisecond after another. */
-function manyOrders(count: number, from: number): Waiting[] {
+export function manyOrders(count: number, from: number): Waiting[] {
   return Array.from({ length: count }, (_, index) => ({
     orderId: id(`order-${index}`),
     dueAt: from + index,
   }));
 }
 
-function claimAll(queue: DueQueue): Promise<Claim[]> {
+export function claimAll(queue: DueQueue): Promise<Claim[]> {
   return Promise.all(Array.from({ length: queue.shards }, (_, shard) => queue.claim(shard, LIMIT)));
 }

@@ -1,0 +1,50 @@
+/** Streams on a Kafka broker: members with and without a relay, an outsider, and a bus by itself. */
+import { randomUUID } from 'node:crypto';
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { migrateDatabase } from '../../internal/repository/postgres/database.ts';
+import { kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
+import { freshDatabase } from '../support/servers.ts';
+import { until } from '../support/until.ts';
+import type { Stream } from './event-bus.ts';
+import { keepLines, type LogLine, openMember } from './stream-member.ts';
+
+export function kafkaClient(brokers: string): Kafka {
+  return new Kafka({ brokers: [brokers], logLevel: logLevel.NOTHING });
+}
+
+export async function openKafkaStream(brokers: string): Promise<Stream> {
+  const database = await freshDatabase();
+  await migrateDatabase(database.url);
+  const topicPrefix = `${randomUUID().slice(0, 8)}.`;
+  const address = { databaseUrl: database.url, kafka: { brokers, topicPrefix } };
+  const members = [openMember(address, { relays: true }), openMember(address, { relays: false })] as const;
+  const outsider = kafkaClient(brokers).producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  for (const { bus } of members) await until('the topics are made', () => bus.fault() === undefined);
+  return {
+    address,
+    members,
+    async inject({ key, value, headers }) {
+      await outsider.connect();
+      const message = { key, value, ...(headers ? { headers } : {}) };
+      await outsider.send({ topic: `${topicPrefix}raw.order-events`, messages: [message] });
+    },
+    async close() {
+      await Promise.all([...members.map((member) => member.close()), outsider.disconnect()]);
+      await database.drop();
+    },
+  };
+}
+
+/** A bus with topics of its own and no database. */
+export function lonelyBus(at: string, topicPrefix = `${randomUUID().slice(0, 8)}.`) {
+  const lines: LogLine[] = [];
+  const bus = kafkaBus({
+    brokers: [at],
+    clientId: 'lonely',
+    log: keepLines(lines),
+    topicPrefix,
+    partitions: 1,
+    sessionTimeoutMs: 6_000,
+  });
+  return { bus, lines, topicPrefix };
+}
