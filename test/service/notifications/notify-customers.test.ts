@@ -27,6 +27,7 @@ import { type ManualClock, manualClock, NOON } from '../../support/manual-clock.
 import { startProvider, type TestProvider } from '../../support/notification-provider.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 import { freshDatabase } from '../../support/servers.ts';
+import { shuffled } from '../../support/shuffled.ts';
 
 const JOURNEY = ['ACCEPTED', 'PREPARING', 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'] as const;
 const TEMPLATES = ['PLACED', 'ACCEPTED', 'RIDER_ASSIGNED', 'PICKED_UP', 'DELIVERED'].map(
@@ -178,18 +179,6 @@ const stateOf = async (orderId: string) =>
   );
 const everything = (ids: readonly string[]) =>
   ids.flatMap((id) => TEMPLATES.map((word) => `${id}:${word}`)).sort();
-
-function shuffled<T>(list: readonly T[], seed: number): T[] {
-  let state = seed;
-  const next = () => {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
-    return state;
-  };
-  return list
-    .map((item) => ({ item, rank: next() }))
-    .sort((a, b) => a.rank - b.rank)
-    .map(({ item }) => item);
-}
 
 test('a customer gets a message for each notifiable status in order, and each message has an event', async () => {
   const { deliver } = service();
