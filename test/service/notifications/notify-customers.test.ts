@@ -356,7 +356,7 @@ test('a message is abandoned after a day', async () => {
   assert.equal((await pool.query('SELECT FROM timers')).rowCount, 0);
   assert.match(
     (await postgresDeadLetters(pool).list({ limit: 1 }))[0]?.error ?? '',
-    /ORDER_PLACED: no answer/,
+    /ORDER_PLACED: no response/,
   );
 });
 
