@@ -1,4 +1,4 @@
-/** The documents on events: as the code is now, whole in themselves, and true of the records that really travel. */
+/** The event documents in docs/: they are up to date and complete, and the published records match them. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { before, describe, test } from 'node:test';
@@ -28,14 +28,14 @@ before(async () => {
 });
 const docs = (name: string) => readFile(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
 
-/** What a reference leads to; undefined where it leads nowhere. */
+/** The value that a reference points to, or undefined for a broken reference. */
 function target(ref: string): Schema | undefined {
   let found: unknown = document;
   for (const step of ref.replace(/^#\//, '').split('/')) found = (found as Schema | undefined)?.[step];
   return found as Schema | undefined;
 }
 
-/** With every reference replaced by what it leads to. */
+/** The value with every reference replaced by its target. */
 function resolved(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(resolved);
   if (typeof value !== 'object' || value === null) return value;
@@ -55,15 +55,15 @@ function payloadOn(topic: string, type: string): z.ZodType {
   return z.fromJSONSchema(message.payload as Parameters<typeof z.fromJSONSchema>[0]);
 }
 
-describe('the documents in docs/', () => {
-  test('are what `npm run asyncapi` makes of the code now', async () => {
+describe('the event documents', () => {
+  test('the files in docs/ equal the current output of `npm run asyncapi`', async () => {
     assert.deepEqual(JSON.parse(await docs('asyncapi.json')), document, 'run: npm run asyncapi');
     assert.equal(await docs('events.md'), eventsPage(consumers), 'run: npm run asyncapi');
   });
 });
 
 describe('the AsyncAPI document', () => {
-  test('has references that all lead somewhere', () => {
+  test('every reference has a target', () => {
     const references = referencesIn(document);
     assert.ok(references.length > 200);
     assert.deepEqual(
@@ -72,7 +72,7 @@ describe('the AsyncAPI document', () => {
     );
   });
 
-  test('has every topic, and on each every event type that appears there', () => {
+  test('the document has a channel for every topic, with a message for every event type on it', () => {
     assert.deepEqual(Object.keys(document.channels), ALL_TOPICS);
     for (const topic of ALL_TOPICS) {
       const messages = Object.keys(document.channels[topic]?.messages ?? {});
@@ -81,14 +81,14 @@ describe('the AsyncAPI document', () => {
     }
   });
 
-  test('has a message and a payload for every event type', () => {
+  test('the document has a message and a payload for every event type', () => {
     for (const type of TYPES) {
       assert.ok(document.components.messages[type], type);
       assert.ok(document.components.schemas[type], type);
     }
   });
 
-  test('names the headers of dead letters', () => {
+  test('a dead-letter message names its headers', () => {
     for (const topic of DEAD_LETTER_TOPICS) {
       const letter = resolved(document.channels[topic]?.messages['dead-letter']) as { headers: Schema };
       for (const header of ['x-retry-count', 'x-original-topic', 'x-error'])
@@ -96,7 +96,7 @@ describe('the AsyncAPI document', () => {
     }
   });
 
-  test('has operations whose messages stand on their channels', () => {
+  test('the messages of every operation belong to its channel', () => {
     for (const [name, { channel, messages }] of Object.entries(document.operations)) {
       const { $ref } = channel as { $ref: string };
       for (const message of messages as { $ref: string }[])
@@ -104,7 +104,7 @@ describe('the AsyncAPI document', () => {
     }
   });
 
-  test('says of every event type who announces it', () => {
+  test('every event type is sent by a service, except order.validated', () => {
     const sent = Object.values(document.operations)
       .filter(({ action }) => action === 'send')
       .flatMap((operation) => referencesIn(operation.messages))
@@ -113,7 +113,7 @@ describe('the AsyncAPI document', () => {
     assert.deepEqual(outside, ['order.validated']);
   });
 
-  test('has each consumer with its group, on each topic that it gets something from', () => {
+  test('every consumer has an operation with its group id on each topic that it reads', () => {
     assert.ok(consumers.length >= 10);
     for (const { name, topics, types } of consumers) {
       for (const topic of topics) {
@@ -127,9 +127,9 @@ describe('the AsyncAPI document', () => {
   });
 });
 
-describe('the records that travel', () => {
-  /** Whole lives of orders of every kind, and the ends they may come to. */
-  const lives: Event[] = Object.entries(CONTENTS).flatMap(([kind, content]) => {
+describe('the published records', () => {
+  /** The events of complete orders of every kind, and of every final status. */
+  const ordersEvents: Event[] = Object.entries(CONTENTS).flatMap(([kind, content]) => {
     let order = placedOrder({ content: { ...content, customerId: 'c1' } });
     const events: Event[] = [createdEvent(order)];
     const happens = (change: OrderEvent) => {
@@ -151,8 +151,8 @@ describe('the records that travel', () => {
     sampleEvent(type, false),
   ]);
 
-  test('are as the document says, on every topic', () => {
-    for (const event of [...lives, ...others]) {
+  test('every record matches its schema in the document on every topic', () => {
+    for (const event of [...ordersEvents, ...others]) {
       for (const topic of TOPICS[event.eventType]) {
         const record = JSON.parse(JSON.stringify(toRecord(event, topic)));
         const read = payloadOn(topic, event.eventType).safeParse(record);
@@ -164,8 +164,8 @@ describe('the records that travel', () => {
     }
   });
 
-  test('have no field that the document does not name', () => {
-    for (const event of [...lives, ...others]) {
+  test('no record has a field that the document does not name', () => {
+    for (const event of [...ordersEvents, ...others]) {
       for (const topic of TOPICS[event.eventType]) {
         const message = resolved(document.channels[topic]?.messages[event.eventType]) as {
           payload: { allOf: { properties: Schema }[] };
@@ -181,7 +181,7 @@ describe('the records that travel', () => {
     }
   });
 
-  test('would not be, without a flat field that must be there', () => {
+  test('a record without a required flat field does not match its schema', () => {
     const broken: [EventType, string, string][] = [
       ['order.ready', 'order.ready', 'ready_at'],
       ['order.confirmed', 'order_status_updates', 'details'],
@@ -190,37 +190,37 @@ describe('the records that travel', () => {
       ['eta.updated', 'raw.delivery-events', 'eventId'],
     ];
     for (const [type, topic, field] of broken) {
-      const { [field]: gone, ...rest } = JSON.parse(JSON.stringify(toRecord(sampleEvent(type), topic)));
+      const { [field]: removed, ...rest } = JSON.parse(JSON.stringify(toRecord(sampleEvent(type), topic)));
       assert.ok(
-        gone !== undefined && !payloadOn(topic, type).safeParse(rest).success,
+        removed !== undefined && !payloadOn(topic, type).safeParse(rest).success,
         `${type} without ${field}`,
       );
     }
   });
 
-  test('can be read as the events they were made of', () => {
+  test('parseEvent reads every record as the event it was made from', () => {
     for (const event of others) assert.deepEqual(parseEvent(event), { event });
   });
 
-  test('of another system are taken as the document shows them, and refused as it forbids them', () => {
+  test('a validated order is accepted if it matches the schema, and refused otherwise', () => {
     const schema = payloadOn('validated_orders', 'order.validated');
     const { payload } = document.components.messages['order.validated'] as {
       payload: { examples: object[] };
     };
     const [example] = payload.examples as [{ user_id?: string; items: object[] }];
-    const isTaken = (record: unknown) =>
+    const isAccepted = (record: unknown) =>
       'event' in
       readValidatedOrder({ topic: 'validated_orders', position: '0', record }, (name) => name, NOON);
-    assert.ok(schema.safeParse(example).success && isTaken(example));
+    assert.ok(schema.safeParse(example).success && isAccepted(example));
     for (const wrong of [
       { ...example, user_id: undefined },
       { ...example, items: [] },
       { ...example, items: [{}] },
     ])
-      assert.ok(!schema.safeParse(wrong).success && !isTaken(wrong), JSON.stringify(wrong));
+      assert.ok(!schema.safeParse(wrong).success && !isAccepted(wrong), JSON.stringify(wrong));
   });
 });
 
-test('the words on events are complete', () => {
+test('the catalogue describes every event type', () => {
   assert.deepEqual(Object.keys(ORIGINS).sort(), [...TYPES].sort());
 });

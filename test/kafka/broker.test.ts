@@ -1,4 +1,4 @@
-/** The broker that `npm run kafka` and the tests run: it serves, keeps its data, and leaves nothing behind. */
+/** The Kafka broker that `npm run kafka` and the tests start: it serves, stores its data, and ends with its starter. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -31,14 +31,14 @@ describe('a Kafka broker from Maven artifacts', { skip, timeout: 180_000 }, () =
     await rm(dir, { recursive: true, force: true });
   });
 
-  test('a topic made by its first message has four partitions', async () => {
+  test('a topic created by its first message has four partitions', async () => {
     const topic = randomUUID();
     await produce(broker.brokers, topic, ['first']);
     const offsets = await withAdmin(broker.brokers, (admin) => admin.fetchTopicOffsets(topic));
     assert.equal(offsets.length, 4);
   });
 
-  test('what was produced is consumed by a group, and the group commits', async () => {
+  test('a consumer group reads the produced messages and commits its offsets', async () => {
     const topic = randomUUID();
     const group = randomUUID();
     await produce(broker.brokers, topic, ['a', 'b', 'c']);
@@ -50,7 +50,7 @@ describe('a Kafka broker from Maven artifacts', { skip, timeout: 180_000 }, () =
     assert.equal(total, 3);
   });
 
-  test('after SIGKILL and restart it has the same address, messages and committed offsets', async () => {
+  test('after SIGKILL and a restart the broker has the same address, messages and committed offsets', async () => {
     const topic = randomUUID();
     const group = randomUUID();
     const { brokers, pid } = broker;
@@ -71,7 +71,7 @@ describe('a Kafka broker from Maven artifacts', { skip, timeout: 180_000 }, () =
     ]);
   });
 
-  test('stopped and started anew on the same folder, even at another port, it has its messages', async () => {
+  test('a broker started on the same folder at another port still has its messages', async () => {
     const topic = randomUUID();
     await produce(broker.brokers, topic, ['kept']);
     await broker.stop();
@@ -79,7 +79,7 @@ describe('a Kafka broker from Maven artifacts', { skip, timeout: 180_000 }, () =
     assert.deepEqual(await consume(broker.brokers, topic, randomUUID(), 1), ['kept']);
   });
 
-  test('a taken port is refused with a sentence that names it', async () => {
+  test('startKafka refuses a port in use with a message that names the port', async () => {
     const port = Number(broker.brokers.split(':')[1]);
     await assert.rejects(
       startKafka({ dir: join(dir, 'refused'), port }),
@@ -87,13 +87,13 @@ describe('a Kafka broker from Maven artifacts', { skip, timeout: 180_000 }, () =
     );
   });
 
-  test('a second broker on one folder is refused with the reason, and the first is unharmed', async () => {
+  test('a second broker on the same folder fails with the reason, and the first one goes on serving', async () => {
     await assert.rejects(startKafka({ dir: join(dir, 'broker') }), /Failed to acquire lock on file \.lock/);
     await broker.restart();
     await produce(broker.brokers, randomUUID(), ['still here']);
   });
 
-  test('when its starter is killed, the broker ends too', async () => {
+  test('the broker ends when the process that started it is killed', async () => {
     const port = await unusedPort();
     const starter = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN], {
       cwd: dir,
@@ -115,7 +115,7 @@ describe('a Kafka broker from Maven artifacts', { skip, timeout: 180_000 }, () =
   });
 });
 
-test('the broker for test files is shared within a process', {
+test('kafkaForTests starts one broker per process', {
   skip: 'skip' in shared && shared.skip,
 }, async () => {
   assert.ok('brokers' in shared);
@@ -137,16 +137,16 @@ async function produce(brokers: string, topic: string, values: string[]): Promis
   }
 }
 
-/** Reads `count` messages as a member of the group, and commits them by leaving it. */
+/** Reads `count` messages as a member of the group; leaving the group commits their offsets. */
 async function consume(brokers: string, topic: string, groupId: string, count: number): Promise<string[]> {
-  // A member leaves only when its pending fetch is answered: 5 s by default on a topic at rest.
+  // A member leaves only after the answer to its pending fetch, which takes 5 s by default on an idle topic.
   const consumer = client(brokers).consumer({ groupId, maxWaitTimeInMs: 50 });
   await consumer.connect();
   try {
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
     const values: string[] = [];
     await new Promise<void>((resolve, reject) => {
-      // A coordinator that still loads after a restart crashes kafkajs's consumer, which then restarts itself.
+      // While the coordinator loads after a restart, kafkajs's consumer crashes and then restarts itself.
       consumer.on(consumer.events.CRASH, ({ payload }) => {
         if (!payload.restart) reject(payload.error);
       });
