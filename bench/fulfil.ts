@@ -25,6 +25,7 @@ const EVERYTHING = [
   'delivery-service',
   'notification-service',
   'query-service',
+  'maintenance-service',
 ];
 
 interface Program {
