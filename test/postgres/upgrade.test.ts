@@ -254,12 +254,14 @@ async function goesOn(url: string): Promise<void> {
     ]);
     assert.deepEqual(order?.total, { minor: 2350, currency: 'USD' });
     const types = new Set(['order.created', 'order.processing']);
-    let topics: readonly string[] = [];
+    const topics: string[] = [];
+    let position = BEGINNING;
     // Transactions of other tests on the same server hold the end of the log back.
     await until('both events to be readable', async () => {
-      const { deliveries } = await log.read(BEGINNING, { topics: new Set(), types }, 10);
-      topics = deliveries.map(({ topic }) => topic);
-      return topics.length === 2;
+      const page = await log.read(position, { topics: new Set(), types }, 10);
+      position = page.to;
+      topics.push(...page.deliveries.map(({ topic }) => topic));
+      return topics.length >= 2;
     });
     assert.deepEqual(topics, ['order.created', 'order.processing']);
   } finally {
