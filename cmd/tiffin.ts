@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import closeWithGrace from 'close-with-grace';
 import type { Logger } from 'pino';
+import type { OrderLogic } from '../internal/service/orders/process-order.ts';
 import { createLogger } from '../internal/transport/telemetry/logger.ts';
 import { type Config, loadEnvFile, readConfig } from './config.ts';
 import { choosePlace } from './embedded/place.ts';
@@ -21,28 +22,29 @@ import { processingService } from './services/processing-service.ts';
 import { queryService } from './services/query-service.ts';
 import { restaurantService } from './services/restaurant-service.ts';
 import { schedulerWorker } from './services/scheduler-worker.ts';
-import { wire } from './wire.ts';
+import { type Service, type Wiring, wire } from './wire.ts';
 
-const SERVICES = [
-  'order-service',
-  'event-relay',
-  'scheduler-worker',
-  'processing-service',
-  'inventory-service',
-  'pricing-service',
-  'payment-service',
-  'restaurant-service',
-  'delivery-service',
-  'notification-service',
-  'query-service',
-  'maintenance-service',
-] as const;
+const SERVICES: Readonly<Record<string, (wiring: Wiring, logic?: OrderLogic) => Service>> = {
+  'order-service': orderService,
+  'event-relay': eventRelay,
+  'scheduler-worker': schedulerWorker,
+  'processing-service': processingService,
+  'inventory-service': inventoryService,
+  'pricing-service': pricingService,
+  'payment-service': paymentService,
+  'restaurant-service': restaurantService,
+  'delivery-service': deliveryService,
+  'notification-service': notificationService,
+  'query-service': queryService,
+  'maintenance-service': maintenanceService,
+};
+const NAMES = Object.keys(SERVICES);
 const STOP_LIMIT_MS = 30_000;
 
 const USAGE = `Usage: npm start -- [--demo] [service …]
 
 Runs the named services in this process, or all of them:
-  ${SERVICES.join('\n  ')}
+  ${NAMES.join('\n  ')}
 
 --demo has a town of customers, restaurants and riders live on it for half a minute.
 
@@ -52,10 +54,10 @@ Settings are environment variables; .env.example lists them.
 async function main(args: readonly string[]): Promise<void> {
   if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(USAGE);
   const services = args.filter((arg) => arg !== '--demo');
-  const unknown = services.filter((arg) => !(SERVICES as readonly string[]).includes(arg));
+  const unknown = services.filter((arg) => !Object.hasOwn(SERVICES, arg));
   if (unknown.length > 0)
-    throw new ConfigError(`There is no service '${unknown.join("', '")}'; there are ${SERVICES.join(', ')}.`);
-  const names = services.length > 0 ? services : SERVICES;
+    throw new ConfigError(`There is no service '${unknown.join("', '")}'; there are ${NAMES.join(', ')}.`);
+  const names = services.length > 0 ? services : NAMES;
 
   const started = performance.now();
   loadEnvFile();
@@ -78,22 +80,8 @@ async function main(args: readonly string[]): Promise<void> {
     const REDIS_URL = config.REDIS_URL ?? embedded?.redisUrl ?? '';
     const wiring = await wire({ ...config, DATABASE_URL, REDIS_URL }, log);
     stop = wiring.close;
-    const makers = {
-      'order-service': () => orderService(wiring),
-      'event-relay': () => eventRelay(wiring),
-      'scheduler-worker': () => schedulerWorker(wiring),
-      'processing-service': () => processingService(wiring, logic),
-      'inventory-service': () => inventoryService(wiring),
-      'pricing-service': () => pricingService(wiring),
-      'payment-service': () => paymentService(wiring),
-      'restaurant-service': () => restaurantService(wiring),
-      'delivery-service': () => deliveryService(wiring),
-      'notification-service': () => notificationService(wiring),
-      'query-service': () => queryService(wiring),
-      'maintenance-service': () => maintenanceService(wiring),
-    };
     const running = await run(
-      names.map((name) => makers[name as keyof typeof makers]()),
+      names.flatMap((name) => SERVICES[name]?.(wiring, logic) ?? []),
       wiring,
     );
     stop = running.stop;
