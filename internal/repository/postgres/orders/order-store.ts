@@ -121,7 +121,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, cache = 
     },
     async saveResponse(key, answer) {
       await saveResponse(pool, key, answer).catch((error) => {
-        // Whoever was first has stored the same answer, or will be told apart by the fingerprint.
+        // A concurrent request has stored the same response, or one whose fingerprint differs.
         if (!isViolationOf(error, ONE_RESPONSE)) throw error;
       });
     },
