@@ -1,6 +1,6 @@
 /** The composition root: builds the dependencies of all services from the configuration, in one straight line. */
 import { randomFillSync } from 'node:crypto';
-import { v5, v7 } from 'uuid';
+import { parse, v5, v7 } from 'uuid';
 import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
 import { postgresDeliveries } from '../internal/repository/postgres/delivery/deliveries.ts';
 import { postgresRiders } from '../internal/repository/postgres/delivery/riders.ts';
@@ -41,7 +41,7 @@ import { type GaugeSource, prometheus } from '../internal/transport/telemetry/me
 import type { Config } from './config.ts';
 
 /** The namespace of derived event ids, which are UUIDs of version 5 (RFC 9562). */
-const EVENT_NAMESPACE = '5f0c2c3e-8a51-4d0a-9c39-7d3f1a2b9e10';
+const EVENT_NAMESPACE = parse('5f0c2c3e-8a51-4d0a-9c39-7d3f1a2b9e10');
 
 /** A service: its routes, consumers, gauges and background loops. */
 export interface Service {

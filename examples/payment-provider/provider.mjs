@@ -12,20 +12,26 @@ const {
 const RETRY_MS = 200;
 const TRIES = 50;
 
+if (!PAYMENT_WEBHOOK_SECRET) {
+  console.error('Set PAYMENT_WEBHOOK_SECRET to the value that Tiffin has.');
+  process.exit(1);
+}
+
 /** The answer to each request, by its idempotency key: the same key gets the same answer, and nothing happens twice. */
 const answers = new Map();
-/** Idempotency keys whose authorization must not be granted any more. */
+/** Idempotency keys of authorizations that Tiffin has abandoned: they must not be granted any more. */
 const abandoned = new Set();
 
 const steps = {
   '/authorizations': ({ orderId, amount, token }, key) => {
-    if (abandoned.has(key)) return { status: 'declined', reason: 'ABANDONED' };
     if (token === 'tok_decline') return { status: 'declined', reason: 'CARD_DECLINED' };
-    const id = `auth_${randomUUID()}`;
+    const approved = { status: 'approved', id: `auth_${randomUUID()}` };
+    if (token === 'tok_later') {
+      void decideLater(key, { orderId, ...approved });
+      return { status: 'pending' };
+    }
     console.log(`authorized ${amount} for ${orderId}`);
-    if (token !== 'tok_later') return { status: 'approved', id };
-    void sendWebhook({ orderId, status: 'approved', id });
-    return { status: 'pending' };
+    return approved;
   },
   '/captures': ({ orderId, amount }) => done(`captured ${amount} of ${orderId}`),
   '/refunds': ({ orderId, amount }) => done(`refunded ${amount} of ${orderId}`),
@@ -35,25 +41,41 @@ const steps = {
   },
 };
 
-function done(what) {
-  console.log(what);
+function done(message) {
+  console.log(message);
   return { status: 'approved' };
 }
 
-/** Tiffin-Signature is an HMAC of the time and the body; 404 means that Tiffin has not stored the payment yet. */
-async function sendWebhook(result) {
+/** Sends the result until Tiffin takes it; 404 means that Tiffin has not stored the payment yet. */
+async function decideLater(key, result) {
   const body = JSON.stringify(result);
   for (let attempt = 0; attempt < TRIES; attempt++) {
     await pause(RETRY_MS);
-    const t = Math.floor(Date.now() / 1000);
-    const v1 = createHmac('sha256', PAYMENT_WEBHOOK_SECRET).update(`${t}.${body}`).digest('hex');
-    const headers = { 'Content-Type': 'application/json', 'Tiffin-Signature': `t=${t},v1=${v1}` };
-    const response = await fetch(`${TIFFIN_URL}/webhooks/payments`, { method: 'POST', headers, body }).catch(
-      () => undefined,
-    );
-    if (response?.ok) return console.log(`told Tiffin that ${result.orderId} is ${result.status}`);
+    if (abandoned.has(key)) return;
+    if (await sendWebhook(body)) return console.log(`told Tiffin that ${result.orderId} is ${result.status}`);
   }
   console.error(`Tiffin did not take the result of ${result.orderId}`);
+}
+
+/** True if Tiffin took it. Tiffin-Signature is an HMAC of the time and the body. */
+async function sendWebhook(body) {
+  const t = Math.floor(Date.now() / 1000);
+  const v1 = createHmac('sha256', PAYMENT_WEBHOOK_SECRET).update(`${t}.${body}`).digest('hex');
+  const headers = { 'Content-Type': 'application/json', 'Tiffin-Signature': `t=${t},v1=${v1}` };
+  const url = `${TIFFIN_URL}/webhooks/payments`;
+  const response = await fetch(url, { method: 'POST', headers, body }).catch(() => undefined);
+  return response?.ok === true;
+}
+
+/** The body as JSON, or undefined if it is none. */
+async function readJson(request) {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 const server = createServer(async (request, response) => {
@@ -65,9 +87,10 @@ const server = createServer(async (request, response) => {
   if (PAYMENT_API_KEY && request.headers.authorization !== `Bearer ${PAYMENT_API_KEY}`)
     return answer(401, {});
   if (!key) return answer(400, { reason: 'Idempotency-Key is missing' });
-  let text = '';
-  for await (const chunk of request) text += chunk;
-  if (!answers.has(key)) answers.set(key, step(JSON.parse(text), key));
+  const body = await readJson(request);
+  if (!body) return answer(400, { reason: 'the body is not JSON' });
+  if (abandoned.has(key)) return answer(200, { status: 'declined', reason: 'ABANDONED' });
+  if (!answers.has(key)) answers.set(key, step(body, key));
   answer(200, answers.get(key));
 });
 server.listen(Number(PORT), '127.0.0.1', () =>

@@ -1,25 +1,17 @@
 /** examples/payment-provider, as the payment provider of a real Tiffin. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import getPort from 'get-port';
 import { type Program, request, startProgram } from '../support/program.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
-import { type Example, startExample } from './example.ts';
+import { type Example, ROOT, startExample } from './example.ts';
 
+const PROGRAM = 'examples/payment-provider/provider.mjs';
 const SECRET = 'a-secret-of-yours-0';
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 describe('the example of a payment provider', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
@@ -29,9 +21,9 @@ describe('the example of a payment provider', () => {
   let program: Program;
 
   before(async () => {
-    const [port, tiffinPort] = await Promise.all([freePort(), freePort()]);
+    const [port, tiffinPort] = await Promise.all([getPort(), getPort()]);
     providerUrl = `http://127.0.0.1:${port}`;
-    provider = startExample(process.execPath, ['examples/payment-provider/provider.mjs'], {
+    provider = startExample(process.execPath, [PROGRAM], {
       PORT: String(port),
       TIFFIN_URL: `http://127.0.0.1:${tiffinPort}`,
       PAYMENT_WEBHOOK_SECRET: SECRET,
@@ -70,6 +62,22 @@ describe('the example of a payment provider', () => {
     assert.equal(authorized, 29);
   });
 
+  it('captures the payment of an order that is delivered', async () => {
+    const id = await place('tok_any');
+    const rider = await until('a rider', async () => {
+      const { body } = await request('GET', `${program.url}/ui/orders/${id}`);
+      return body?.rider?.riderId as string | undefined;
+    });
+    for (const status of ['PICKED_UP', 'DELIVERED']) {
+      const body = { status, timestamp: new Date().toISOString() };
+      const path = `/v1/riders/${rider}/orders/${id}`;
+      assert.equal((await request('PATCH', `${program.url}${path}`, body)).status, 204);
+    }
+    const { captured } = await hasState(id, 'CAPTURED');
+    assert.equal(captured, 29);
+    assert.equal(provider.lines.filter((line) => line === `captured 29.00 of ${id}`).length, 1);
+  });
+
   it('declines a card, and the order fails', async () => {
     const { reason } = await hasState(await place('tok_decline'), 'FAILED');
     assert.equal(reason, 'CARD_DECLINED');
@@ -91,15 +99,34 @@ describe('the example of a payment provider', () => {
     assert.equal(provider.lines.filter((line) => line === `voided ${id}`).length, 1);
   });
 
+  const ask = (path: string, body: unknown, key: string) =>
+    request('POST', `${providerUrl}${path}`, body, { 'idempotency-key': key });
+  const authorization = { orderId: 'o', amount: '1.00' };
+
   it('answers a repeated request the same', async () => {
-    const ask = () =>
-      request(
-        'POST',
-        `${providerUrl}/authorizations`,
-        { orderId: 'o', amount: '1.00' },
-        { 'idempotency-key': 'once' },
-      );
-    const first = await ask();
-    assert.deepEqual((await ask()).body, first.body);
+    const first = await ask('/authorizations', authorization, 'once');
+    assert.equal(first.body.status, 'approved');
+    assert.deepEqual((await ask('/authorizations', authorization, 'once')).body, first.body);
+  });
+
+  it('does not grant an authorization that was abandoned, whether it was asked for before or not', async () => {
+    await ask('/authorizations', authorization, 'asked');
+    for (const key of ['asked', 'not-asked']) {
+      await ask('/voids', { orderId: 'o', authorizationKey: key }, `void-${key}`);
+      const { body } = await ask('/authorizations', authorization, key);
+      assert.deepEqual(body, { status: 'declined', reason: 'ABANDONED' });
+    }
+  });
+
+  it('refuses a body that is not JSON, and goes on', async () => {
+    const headers = { 'idempotency-key': 'broken' };
+    const broken = await fetch(`${providerUrl}/captures`, { method: 'POST', headers, body: '{' });
+    assert.equal(broken.status, 400);
+    assert.equal((await ask('/captures', authorization, 'whole')).status, 200);
+  });
+
+  it('does not start without the secret of its webhooks', async () => {
+    const started = promisify(execFile)(process.execPath, [PROGRAM], { cwd: ROOT, env: {}, timeout: 10_000 });
+    await assert.rejects(started, { code: 1, stderr: /^Set PAYMENT_WEBHOOK_SECRET/ });
   });
 });
