@@ -38,7 +38,12 @@ describe('the example of order logic', () => {
 
   const place = (id: string, customer_name: string, total_price: number) =>
     request('POST', `${program.url}/orders`, { id, customer_name, total_price });
-  const reasonOf = async (id: string) => (await request('GET', `${program.url}/ui/orders/${id}`)).body.reason;
+  /** The view follows the order within a moment. */
+  const reasonOf = (id: string) =>
+    until(
+      `the reason of ${id}`,
+      async () => (await request('GET', `${program.url}/ui/orders/${id}`)).body.reason,
+    );
 
   it('completes an order that it accepts', async () => {
     await place('small', 'Asha', 1_000);
