@@ -7,7 +7,6 @@ import sys
 from confluent_kafka import Consumer
 
 BROKERS = os.environ.get("KAFKA_BROKERS", "127.0.0.1:9092")
-GROUP = os.environ.get("GROUP_ID", "ready-orders-example")
 # Stands for the consumer's own database: in a real one, the event's id and the effect are one transaction.
 SEEN = os.environ.get("SEEN_FILE", "seen-events.txt")
 
@@ -24,7 +23,7 @@ def main():
     consumer = Consumer(
         {
             "bootstrap.servers": BROKERS,
-            "group.id": GROUP,
+            "group.id": "ready-orders-example",
             "auto.offset.reset": "earliest",
             # Offsets are committed by hand, after the effect.
             "enable.auto.commit": False,
@@ -40,15 +39,13 @@ def main():
                 print(message.error(), file=sys.stderr)
                 continue
             event = json.loads(message.value())
-            # An order that is dispatched again after a crash has the same event id.
-            if event["eventId"] in seen:
-                print(f"{event['orderId']} was delivered again and is skipped", flush=True)
-            else:
+            # Dispatched again after a crash, an order has the same event id.
+            if event["eventId"] not in seen:
                 print(f"{event['orderId']} is ready at {event['payload']['readyAt']}", flush=True)
                 seen.add(event["eventId"])
                 with open(SEEN, "a") as file:
                     file.write(event["eventId"] + "\n")
-            pass
+            consumer.commit(message, asynchronous=False)
     except KeyboardInterrupt:
         pass
     finally:

@@ -4,8 +4,10 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { readConfig } from '../../cmd/config.ts';
+import { allConsumers } from '../../cmd/event-docs/catalogue.ts';
 import { type Running, run } from '../../cmd/run.ts';
 import { type Service, wire } from '../../cmd/wire.ts';
+import { TOPICS } from '../../internal/domain/topics.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { bearer, SECRET } from './tokens.ts';
@@ -89,4 +91,17 @@ test('the document of the process has the routes of its services', async () => {
     const operation = document.paths[path.replace(/:(\w+)/g, '{$1}')];
     assert.ok(operation && method.toLowerCase() in operation, `${method} ${path}`);
   }
+});
+
+test('every consumer belongs to the service that its name begins with, and reads each of its types from a topic of its own', async () => {
+  const listed = services.flatMap(({ name, consumers = [] }) => consumers.map((one) => [name, one] as const));
+  for (const [service, { name }] of listed) assert.ok(name.startsWith(service), `${name} in ${service}`);
+  const all = await allConsumers();
+  assert.deepEqual(listed.map(([, { name }]) => name).sort(), all.map(({ name }) => name).sort());
+  for (const { name, topics, types } of all)
+    for (const type of types)
+      assert.ok(
+        TOPICS[type as keyof typeof TOPICS].some((topic) => topics.includes(topic)),
+        `${name} reads ${type} from none of its topics`,
+      );
 });
