@@ -1,4 +1,4 @@
-/** What every due queue has to do with timers, which wait beside the orders. */
+/** The timer contract for every due queue: timers wait in the same queue as orders. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
@@ -6,7 +6,7 @@ import type { TimerKind } from '../../internal/domain/schedule.ts';
 import { claimAll, manyOrders, type OpenQueue, type QueueHarness } from './due-queue.ts';
 
 const LIMIT = 1_000;
-/** Longer than any test here takes, for leases that must not run out. */
+/** Longer than any test here takes, so a lease does not expire during a test. */
 const LONG_MS = 60_000;
 const SHORT_MS = 40;
 const HOUR_MS = 3_600_000;
@@ -15,7 +15,7 @@ const id = (name: string) => name as OrderId;
 const KINDS: readonly TimerKind[] = ['deadline', 'checks', 'rider', 'eta', 'notification', 'payment'];
 
 export function dueQueueTimersContract(name: string, harness: QueueHarness): void {
-  describe(`${name} keeps the contract of a due queue for timers`, () => {
+  describe(`${name} fulfils the timer contract of a due queue`, () => {
     const scenario = (
       sentence: string,
       run: (opened: OpenQueue & { at: number }) => Promise<void>,
@@ -31,7 +31,7 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
       });
 
     scenario(
-      'timers of several kinds wait beside their order, each for its own time',
+      'an order and its timers of several kinds are each claimed at their own due time',
       async ({ queue, at }) => {
         const added = await queue.schedule([
           { orderId: id('one'), dueAt: at - 9 },
@@ -60,7 +60,7 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
       },
     );
 
-    scenario('every kind of timer is told from every other, and from an order', async ({ queue, at }) => {
+    scenario('a claim returns each timer with its kind, and no timer as an order', async ({ queue, at }) => {
       const timers = KINDS.map((kind, index) => ({ orderId: id('order'), kind, dueAt: at - 10 + index }));
       await queue.schedule(timers);
       const claim = await queue.claim(0, LIMIT);
@@ -68,7 +68,7 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
     });
 
     scenario(
-      'timers count towards the limit of a claim, nearest first, with the orders',
+      'timers and orders count together towards the limit of a claim, earliest first',
       async ({ queue, at }) => {
         await queue.schedule([
           { orderId: id('a'), kind: 'eta', dueAt: at - 3 },
@@ -82,21 +82,24 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
       },
     );
 
-    scenario('a timer that is moved between claim and acknowledgement survives', async ({ queue, at }) => {
-      await queue.schedule([
-        { orderId: id('moved'), kind: 'eta', dueAt: at },
-        { orderId: id('moved'), kind: 'rider', dueAt: at },
-        { orderId: id('moved'), dueAt: at },
-      ]);
-      const { lease } = await queue.claim(0, LIMIT);
-      await queue.schedule([{ orderId: id('moved'), kind: 'eta', dueAt: at + HOUR_MS }]);
-      await queue.acknowledge(0, lease);
-      const { due, redelivered, timers, nextDueAt } = await queue.claim(0, LIMIT);
-      assert.deepEqual([due, redelivered, timers, nextDueAt], [[], [], [], at + HOUR_MS]);
-      assert.equal((await queue.size()).waiting, 1);
-    });
+    scenario(
+      'an acknowledgement keeps a timer that was rescheduled after its claim',
+      async ({ queue, at }) => {
+        await queue.schedule([
+          { orderId: id('moved'), kind: 'eta', dueAt: at },
+          { orderId: id('moved'), kind: 'rider', dueAt: at },
+          { orderId: id('moved'), dueAt: at },
+        ]);
+        const { lease } = await queue.claim(0, LIMIT);
+        await queue.schedule([{ orderId: id('moved'), kind: 'eta', dueAt: at + HOUR_MS }]);
+        await queue.acknowledge(0, lease);
+        const { due, redelivered, timers, nextDueAt } = await queue.claim(0, LIMIT);
+        assert.deepEqual([due, redelivered, timers, nextDueAt], [[], [], [], at + HOUR_MS]);
+        assert.equal((await queue.size()).waiting, 1);
+      },
+    );
 
-    scenario('only a missing timer is added when that is asked for', async ({ queue, at }) => {
+    scenario('scheduling with onlyMissing adds only the missing timer', async ({ queue, at }) => {
       const [there, missing] = [id('there'), id('missing')];
       await queue.schedule([
         { orderId: there, kind: 'eta', dueAt: at + HOUR_MS },
@@ -110,7 +113,7 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
     });
 
     scenario(
-      'a timer that is claimed for the second time is due now, for its own time is lost to the lease',
+      'a redelivered timer is due now, because its lease replaced its due time',
       async ({ queue, at, until }) => {
         await queue.schedule([{ orderId: id('one'), kind: 'eta', dueAt: at }]);
         const first = await queue.claim(0, LIMIT);
@@ -118,9 +121,9 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
         await until(Math.ceil(Number(first.lease)));
         const second = await queue.claim(0, LIMIT);
         assert.deepEqual(second.timers, [{ orderId: 'one', kind: 'eta', dueAt: second.now }]);
-        assert.deepEqual([second.due, second.redelivered], [[], []], 'it is never taken for an order');
+        assert.deepEqual([second.due, second.redelivered], [[], []], 'a timer is never returned as an order');
         await queue.acknowledge(0, first.lease);
-        assert.equal((await queue.size()).waiting, 1, 'the lease was taken over');
+        assert.equal((await queue.size()).waiting, 1, 'the second lease replaced the first');
         await queue.acknowledge(0, second.lease);
         assert.equal((await queue.size()).waiting, 0);
       },
@@ -128,7 +131,7 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
     );
 
     scenario(
-      'removing a kind leaves the order itself and its other timers, and the other way round',
+      'removing one kind of timer keeps the order and its other timers, and removing the order keeps its timers',
       async ({ queue, at }) => {
         const orderId = id('one');
         await queue.schedule([
@@ -142,12 +145,12 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
         const { due, timers } = await queue.claim(0, LIMIT);
         assert.deepEqual([due, timers], [[], [{ orderId, kind: 'rider', dueAt: at }]]);
         await queue.remove([orderId], 'rider');
-        assert.equal((await queue.size()).waiting, 0, 'even under a lease');
+        assert.equal((await queue.size()).waiting, 0, 'a leased timer is removed too');
       },
     );
 
     scenario(
-      'the shard of an order is that of its timers, and is reached when they are removed',
+      'an order and its timers share a shard, and timers are removed from that shard',
       async ({ queue, at }) => {
         const orders = manyOrders(60, at - 100);
         await queue.schedule(orders);
@@ -166,7 +169,7 @@ export function dueQueueTimersContract(name: string, harness: QueueHarness): voi
       { shards: 4 },
     );
 
-    scenario('a queue that is lost or paused claims no timers either', async ({ queue, at, lose }) => {
+    scenario('a lost or paused queue claims no timers', async ({ queue, at, lose }) => {
       await queue.schedule([{ orderId: id('one'), kind: 'eta', dueAt: at }]);
       await queue.setState('paused');
       assert.deepEqual((await queue.claim(0, LIMIT)).timers, []);

@@ -1,4 +1,4 @@
-/** The due queues there are, each against the one contract. */
+/** Runs the due queue contracts against the queue in memory and the queue on each Redis. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -64,7 +64,7 @@ for (const contract of [dueQueueContract, dueQueueTimersContract]) {
   for (const { name, url } of redisServers()) contract(`The queue on ${name}`, onRedis(url));
 }
 
-test('a Redis that is away is UNAVAILABLE, whatever is asked of it', async (t) => {
+test('every operation of the queue fails with UNAVAILABLE while Redis is unreachable', async (t) => {
   const port = await portWithNobody();
   const redis = openRedis(`redis://127.0.0.1:${port}`, recordingLog());
   const queue = redisDueQueue(redis, { prefix: 'test-away', shards: 2, leaseMs: 1_000 });

@@ -1,4 +1,4 @@
-/** What every due queue must do, wherever it keeps its orders. */
+/** The contract that every due queue fulfils. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
@@ -13,15 +13,15 @@ export interface OpenQueue {
   readonly queue: DueQueue;
   /** The queue's own time, epoch ms. */
   now(): Promise<number>;
-  /** Resolves when the queue's own time has come this far. */
+  /** Resolves when the queue's own time has reached `time`. */
   until(time: number): Promise<void>;
-  /** Loses everything, state included. */
+  /** Loses all of the queue's data, its state included. */
   lose(): Promise<void>;
   close(): Promise<void>;
 }
 
 const LIMIT = 1_000;
-/** Longer than any test here takes, for leases that must not run out. */
+/** Longer than any test here takes, so a lease does not expire during a test. */
 const LONG_MS = 60_000;
 const SHORT_MS = 40;
 const HOUR_MS = 3_600_000;
@@ -29,7 +29,7 @@ const HOUR_MS = 3_600_000;
 const id = (name: string) => name as OrderId;
 
 export function dueQueueContract(name: string, harness: QueueHarness): void {
-  describe(`${name} keeps the contract of a due queue`, () => {
+  describe(`${name} fulfils the contract of a due queue`, () => {
     const scenario = (
       sentence: string,
       run: (opened: OpenQueue & { at: number }) => Promise<void>,
@@ -44,40 +44,46 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
         }
       });
 
-    scenario('what is due is claimed in the order of its times, with its times', async ({ queue, at }) => {
-      const added = await queue.schedule([
-        { orderId: id('third'), dueAt: at - 1 },
-        { orderId: id('first'), dueAt: at - 30 },
-        { orderId: id('second'), dueAt: at - 20 },
-      ]);
-      assert.equal(added, 3);
-      const { due, redelivered, state, full } = await queue.claim(0, LIMIT);
-      assert.deepEqual(
-        { due, redelivered, state, full },
-        {
-          due: [
-            { orderId: 'first', dueAt: at - 30 },
-            { orderId: 'second', dueAt: at - 20 },
-            { orderId: 'third', dueAt: at - 1 },
-          ],
-          redelivered: [],
-          state: 'running',
-          full: false,
-        },
-      );
-    });
-
-    scenario('nothing is claimed before its time, and the next time is told', async ({ queue, at }) => {
-      await queue.schedule([
-        { orderId: id('later'), dueAt: at + 2 * HOUR_MS },
-        { orderId: id('soon'), dueAt: at + HOUR_MS },
-      ]);
-      const { due, nextDueAt } = await queue.claim(0, LIMIT);
-      assert.deepEqual({ due, nextDueAt }, { due: [], nextDueAt: at + HOUR_MS });
-    });
+    scenario(
+      'due orders are claimed in the order of their due times, with those times',
+      async ({ queue, at }) => {
+        const added = await queue.schedule([
+          { orderId: id('third'), dueAt: at - 1 },
+          { orderId: id('first'), dueAt: at - 30 },
+          { orderId: id('second'), dueAt: at - 20 },
+        ]);
+        assert.equal(added, 3);
+        const { due, redelivered, state, full } = await queue.claim(0, LIMIT);
+        assert.deepEqual(
+          { due, redelivered, state, full },
+          {
+            due: [
+              { orderId: 'first', dueAt: at - 30 },
+              { orderId: 'second', dueAt: at - 20 },
+              { orderId: 'third', dueAt: at - 1 },
+            ],
+            redelivered: [],
+            state: 'running',
+            full: false,
+          },
+        );
+      },
+    );
 
     scenario(
-      'an order is claimed once its time has come, and never by a clock that is behind it',
+      'no order is claimed before its due time, and the claim returns the next due time',
+      async ({ queue, at }) => {
+        await queue.schedule([
+          { orderId: id('later'), dueAt: at + 2 * HOUR_MS },
+          { orderId: id('soon'), dueAt: at + HOUR_MS },
+        ]);
+        const { due, nextDueAt } = await queue.claim(0, LIMIT);
+        assert.deepEqual({ due, nextDueAt }, { due: [], nextDueAt: at + HOUR_MS });
+      },
+    );
+
+    scenario(
+      'an order is claimed once the time of the queue has reached its due time',
       async ({ queue, at, until }) => {
         const dueAt = at + 30;
         await queue.schedule([{ orderId: id('soon'), dueAt }]);
@@ -88,7 +94,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       },
     );
 
-    scenario('an empty queue has no next time', async ({ queue }) => {
+    scenario('an empty queue has no next due time', async ({ queue }) => {
       const { due, redelivered, nextDueAt, state, full } = await queue.claim(0, LIMIT);
       assert.deepEqual(
         { due, redelivered, nextDueAt, state, full },
@@ -97,7 +103,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
     });
 
     scenario(
-      'what is claimed stays in the queue under its lease and is not claimed by another',
+      'a claimed order stays in the queue under its lease, and no other claim returns it',
       async ({ queue, at }) => {
         await queue.schedule([{ orderId: id('one'), dueAt: at }]);
         const first = await queue.claim(0, LIMIT);
@@ -112,7 +118,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       },
     );
 
-    scenario('two that claim at once never claim the same order', async ({ queue, at }) => {
+    scenario('concurrent claims never return the same order', async ({ queue, at }) => {
       const orders = manyOrders(500, at - 500);
       await queue.schedule(orders);
       const claims = await Promise.all(Array.from({ length: 20 }, () => queue.claim(0, 30)));
@@ -121,9 +127,9 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       assert.equal(new Set(claimed).size, 500);
     });
 
-    scenario('what is acknowledged is gone, and only that', async ({ queue, at }) => {
+    scenario('an acknowledgement removes exactly the orders of its lease', async ({ queue, at }) => {
       await queue.schedule(manyOrders(5, at - 5));
-      // Two claims of one moment: their leases still differ.
+      // Leases differ even between concurrent claims.
       const [first, second] = await Promise.all([queue.claim(0, 2), queue.claim(0, 2)]);
       assert.notEqual(first.lease, second.lease);
       await queue.acknowledge(0, first.lease);
@@ -135,7 +141,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
     });
 
     scenario(
-      'what is not acknowledged is claimed again when its lease is over, and reported so',
+      'an order that is not acknowledged is redelivered after its lease expires, and marked as redelivered',
       async ({ queue, at, until }) => {
         await queue.schedule([{ orderId: id('one'), dueAt: at }]);
         const first = await queue.claim(0, LIMIT);
@@ -152,7 +158,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
     );
 
     scenario(
-      'an acknowledgement that comes after the lease was taken over removes nothing',
+      'an acknowledgement under a replaced lease removes no order',
       async ({ queue, at, until }) => {
         await queue.schedule([{ orderId: id('one'), dueAt: at }]);
         const first = await queue.claim(0, LIMIT);
@@ -168,7 +174,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
     );
 
     scenario(
-      'an order that is rescheduled between claim and acknowledgement survives',
+      'an acknowledgement keeps an order that was rescheduled after its claim',
       async ({ queue, at }) => {
         await queue.schedule([
           { orderId: id('moved'), dueAt: at },
@@ -185,14 +191,14 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       },
     );
 
-    scenario('an order that is rescheduled moves, and counts once', async ({ queue, at }) => {
+    scenario('a rescheduled order moves to its new due time and counts once', async ({ queue, at }) => {
       await queue.schedule([{ orderId: id('one'), dueAt: at + HOUR_MS }]);
       assert.equal(await queue.schedule([{ orderId: id('one'), dueAt: at - 5 }]), 0);
       assert.deepEqual(await queue.size(), { waiting: 1, due: 1 });
       assert.deepEqual((await queue.claim(0, LIMIT)).due, [{ orderId: 'one', dueAt: at - 5 }]);
     });
 
-    scenario('only what is missing is added when that is asked for', async ({ queue, at }) => {
+    scenario('scheduling with onlyMissing adds only the missing orders', async ({ queue, at }) => {
       await queue.schedule([{ orderId: id('there'), dueAt: at + HOUR_MS }]);
       const orders = ['there', 'missing'].map((name) => ({ orderId: id(name), dueAt: at - 1 }));
       assert.equal(await queue.schedule(orders, { onlyMissing: true }), 1);
@@ -201,7 +207,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       assert.equal(nextDueAt, Math.min(Number(lease), at + HOUR_MS));
     });
 
-    scenario('only what is missing leaves a lease as it is', async ({ queue, at }) => {
+    scenario('scheduling with onlyMissing keeps the lease of a claimed order', async ({ queue, at }) => {
       await queue.schedule([{ orderId: id('one'), dueAt: at }]);
       const { lease } = await queue.claim(0, LIMIT);
       assert.equal(await queue.schedule([{ orderId: id('one'), dueAt: at }], { onlyMissing: true }), 0);
@@ -210,7 +216,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       assert.equal((await queue.size()).waiting, 0);
     });
 
-    scenario('what is removed is never claimed, even under a lease', async ({ queue, at }) => {
+    scenario('a removed order is not claimed, and a leased order can be removed', async ({ queue, at }) => {
       await queue.schedule(manyOrders(3, at - 3));
       await queue.remove([id('order-0'), id('never-was')]);
       const { due } = await queue.claim(0, LIMIT);
@@ -221,7 +227,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
     });
 
     scenario(
-      'no more than the limit is claimed, nearest first, and a full claim says so',
+      'a claim returns up to its limit, earliest first, and reports whether it is full',
       async ({ queue, at }) => {
         await queue.schedule(manyOrders(5, at - 10));
         const sizes: [number, boolean][] = [];
@@ -240,26 +246,26 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       },
     );
 
-    scenario('a full claim tells when the next is due, which may be already', async ({ queue, at }) => {
+    scenario('a full claim returns the next due time, even one in the past', async ({ queue, at }) => {
       await queue.schedule(manyOrders(3, at - 10));
       assert.equal((await queue.claim(0, 2)).nextDueAt, at - 8);
     });
 
     scenario(
-      'a queue that was lost claims nothing until it is said to be complete',
+      'a lost queue claims no orders until its state is set to running',
       async ({ queue, at, lose }) => {
         await lose();
         await queue.schedule([{ orderId: id('one'), dueAt: at }]);
         const lost = await queue.claim(0, LIMIT);
         assert.deepEqual([lost.state, lost.due, lost.redelivered], ['lost', [], []]);
-        assert.ok(lost.now >= at, 'the time is told all the same');
+        assert.ok(lost.now >= at, 'a claim on a lost queue still returns the time');
         await queue.setState('running');
         const { state, due } = await queue.claim(0, LIMIT);
         assert.deepEqual([state, due.length], ['running', 1]);
       },
     );
 
-    scenario('a paused queue claims nothing, and goes on where it was', async ({ queue, at }) => {
+    scenario('a paused queue claims no orders, and keeps them until it is resumed', async ({ queue, at }) => {
       await queue.schedule([{ orderId: id('one'), dueAt: at }]);
       await queue.setState('paused');
       const paused = await queue.claim(0, LIMIT);
@@ -269,18 +275,15 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       assert.equal((await queue.claim(0, LIMIT)).due.length, 1);
     });
 
-    scenario(
-      'a lost queue stays lost when its state is set only if it is complete',
-      async ({ queue, lose }) => {
-        await queue.setState('paused', { ifComplete: true });
-        assert.equal((await queue.claim(0, LIMIT)).state, 'paused');
-        await lose();
-        await queue.setState('running', { ifComplete: true });
-        assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
-      },
-    );
+    scenario('a lost queue stays lost when its state is set with ifComplete', async ({ queue, lose }) => {
+      await queue.setState('paused', { ifComplete: true });
+      assert.equal((await queue.claim(0, LIMIT)).state, 'paused');
+      await lose();
+      await queue.setState('running', { ifComplete: true });
+      assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
+    });
 
-    scenario('a mark is there until it is taken up, and lost with all else', async ({ queue, lose }) => {
+    scenario('a mark is found until the queue loses its data', async ({ queue, lose }) => {
       const [one, other, lost] = await Promise.all([queue.mark(), queue.mark(), queue.mark()]);
       assert.equal(await one(), true);
       assert.equal(await other(), true);
@@ -289,25 +292,28 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       assert.deepEqual([await lost(), await later()], [false, true]);
     });
 
-    scenario('an order may be due at time zero and have the longest of names', async ({ queue }) => {
-      const orderId = id('a'.repeat(64));
-      await queue.schedule([
-        { orderId, dueAt: 0 },
-        { orderId: id('A.b-c_9'), dueAt: 1 },
-      ]);
-      const { due } = await queue.claim(0, LIMIT);
-      assert.deepEqual(due, [
-        { orderId, dueAt: 0 },
-        { orderId: 'A.b-c_9', dueAt: 1 },
-      ]);
-    });
+    scenario(
+      'a queue accepts an order that is due at time zero, and an order id of 64 characters',
+      async ({ queue }) => {
+        const orderId = id('a'.repeat(64));
+        await queue.schedule([
+          { orderId, dueAt: 0 },
+          { orderId: id('A.b-c_9'), dueAt: 1 },
+        ]);
+        const { due } = await queue.claim(0, LIMIT);
+        assert.deepEqual(due, [
+          { orderId, dueAt: 0 },
+          { orderId: 'A.b-c_9', dueAt: 1 },
+        ]);
+      },
+    );
 
     scenario(
-      'several shards share the orders, and each order has one place',
+      'orders are spread over all shards, and each order stays on one shard',
       async ({ queue, at }) => {
         const orders = manyOrders(400, at - 1_000);
         assert.equal(await queue.schedule(orders), 400);
-        assert.equal(await queue.schedule(orders), 0, 'they are found where they were put');
+        assert.equal(await queue.schedule(orders), 0, 'no order is added a second time');
         const claims = await claimAll(queue);
         const sizes = claims.map(({ due }) => due.length);
         assert.ok(
@@ -325,7 +331,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
     );
 
     scenario(
-      'pausing and removing reach every shard',
+      'pausing and removing apply to every shard',
       async ({ queue, at }) => {
         const orders = manyOrders(40, at);
         await queue.schedule(orders);
@@ -341,7 +347,7 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
     );
 
     scenario(
-      'twenty thousand orders go in with one call and come out by the thousand',
+      'one call schedules twenty thousand orders, and each claim returns a thousand',
       async ({ queue, at }) => {
         const orders = manyOrders(20_000, at - 30_000);
         assert.equal(await queue.schedule(orders), 20_000);

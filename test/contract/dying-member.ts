@@ -1,4 +1,4 @@
-/** A program that consumes as a member of a group and kills itself in the middle of its work, at the moment named. */
+/** A program that consumes as a member of a group and kills itself before or after storing a batch's effects. */
 import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import { countingConsumer, openMember, type StreamAddress } from './stream-member.ts';
 
@@ -10,7 +10,7 @@ export interface Death {
 
 const { address, group, moment }: Death = JSON.parse(process.argv[2] ?? '');
 const member = openMember(address, { relays: false });
-/** Batches run side by side, one for each partition, so what counts is what has been stored. */
+/** Counts stored batches, because batches of different partitions run concurrently. */
 let stored = 0;
 
 function die(): void {
@@ -22,7 +22,7 @@ const consumer = countingConsumer(group, {
   before() {
     if (moment === 'before its effects are stored' && stored >= 2) die();
   },
-  // After the commit, and before the stream learns that the batch is done.
+  // Runs after the commit and before the stream marks the batch as done.
   async afterwards() {
     stored += 1;
     if (moment === 'after its effects are stored' && stored >= 3) die();

@@ -1,4 +1,4 @@
-/** What every event bus must do, whatever carries it. */
+/** The contract that every event bus fulfils. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -25,9 +25,9 @@ import {
 
 export interface Stream {
   readonly address: StreamAddress;
-  /** Two members, as two processes would be; what the first one's transactions append reaches the stream. */
+  /** Two members, one per simulated process; events that the first one's transactions append reach the stream. */
   readonly members: readonly [Member, Member];
-  /** Puts a record on `raw.order-events` as a producer would that is not ours. */
+  /** Puts a record on `raw.order-events` as an external producer would. */
   inject(record: { key: string; value: string; headers?: Record<string, string> }): Promise<void>;
   close(): Promise<void>;
 }
@@ -36,14 +36,14 @@ export interface Harness {
   /** A stream that no other test uses. */
   open(): Promise<Stream>;
   readonly skip?: string | false;
-  /** How many batches a stalled consumer may have in hand. */
+  /** The most batches that a stalled consumer may hold. */
   readonly batchesInHand: number;
 }
 
 const DYING_MEMBER = fileURLToPath(new URL('dying-member.ts', import.meta.url));
 
 export function eventBusContract(name: string, harness: Harness): void {
-  describe(`${name} keeps the contract of an event bus`, {
+  describe(`${name} fulfils the contract of an event bus`, {
     skip: harness.skip ?? false,
     concurrency: 4,
   }, () => {
@@ -65,7 +65,7 @@ export function eventBusContract(name: string, harness: Harness): void {
       });
 
     scenario(
-      'events of one order arrive in their order, and nothing is logged as an error',
+      'the events of each order are applied in sequence, and no error is logged',
       async ({ members: [first, second] }) => {
         const events = manyEvents(40, 10);
         const group = randomUUID();
@@ -75,7 +75,7 @@ export function eventBusContract(name: string, harness: Harness): void {
         const faults = [...first.lines, ...second.lines].filter((line) => line.level === 'error');
         assert.deepEqual(faults, []);
         await until(
-          'both are well',
+          'neither bus reports a fault',
           () => first.bus.fault() === undefined && second.bus.fault() === undefined,
         );
       },
@@ -83,7 +83,7 @@ export function eventBusContract(name: string, harness: Harness): void {
 
     for (const moment of ['before its effects are stored', 'after its effects are stored'] as const) {
       scenario(
-        `a member that dies ${moment} loses nothing, repeats nothing, and another takes over`,
+        `a member takes over from one that dies ${moment}, and each event takes effect once`,
         async (stream) => {
           const { address, members } = stream;
           const events = manyEvents(20, 10);
@@ -98,28 +98,34 @@ export function eventBusContract(name: string, harness: Harness): void {
       );
     }
 
-    scenario('two members together apply each event once', async ({ members: [first, second] }) => {
-      const group = randomUUID();
-      const events = manyEvents(60, 10);
-      for (const { bus, deps } of [first, second]) {
-        await bus.subscribe(subscriptionOf(deps, countingConsumer(group, { batchSize: 40 })));
-      }
-      for (let at = 0; at < events.length; at += 30) await first.bus.publish(events.slice(at, at + 30));
-      await allApplied(first, group, events);
-    });
+    scenario(
+      'two members of a group apply each event once between them',
+      async ({ members: [first, second] }) => {
+        const group = randomUUID();
+        const events = manyEvents(60, 10);
+        for (const { bus, deps } of [first, second]) {
+          await bus.subscribe(subscriptionOf(deps, countingConsumer(group, { batchSize: 40 })));
+        }
+        for (let at = 0; at < events.length; at += 30) await first.bus.publish(events.slice(at, at + 30));
+        await allApplied(first, group, events);
+      },
+    );
 
-    scenario('when one of two members leaves, the other goes on', async ({ members: [first, second] }) => {
-      const group = randomUUID();
-      const leave = await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(group)));
-      const before = manyEvents(10, 5);
-      await second.bus.publish(before);
-      await allApplied(first, group, before);
-      await second.bus.subscribe(subscriptionOf(second.deps, countingConsumer(group)));
-      await leave();
-      const after = manyEvents(10, 5);
-      await second.bus.publish(after);
-      await allApplied(second, group, [...before, ...after]);
-    });
+    scenario(
+      'a member continues after the other member has left the group',
+      async ({ members: [first, second] }) => {
+        const group = randomUUID();
+        const leave = await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(group)));
+        const before = manyEvents(10, 5);
+        await second.bus.publish(before);
+        await allApplied(first, group, before);
+        await second.bus.subscribe(subscriptionOf(second.deps, countingConsumer(group)));
+        await leave();
+        const after = manyEvents(10, 5);
+        await second.bus.publish(after);
+        await allApplied(second, group, [...before, ...after]);
+      },
+    );
 
     scenario(
       'an event id that is published twice takes effect once',
@@ -138,7 +144,7 @@ export function eventBusContract(name: string, harness: Harness): void {
       },
     );
 
-    scenario('a new group begins with the oldest record', async ({ members: [first, second] }) => {
+    scenario('a new consumer group starts at the oldest record', async ({ members: [first, second] }) => {
       const early = randomUUID();
       const late = randomUUID();
       const events = manyEvents(10, 5);
@@ -150,7 +156,7 @@ export function eventBusContract(name: string, harness: Harness): void {
     });
 
     scenario(
-      'a poisonous event becomes a dead letter with its headers, and its neighbours flow',
+      'an event that its consumer refuses becomes a dead letter with headers, and all other events are applied',
       async ({ members: [first] }) => {
         const group = randomUUID();
         const events = manyEvents(10, 3);
@@ -166,7 +172,7 @@ export function eventBusContract(name: string, harness: Harness): void {
           group,
           events.filter((event) => event !== poison),
         );
-        await until('the dead letter is announced', () => announced.length > 0);
+        await until('the dead letter is published', () => announced.length > 0);
         assert.deepEqual(
           announced.map(({ topic, key, record }) => ({ topic, key, record })),
           [{ topic: 'dlq.order-events', key: poison.orderId, record: poison }],
@@ -184,7 +190,7 @@ export function eventBusContract(name: string, harness: Harness): void {
 
     for (const way of ['replayed', 'discarded'] as const) {
       scenario(
-        `what follows a dead letter waits, and flows in order once it is ${way}`,
+        `events of an order are parked behind its dead letter, and applied in sequence once it is ${way}`,
         async ({ members: [first] }) => {
           const group = randomUUID();
           const [one, poison, three, four, five] = [1, 2, 3, 4, 5].map((version) =>
@@ -198,17 +204,21 @@ export function eventBusContract(name: string, harness: Harness): void {
           await first.bus.subscribe(subscriptionOf(first.deps, consumer));
           await first.bus.publish([one, poison, three, ...others]);
           const parked = async (count: number) => (await lettersOf(first, 'held')) === count;
-          await until('one follower is parked', () => parked(2));
+          await until('one later event is parked', () => parked(2));
           await first.bus.publish([four]);
-          await until('a later follower is parked', () => parked(3));
+          await until('another later event is parked', () => parked(3));
           await allApplied(first, group, [one, ...others]);
 
           const [letter] = await first.deps.deadLetters.list({ limit: 1 });
           assert.ok(letter);
-          assert.equal(await replayLetters(first.deps, consumer), 0, 'nothing moves before it is asked for');
+          assert.equal(
+            await replayLetters(first.deps, consumer),
+            0,
+            'no letter is replayed before a replay is requested',
+          );
           if (way === 'replayed') {
             await first.deps.deadLetters.requestReplay(letter.id);
-            assert.equal(await replayLetters(first.deps, consumer), 0, 'while it still fails, it stays');
+            assert.equal(await replayLetters(first.deps, consumer), 0, 'a letter that still fails stays');
             assert.ok(await parked(3));
             refusing = false;
             await first.deps.deadLetters.requestReplay(letter.id);
@@ -227,7 +237,7 @@ export function eventBusContract(name: string, harness: Harness): void {
     }
 
     scenario(
-      'a fault that passes pauses the consumer, and nothing is lost or dead',
+      'a temporary fault pauses the consumer, loses no event and creates no dead letter',
       async ({ members: [first] }) => {
         const group = randomUUID();
         const events = manyEvents(10, 5);
@@ -241,36 +251,39 @@ export function eventBusContract(name: string, harness: Harness): void {
         });
         await first.bus.subscribe(subscriptionOf(first.deps, consumer));
         await first.bus.publish(events);
-        await until('it has tried again and again', () => attempts > 3);
+        await until('the consumer has retried', () => attempts > 3);
         assert.match(first.bus.fault() ?? '', /the dependency is away/);
         assert.deepEqual(await effectsOf(first.pool, group), []);
         away = false;
         await allApplied(first, group, events);
-        await until('it is well again', () => first.bus.fault() === undefined);
+        await until('the bus reports no fault', () => first.bus.fault() === undefined);
         assert.deepEqual(await first.deps.deadLetters.list({ limit: 10 }), []);
       },
     );
 
-    scenario('a stalled handler stops the reading, and goes on afterwards', async ({ members: [first] }) => {
-      const events = manyEvents(300, 10);
-      const batchSize = 25;
-      const taken: Delivery[] = [];
-      const others: Delivery[] = [];
-      let release: () => void = () => {};
-      const stalled = new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      await first.bus.subscribe({ ...listener(first, 'raw.order-events', taken, stalled), batchSize });
-      await first.bus.publish(events);
-      await until('it has something in hand', () => taken.length > 0);
-      await first.bus.subscribe(listener(first, 'raw.order-events', others));
-      await until('another group has read all', () => others.length >= events.length);
-      assert.ok(taken.length <= batchSize * harness.batchesInHand, `${taken.length} in hand`);
-      release();
-      await until('it has read all', () => new Set(taken.map(eventIdOf)).size === events.length);
-    });
+    scenario(
+      'a stalled handler stops its consumer from reading, and reading continues once it returns',
+      async ({ members: [first] }) => {
+        const events = manyEvents(300, 10);
+        const batchSize = 25;
+        const taken: Delivery[] = [];
+        const others: Delivery[] = [];
+        let release: () => void = () => {};
+        const stalled = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        await first.bus.subscribe({ ...listener(first, 'raw.order-events', taken, stalled), batchSize });
+        await first.bus.publish(events);
+        await until('the stalled handler holds a batch', () => taken.length > 0);
+        await first.bus.subscribe(listener(first, 'raw.order-events', others));
+        await until('another group has read all', () => others.length >= events.length);
+        assert.ok(taken.length <= batchSize * harness.batchesInHand, `${taken.length} in hand`);
+        release();
+        await until('it has read all', () => new Set(taken.map(eventIdOf)).size === events.length);
+      },
+    );
 
-    scenario('records that nobody can read become dead letters and hold up nothing', async (stream) => {
+    scenario('unreadable records become dead letters and do not block later records', async (stream) => {
       const [first] = stream.members;
       const group = randomUUID();
       await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(group)));
@@ -293,13 +306,13 @@ export function eventBusContract(name: string, harness: Harness): void {
         async () => (await first.deps.deadLetters.list({ limit: 20 })).length >= 6,
       );
       await until(
-        'the healthy one took effect',
+        'the valid event took effect',
         async () => versionsOf(await effectsOf(first.pool, group), 'healthy').length === 1,
       );
       const letters = await first.deps.deadLetters.list({ limit: 20 });
       assert.equal(letters.length, 6);
       assert.ok(letters.some((letter) => letter.record === '{"not": "json'));
-      // A consumer that starts over meets them all again, in other company, and buries none twice.
+      // Another group reads the same records in other batches and adds no second dead letter for them.
       const again = randomUUID();
       await stream.members[1].bus.subscribe(subscriptionOf(stream.members[1].deps, countingConsumer(again)));
       await until(
@@ -316,7 +329,7 @@ function manyEvents(orders: number, each: number): Processing[] {
   return Array.from({ length: each }, (_, index) => ids.map((id) => processing(id, index + 1))).flat();
 }
 
-/** Each of these events has taken effect, once, in the order of its order, and no other has. */
+/** Asserts that exactly these events took effect, each once and in sequence within its order. */
 async function allApplied(member: Member, group: string, events: readonly Processing[]): Promise<void> {
   let effects: Effect[] = [];
   await until(`${events.length} events took effect`, async () => {
@@ -354,7 +367,7 @@ function refuse(poison: Processing): (events: readonly Processing[]) => void {
   };
 }
 
-/** A group of its own that writes down what it is given, as often as it is given. */
+/** A subscription under a new group that records every delivery, redeliveries included. */
 function listener(
   { deps }: Member,
   topic: string,

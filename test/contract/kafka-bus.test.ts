@@ -1,4 +1,4 @@
-/** The stream on Kafka: the contract on a real broker, and what happens when the broker or kafkajs gives up. */
+/** The stream on Kafka: the event bus contract on a real broker, and behaviour specific to Kafka and kafkajs. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -19,18 +19,18 @@ const skip = 'skip' in shared ? shared.skip : false;
 eventBusContract('Kafka', {
   open: () => open('brokers' in shared ? shared.brokers : ''),
   skip,
-  // One for each partition that is read at once.
+  // One for each partition that is read concurrently.
   batchesInHand: 3,
 });
 
 describe('the Kafka bus', { skip }, () => {
   const brokers = 'brokers' in shared ? shared.brokers : '';
 
-  test('starts a consumer again that kafkajs gave up', { timeout: 180_000 }, async () => {
+  test('the Kafka bus restarts a consumer that kafkajs has stopped', { timeout: 180_000 }, async () => {
     const { bus, lines, topicPrefix } = lonelyBus(brokers);
     const group = randomUUID();
     const topic = `${topicPrefix}raw.order-events`;
-    // A member with another protocol is in the group already: kafkajs takes the refusal for final.
+    // The group already has a member with another protocol, and kafkajs does not retry that refusal.
     const stranger = client(brokers).consumer({
       groupId: group,
       maxWaitTimeInMs: 100,
@@ -72,7 +72,7 @@ describe('the Kafka bus', { skip }, () => {
     }
   });
 
-  test('puts every event of an order on one partition of each of its topics, with its headers', {
+  test('the Kafka bus publishes an event to each of its topics, keyed by its order and with its headers', {
     timeout: 180_000,
   }, async () => {
     const { bus, topicPrefix } = lonelyBus(brokers);
@@ -116,7 +116,7 @@ describe('the Kafka bus', { skip }, () => {
           .map((topic) => ({
             topic,
             key: 'whole',
-            // Each topic has flat fields of its own.
+            // The flat fields differ by topic.
             value: toRecord(event, topic.slice(topicPrefix.length)),
             headers,
           })),
@@ -126,7 +126,7 @@ describe('the Kafka bus', { skip }, () => {
     }
   });
 
-  test('sends more than one request holds, in order, and refuses a record that no broker takes', {
+  test('the Kafka bus sends records beyond the size of one request in sequence, and refuses a record too large for a broker', {
     timeout: 180_000,
   }, async () => {
     const { bus } = lonelyBus(brokers);
@@ -166,7 +166,7 @@ describe('the Kafka bus', { skip }, () => {
     }
   });
 
-  test('is not held up by a record that cannot even be stored as a dead letter', {
+  test('the Kafka bus continues past a record that cannot be stored as a dead letter', {
     timeout: 180_000,
   }, async () => {
     const stream = await open(brokers);
@@ -188,7 +188,7 @@ describe('the Kafka bus', { skip }, () => {
     }
   });
 
-  test('is not held up by a logged record that is larger than a broker takes', {
+  test('the relay skips a record in the event log that is too large for a broker', {
     timeout: 180_000,
   }, async () => {
     const stream = await open(brokers);
@@ -225,7 +225,7 @@ describe('the Kafka bus', { skip }, () => {
   });
 });
 
-/** An assigner that no other member knows, which leaves its partitions unread. */
+/** A partition assigner that no other member supports; it assigns no partitions. */
 function strangeAssigner(topic: string) {
   return () => ({
     name: 'StrangeAssigner',

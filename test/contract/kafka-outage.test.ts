@@ -1,4 +1,4 @@
-/** The Kafka bus while its broker is down. */
+/** The Kafka bus during and after a broker outage. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { countingConsumer, effectsOf, processing } from './stream-member.ts';
 const shared = await kafkaForTests();
 const skip = 'skip' in shared ? shared.skip : false;
 
-describe('when the Kafka broker dies, the bus', { skip }, () => {
+describe('the Kafka bus when its broker dies', { skip }, () => {
   let dir: string;
   let broker: KafkaBroker;
   before(async () => {
@@ -29,7 +29,7 @@ describe('when the Kafka broker dies, the bus', { skip }, () => {
     await rm(dir, { recursive: true, force: true });
   });
 
-  test('loses nothing and repeats no effect, and says what is wrong until it is back', {
+  test('the Kafka bus applies each confirmed event once across an outage, and reports a fault until the broker is back', {
     timeout: 180_000,
   }, async () => {
     const stream = await open(broker.brokers);
@@ -74,7 +74,7 @@ describe('when the Kafka broker dies, the bus', { skip }, () => {
     }
   });
 
-  test('refuses to publish with UNAVAILABLE, publishes again once it is back, and closes in time without it', {
+  test('the Kafka bus refuses to publish with UNAVAILABLE during an outage, publishes after it, and closes in time without a broker', {
     timeout: 180_000,
   }, async () => {
     const { bus } = lonelyBus(broker.brokers);
@@ -87,7 +87,7 @@ describe('when the Kafka broker dies, the bus', { skip }, () => {
     );
     assert.ok(performance.now() - started < 20_000);
 
-    // Neither is a bus that never saw its broker an obstacle.
+    // A bus that starts during the outage recovers and closes in time too.
     const early = lonelyBus(broker.brokers);
     const heard: Delivery[] = [];
     await early.bus.subscribe({

@@ -1,4 +1,4 @@
-/** Streams on a Kafka broker: members with and without a relay, an outsider, and a bus by itself. */
+/** Streams on a Kafka broker: members with and without a relay, an external producer, and a bus without a database. */
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { migrateDatabase } from '../../internal/repository/postgres/database.ts';

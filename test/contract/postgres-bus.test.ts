@@ -1,4 +1,4 @@
-/** The stream on Postgres: the contract, and what an event log in a database must take care of by itself. */
+/** The stream on Postgres: the event bus contract, and the event log's handling of concurrent transactions and readers. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -29,7 +29,7 @@ async function open(): Promise<Stream> {
     address,
     members,
     async inject({ key, value }) {
-      // As text, Postgres holds no NUL.
+      // Postgres text cannot hold NUL.
       const orderId = key.replaceAll('\0', '?').slice(0, 64);
       await members[0].pool.query('INSERT INTO events (event_type, order_id, record) VALUES ($1, $2, $3)', [
         typeOf(value),
@@ -71,20 +71,20 @@ describe('the Postgres log', { concurrency: 4 }, () => {
       }
     });
   const everything = { topics: new Set(['raw.order-events']), types: new Set(['order.processing']) };
-  /** A transaction that is open in any database of the server holds events back for a moment. */
+  /** Waits, because an open transaction in any database of the server holds events back. */
   const readPage = async ({ eventLog }: Member, reader: string, count: number) => {
     const from = await eventLog.cursor(reader);
     let page: LogPage | undefined;
     await until(`${reader} may read`, async () => {
       page = await eventLog.read(from, everything, count);
-      // What is in memory is a page as well; asking for what follows it has more of the log read.
+      // The page in memory may be short; reading past its end loads more of the log.
       if (page.deliveries.length < count) await eventLog.read(page.to, everything, count);
       return page.deliveries.length === count;
     });
     return { from, ...(page as LogPage) };
   };
 
-  scenario('does not skip a transaction that commits after a later one', async (member) => {
+  scenario('a reader does not skip an event whose transaction commits after a later one', async (member) => {
     const { bus, deps, pool, eventLog } = member;
     const group = randomUUID();
     await bus.subscribe(subscriptionOf(deps, countingConsumer(group)));
@@ -111,7 +111,7 @@ describe('the Postgres log', { concurrency: 4 }, () => {
     assert.deepEqual(versionsOf(await effectsOf(pool, group), 'order'), [1, 2]);
   });
 
-  scenario('refuses the progress of a reader that was overtaken', async (member) => {
+  scenario('the log refuses the cursor of a reader that another reader has overtaken', async (member) => {
     const { bus, deps, pool } = member;
     await bus.publish([processing('a', 1), processing('a', 2)]);
     const overtaken = await readPage(member, 'reader', 1);
@@ -130,7 +130,7 @@ describe('the Postgres log', { concurrency: 4 }, () => {
     assert.deepEqual(rows, [{ effects: 0 }]);
   });
 
-  scenario('lets an event that two readers hold at once take effect once', async ({ deps, pool }) => {
+  scenario('an event that two readers hold at once takes effect once', async ({ deps, pool }) => {
     const group = randomUUID();
     const event = processing('order', 1);
     let holding = 0;

@@ -1,4 +1,4 @@
-/** One member of a stream, as a process would hold it, and the consumer whose effects the contract counts. */
+/** One stream member, wired as in a process, and the consumer whose effects the contract counts. */
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { EventOf } from '../../internal/domain/events.ts';
@@ -92,7 +92,7 @@ export function openMember(address: StreamAddress, options: { relays: boolean })
   };
 }
 
-/** The contract reads two topics; a broker has much to do for each that is made. */
+/** Topics that the contract does not read; creating them would slow the broker. */
 const UNUSED_TOPICS: ReadonlySet<string> = new Set(
   ALL_TOPICS.filter((topic) => topic !== 'raw.order-events' && topic !== 'dlq.order-events'),
 );
@@ -110,7 +110,7 @@ export function keepLines(lines: LogLine[]): Log {
 
 export type Processing = EventOf<'order.processing'>;
 
-/** The contract's event: its version is its number within its order. */
+/** The contract's event: its version is its sequence number within its order. */
 export function processing(orderId: string, version: number): Processing {
   const at = new Date().toISOString();
   return {
@@ -126,7 +126,7 @@ export function processing(orderId: string, version: number): Processing {
   };
 }
 
-/** A consumer whose effect on an event is another event with an id of its own, so applying twice shows as two rows. */
+/** A consumer whose effect on an event is another event with a new id, so applying twice shows as two rows. */
 export function countingConsumer(
   name: string,
   options: {
@@ -159,7 +159,7 @@ export interface Effect {
   readonly version: number;
 }
 
-/** What a counting consumer has applied, in the order in which it did. */
+/** The effects of a counting consumer, in the order of application. */
 export async function effectsOf(pool: pg.Pool, consumer: string): Promise<Effect[]> {
   const { rows } = await pool.query<{ order_id: string; version: number }>(
     `SELECT order_id, (record -> 'payload' ->> 'version')::int AS version FROM events
