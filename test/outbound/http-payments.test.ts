@@ -1,4 +1,4 @@
-/** The provider over HTTP: what is sent, what each answer means, and that silence is never taken for an answer. */
+/** The payment provider over HTTP: the requests sent, the outcome of each response, and UNAVAILABLE without a clear one. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -23,9 +23,9 @@ const REQUEST: PaymentRequest = {
   idempotencyKey: 'o1:authorize',
 };
 
-describe('the provider over HTTP', () => {
+describe('the payment provider over HTTP', () => {
   const heard: Heard[] = [];
-  /** How the server treats each request in turn; the last one serves all that follow. */
+  /** The server's behaviour for each request in turn; the last one applies to all later requests. */
   let behaviours: ((response: ServerResponse) => void)[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -59,7 +59,7 @@ describe('the provider over HTTP', () => {
   const ask = (changes: Partial<PaymentRequest> = {}, timeoutMs = 2_000) =>
     httpPayments({ url: `${url}/`, apiKey: 'key-1', timeoutMs }).carryOut({ ...REQUEST, ...changes });
 
-  it('sends the amount as a decimal, with the idempotency key and its own key', async () => {
+  it('a request carries the amount as a decimal, the idempotency key and the API key', async () => {
     behaviours = [says(201, APPROVED)];
     assert.deepEqual(await ask(), { outcome: 'done', authorizationId: 'a1' });
     const [{ method, url, headers, body } = {} as Heard] = heard;
@@ -70,7 +70,7 @@ describe('the provider over HTTP', () => {
     assert.deepEqual(body, { orderId: 'o1', amount: '12.50', currency: 'USD', token: 'tok_1' });
   });
 
-  it('has a resource for each step', async () => {
+  it('each payment step is posted to its own path', async () => {
     behaviours = [says(200, APPROVED)];
     for (const step of ['abandon', 'capture', 'void', 'refund'] as const)
       assert.deepEqual(await ask({ step, authorizationId: 'a1' }), { outcome: 'done' });
@@ -88,7 +88,7 @@ describe('the provider over HTTP', () => {
     [402, { reason: 'a\u0000b' }, { outcome: 'declined', reason: 'a b' }],
   ];
   for (const [status, body, answer] of MEANS) {
-    it(`takes ${status} ${JSON.stringify(body)} for ${JSON.stringify(answer)}`, async () => {
+    it(`a response of ${status} ${JSON.stringify(body)} gives ${JSON.stringify(answer)}`, async () => {
       behaviours = [says(status, body)];
       assert.deepEqual(await ask(), answer);
       assert.equal(heard.length, 1);
@@ -96,37 +96,37 @@ describe('the provider over HTTP', () => {
   }
 
   const SILENCES: readonly [what: string, behaviour: (response: ServerResponse) => void, asked: number][] = [
-    ['500', says(500), 3],
-    ['503 that looks like a decline', says(503, { status: 'declined' }), 3],
-    ['a connection that breaks', hangsUp, 3],
-    ['401: our key is wrong, not the card', says(401, { reason: 'key' }), 1],
-    ['409: the first request is under way', says(409), 1],
-    ['429', says(429), 1],
-    ['200 that cannot be read', says(200, '<html>'), 1],
+    ['a 500', says(500), 3],
+    ['a 503 that looks like a decline', says(503, { status: 'declined' }), 3],
+    ['a broken connection', hangsUp, 3],
+    ['a 401, which is about the API key and not the card', says(401, { reason: 'key' }), 1],
+    ['a 409, which means that the first request is in progress', says(409), 1],
+    ['a 429', says(429), 1],
+    ['a 200 with an unreadable body', says(200, '<html>'), 1],
     ['an approval without an id', says(200, { status: 'approved' }), 1],
     ['an approval whose id is too long', says(200, { status: 'approved', id: 'x'.repeat(129) }), 1],
     ['a redirect', (response) => void response.writeHead(302, { location: '/elsewhere' }).end(), 3],
   ];
   for (const [what, behaviour, asked] of SILENCES) {
-    it(`is UNAVAILABLE after ${what}`, async () => {
+    it(`the provider is UNAVAILABLE after ${what}`, async () => {
       behaviours = [behaviour];
       await assert.rejects(ask(), { code: 'UNAVAILABLE' });
       assert.equal(heard.length, asked);
     });
   }
 
-  it('is UNAVAILABLE when nothing is said in time, three times', async () => {
+  it('the provider is UNAVAILABLE after three requests without a response in time', async () => {
     behaviours = [isSilent];
     await assert.rejects(ask({}, 30), { code: 'UNAVAILABLE' });
     assert.equal(heard.length, 3);
   });
 
-  it('is UNAVAILABLE where nobody listens', async () => {
+  it('the provider is UNAVAILABLE at an address without a server', async () => {
     const provider = httpPayments({ url: 'http://127.0.0.1:1', timeoutMs: 500 });
     await assert.rejects(provider.carryOut(REQUEST), { code: 'UNAVAILABLE' });
   });
 
-  it('asks again quickly under the same key', async () => {
+  it('a failed request is retried under the same idempotency key', async () => {
     behaviours = [hangsUp, says(502), says(200, APPROVED)];
     assert.deepEqual(await ask(), { outcome: 'done', authorizationId: 'a1' });
     assert.deepEqual(
@@ -135,14 +135,14 @@ describe('the provider over HTTP', () => {
     );
   });
 
-  it('throws any other 4xx as a fault of ours, which no waiting mends', async () => {
+  it('any other 4xx response throws an internal error that is not UNAVAILABLE', async () => {
     behaviours = [says(422, { reason: 'no such currency' })];
     const fault = (error: Error & { code?: string }) =>
       error.code === undefined && /refuses to authorize: 422 no such currency/.test(error.message);
     await assert.rejects(ask(), fault);
   });
 
-  it('takes an authorization that the provider never heard of for abandoned, and for nothing else', async () => {
+  it('a 404 completes an abandon step, and throws for a capture', async () => {
     behaviours = [says(404)];
     assert.deepEqual(await ask({ step: 'abandon', authorizationKey: 'k' }), { outcome: 'done' });
     await assert.rejects(ask({ step: 'capture' }), /refuses to capture: 404/);

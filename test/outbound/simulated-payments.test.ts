@@ -1,4 +1,4 @@
-/** The simulated provider: every token does what its document says, and keys are remembered. */
+/** The simulated payment provider: the documented outcome of every token, and the memory of idempotency keys. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
@@ -16,7 +16,7 @@ const request = (changes: Partial<PaymentRequest> & { id?: string } = {}): Payme
   };
 };
 
-/** What comes of asking so many times. */
+/** The outcomes of N identical requests. */
 async function outcomes(provider: PaymentProvider, times: number, token?: string): Promise<string[]> {
   const all: string[] = [];
   for (let n = 0; n < times; n += 1) {
@@ -35,31 +35,31 @@ const COMES_TO: Record<string, string[]> = {
   tok_pending: ['pending', 'done', 'done'],
 };
 for (const [token, wanted] of Object.entries(COMES_TO)) {
-  test(`an authorization with ${token} comes to ${wanted.join(', ')}`, async () => {
+  test(`repeated authorizations with token ${token} give ${wanted.join(', ')}`, async () => {
     assert.deepEqual(await outcomes(simulatedPayments(), wanted.length, token), wanted);
   });
 }
 
-test('no token is as good as tok_approve, and the same key has the same authorization', async () => {
+test('an authorization without a token is approved, and one key always gets the same authorization', async () => {
   const provider = simulatedPayments();
   const ask = (id: string) => provider.carryOut(request({ id }));
   assert.deepEqual(await ask('a'), await ask('a'));
   assert.notDeepEqual(await ask('a'), await ask('b'));
 });
 
-test('what was abandoned is not granted any more, however late it is asked for', async () => {
+test('an authorization that was abandoned before it arrived is declined', async () => {
   const provider = simulatedPayments();
   await provider.carryOut(request({ step: 'abandon', authorizationKey: 'o1:authorize' }));
   assert.deepEqual(await outcomes(provider, 1), ['declined']);
 });
 
-test('it captures, voids and refunds whatever it is asked to', async () => {
+test('the simulated provider accepts every capture, void and refund', async () => {
   const provider = simulatedPayments();
   for (const step of ['capture', 'void', 'refund'] as const)
     assert.deepEqual(await provider.carryOut(request({ step, authorizationId: 'a1' })), { outcome: 'done' });
 });
 
-test('it forgets the oldest once it has as many as it remembers', async () => {
+test('the simulated provider forgets the oldest key beyond its memory limit', async () => {
   const provider = simulatedPayments({ remembered: 2 });
   const ask = (id: string) => provider.carryOut(request({ id, token: 'tok_pending' }));
   const said: string[] = [];
