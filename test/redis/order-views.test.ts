@@ -1,4 +1,4 @@
-/** The views of orders on each Redis there is: what stands under which key, that nothing goes back, and who is told. */
+/** The order views on each Redis: the contents of each key, revisions that never go back, and notified listeners. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -26,7 +26,7 @@ const placedBy = (customerId: string, at = NOON) =>
   placedOrder({ content: { id: nextId('order'), customerId }, at });
 
 for (const { name } of redisServers())
-  describe(`the views of orders on ${name}`, () => {
+  describe(`the order views on ${name}`, () => {
     let server: Awaited<ReturnType<typeof freshRedis>>;
     let redis: Redis;
     const clock = manualClock();
@@ -45,7 +45,7 @@ for (const { name } of redisServers())
     });
     beforeEach(() => redis.flushdb());
 
-    it('gives back what was put, whole', async () => {
+    it('a stored view is read back unchanged', async () => {
       const eta = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
       const view = viewOf(orderAt('RIDER_ASSIGNED'), {
         delivery: { state: 'ASSIGNED', riderId: 'ravi', eta },
@@ -58,7 +58,7 @@ for (const { name } of redisServers())
       assert.equal(await views().get('nobody' as never), undefined);
     });
 
-    it('shows the plain fields of food ordering to outside readers', async () => {
+    it('a snapshot holds the plain food ordering fields for external readers', async () => {
       const order = orderAt('OUT_FOR_DELIVERY');
       const eta = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
       await views().put([viewOf(order, { delivery: { state: 'PICKED_UP', riderId: 'ravi', eta } })]);
@@ -77,7 +77,7 @@ for (const { name } of redisServers())
       });
     });
 
-    it('shows the status and the price in the words of the order manager', async () => {
+    it('a status key holds the status and the price in the terms of the order manager', async () => {
       const price = { baseMinor: 6_000, discountMinor: 600, feesMinor: 500, finalMinor: 5_900 };
       const content = { ...CONTENTS.items, price, total: { minor: 5_900, currency: 'USD' } };
       const order = movedTo(placedOrder({ content }), 'PROCESSING', 'CONFIRMED', 'COMPLETED');
@@ -100,7 +100,7 @@ for (const { name } of redisServers())
       });
     });
 
-    it('keeps a snapshot for good, a status for an hour, and the list of a customer for a day', async () => {
+    it('a snapshot never expires, a status expires in an hour, and the list of a customer in a day', async () => {
       const order = placedBy('asha');
       await views().put([viewOf(order)]);
       const ttl = (key: string) => redis.ttl(key);
@@ -113,7 +113,7 @@ for (const { name } of redisServers())
       assert.ok(list > 86_300 && list <= 86_400, String(list));
     });
 
-    it('never replaces a newer view by an older one, in whatever order and company they come', async () => {
+    it('a newer view is never replaced by an older one, in any sequence and grouping of writes', async () => {
       const revision = fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 4 }));
       const puts = fc.array(fc.array(revision, { minLength: 1, maxLength: 5 }), {
         minLength: 1,
@@ -133,7 +133,7 @@ for (const { name } of redisServers())
       );
     });
 
-    it('lets an ETA of a clock that was ahead hold up no change of the order', async () => {
+    it('an ETA from a clock that was ahead does not block a later change of the order', async () => {
       const order = orderAt('OUT_FOR_DELIVERY');
       await views().put([viewOf(order, { revision: [7, NOON + 3_600_000] })]);
       const delivered = movedTo(order, 'DELIVERED');
@@ -141,7 +141,7 @@ for (const { name } of redisServers())
       assert.equal((await views().get(order.id))?.order.status, 'DELIVERED');
     });
 
-    it('lists the last twenty orders of a customer, the newest first, each once', async () => {
+    it('the list of a customer holds the last twenty orders, newest first and each once', async () => {
       const orders = Array.from({ length: 25 }, () => placedBy('asha'));
       for (const order of orders) await views().put([viewOf(order)]);
       await views().put(orders.map((order) => viewOf(movedTo(order, 'PROCESSING'))));
@@ -150,7 +150,7 @@ for (const { name } of redisServers())
       assert.deepEqual(await last('ben'), []);
     });
 
-    it('does not take an order for a new one whose snapshot was evicted, nor one of yesterday', async () => {
+    it('an order from yesterday, or one whose snapshot was evicted, is not listed as new', async () => {
       const [first, second] = [placedBy('asha'), placedBy('asha')];
       await views().put([viewOf(first), viewOf(second)]);
       await redis.del(`order:${first.id}`);
@@ -158,7 +158,7 @@ for (const { name } of redisServers())
       assert.deepEqual(await last('asha'), [second.id, first.id]);
     });
 
-    it('replaces what somebody else has put under the key of a snapshot', async () => {
+    it('an external value under the key of a snapshot is a miss and is replaced', async () => {
       const order = placedBy('asha');
       for (const foreign of ['no JSON', 'null', '7', '{"orderId":"x"}', '{"revision":[1]}']) {
         await redis.set(`order:${order.id}`, foreign);
@@ -168,7 +168,7 @@ for (const { name } of redisServers())
       }
     });
 
-    it('stores again once the server has forgotten the script', async () => {
+    it('a view is stored after the server has lost its cached scripts', async () => {
       const order = placedBy('asha');
       await views().put([viewOf(order)]);
       await redis.script('FLUSH');
@@ -176,7 +176,7 @@ for (const { name } of redisServers())
       assert.equal((await views().get(order.id))?.order.status, 'PROCESSING');
     });
 
-    it('tells who listens to an order of each change of it, and nobody of what was refused', async () => {
+    it('a listener of an order is notified of each stored change, and not of a refused one', async () => {
       const listener = redisViewListener(redis, channel);
       const order = placedBy('asha');
       const heard: string[] = [];
@@ -185,8 +185,8 @@ for (const { name } of redisServers())
       const ears = async () => Number(((await redis.pubsub('NUMSUB', channel)) as [string, number])[1]) === 1;
       try {
         await until('the subscription', ears);
-        // What comes with the first connection.
-        await until('both to be told to look', () => heard.includes('deaf') && heard.includes('a'));
+        // The first connection notifies every listener.
+        await until('both listeners to be notified', () => heard.includes('deaf') && heard.includes('a'));
         deaf();
         heard.length = 0;
         await views().put([viewOf(placedBy('ben')), viewOf(order)]);
@@ -199,7 +199,7 @@ for (const { name } of redisServers())
       }
     });
 
-    it('has everybody look again after the connection was lost', async () => {
+    it('every listener is notified after the connection was lost and restored', async () => {
       const proxy = await proxyTo(server.url);
       const cut = openRedis(proxy.url, recordingLog());
       const listener = redisViewListener(cut, channel);
@@ -212,7 +212,7 @@ for (const { name } of redisServers())
         await proxy.cut();
         const before = told;
         await proxy.restore();
-        await until('a second look', () => told > before);
+        await until('a second notification', () => told > before);
       } finally {
         listener.close();
         cut.disconnect();
@@ -220,7 +220,7 @@ for (const { name } of redisServers())
       }
     });
 
-    it('is a miss while the server is away, said once, and storing is UNAVAILABLE', async () => {
+    it('a read is a miss while Redis is down, with one warning per outage, and a write is UNAVAILABLE', async () => {
       const proxy = await proxyTo(server.url);
       const log = recordingLog();
       const cut = openRedis(proxy.url, recordingLog());
@@ -238,7 +238,7 @@ for (const { name } of redisServers())
         assert.equal(warnings(), 1);
         await proxy.cut();
         await away.get(order.id);
-        assert.equal(warnings(), 2, 'and it is said again the next time');
+        assert.equal(warnings(), 2, 'the next outage is logged too');
       } finally {
         cut.disconnect();
         await proxy.close();
