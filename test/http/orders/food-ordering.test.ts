@@ -1,4 +1,4 @@
-/** The food-ordering dialect: placing and reading at `/v1/orders`, and `POST /orders` with items. */
+/** The food-ordering dialect: placing and reading orders at `/v1/orders`. */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -14,7 +14,7 @@ describe('food ordering', () => {
   const { ask, order, stored, count } = room;
 
   describe('POST /v1/orders', () => {
-    it('takes the document’s own body', async () => {
+    it('an order with the documented body is placed', async () => {
       await room.catalogue.addRestaurant({
         ...{ id: 'REST-456', name: 'Pizza', isActive: true, acceptance: 'manual' },
         ...{ address: '2510 Lagoon Way, Anytown CA', preparationS: 900 },
@@ -38,7 +38,7 @@ describe('food ordering', () => {
       );
     });
 
-    it('keeps all that may come beside it, and ignores what is none of its fields', async () => {
+    it('an order stores its optional fields, and unknown fields are ignored', async () => {
       const more = {
         id: 'mine-1',
         scheduledAt: '2030-01-01T20:00:00+02:00',
@@ -69,7 +69,7 @@ describe('food ordering', () => {
         { deliveryAddress: { ...address, zipCode: undefined } },
         'INVALID_ADDRESS /deliveryAddress/zipCode',
       ],
-      'a zip code that is none': [
+      'an invalid zip code': [
         { deliveryAddress: { ...address, zipCode: '!' } },
         'INVALID_ADDRESS /deliveryAddress/zipCode',
       ],
@@ -83,39 +83,45 @@ describe('food ordering', () => {
         'INVALID_ADDRESS /deliveryAddress/city',
       ],
       'no items': [{ items: undefined }, 'INVALID_ITEMS /items'],
-      'an empty list': [{ items: [] }, 'INVALID_ITEMS /items'],
-      'items that are no list': [{ items: {} }, 'INVALID_ITEMS /items'],
+      'an empty list of items': [{ items: [] }, 'INVALID_ITEMS /items'],
+      'items that are not a list': [{ items: {} }, 'INVALID_ITEMS /items'],
       '101 lines': [{ items: Array.from({ length: 101 }, () => ORDER.items[0]) }, 'TOO_MANY_ITEMS /items'],
-      'none of an item': [
+      'a quantity of zero': [
         { items: [{ itemId: 'thali', quantity: 0 }] },
         'INVALID_QUANTITY /items/0/quantity',
       ],
-      'less than none': [
+      'a negative quantity': [
         { items: [{ itemId: 'thali', quantity: -1 }] },
         'INVALID_QUANTITY /items/0/quantity',
       ],
-      'half of one': [{ items: [{ itemId: 'thali', quantity: 0.5 }] }, 'INVALID_QUANTITY /items/0/quantity'],
-      'a number in quotes': [
+      'a fractional quantity': [
+        { items: [{ itemId: 'thali', quantity: 0.5 }] },
+        'INVALID_QUANTITY /items/0/quantity',
+      ],
+      'a quantity as text': [
         { items: [{ itemId: 'thali', quantity: '1' }] },
         'INVALID_QUANTITY /items/0/quantity',
       ],
-      'no restaurant, no customer': [
+      'no restaurant and no customer': [
         { restaurantId: undefined, customerId: '' },
         'INVALID_CUSTOMER_ID /customerId',
         'INVALID_RESTAURANT_ID /restaurantId',
       ],
-      'a naive time': [{ scheduledAt: '2030-01-01T20:00:00' }, 'INVALID_SCHEDULED_AT /scheduledAt'],
+      'a time without an offset': [
+        { scheduledAt: '2030-01-01T20:00:00' },
+        'INVALID_SCHEDULED_AT /scheduledAt',
+      ],
       'a payment without a token': [{ payment: {} }, 'INVALID_PAYMENT /payment/token'],
-      'a currency that is none': [{ currency: 'usd' }, 'INVALID_CURRENCY /currency'],
-      'another currency than the menu’s': [{ currency: 'EUR' }, 'INVALID_CURRENCY /currency'],
+      'an invalid currency': [{ currency: 'usd' }, 'INVALID_CURRENCY /currency'],
+      'a currency that differs from the menu': [{ currency: 'EUR' }, 'INVALID_CURRENCY /currency'],
     };
     for (const [what, [changes, ...faults]] of Object.entries(WRONG))
-      it(`refuses ${what}`, async () => {
+      it(`an order with ${what} is refused`, async () => {
         assert.deepEqual(codes(await order({ ...ORDER, ...changes })), ['400', ...faults]);
         assert.equal(count(), 0);
       });
 
-    it('refuses what the restaurant does not sell, and a restaurant that is closed or is not there', async () => {
+    it('an order is refused for an item that is not sold, and for a closed or unknown restaurant', async () => {
       const items = [
         { itemId: 'ghost', quantity: 1 },
         { itemId: 'thali', quantity: 1 },
@@ -131,14 +137,14 @@ describe('food ordering', () => {
       assert.equal(count(), 0);
     });
 
-    it('is for customers themselves, and operators', async () => {
+    it('an order is placed only by its customer or an operator', async () => {
       assert.equal((await order(ORDER, 'asha')).status, 201);
       for (const who of ['bela', 'r1', 'ravi'])
         assert.deepEqual(codes(await order(ORDER, who)), ['403', 'FORBIDDEN'], who);
       assert.equal(count(), 1);
     });
 
-    it('is done once for a key, and for an id of the client’s own', async () => {
+    it('an order takes effect once for an idempotency key, and once for a client-chosen id', async () => {
       const key = { 'idempotency-key': 'k-1' };
       const first = await order(ORDER, 'olga', key);
       const again = await order(ORDER, 'olga', key);
@@ -163,7 +169,7 @@ describe('food ordering', () => {
     const get = (who = 'olga', id = 'o-1') => ask(who, 'GET', `/v1/orders/${id}`);
     const words = ({ body }: Answer) => body.timeline.map(({ status }: { status: string }) => status);
 
-    it('shows the order in the dialect’s words, each once, with its times', async () => {
+    it('the timeline of an order lists each status of the dialect once, with its time', async () => {
       seed('RIDER_ASSIGNED');
       const { status, headers, body } = await get();
       const version = stored('o-1')!.version;
@@ -174,7 +180,7 @@ describe('food ordering', () => {
       assert.ok(!('eta' in body) && !('reason' in body));
     });
 
-    it('shows the median of the ETA, and why an order failed', async () => {
+    it('an order is returned with the median of its ETA, and a failed order with its reason', async () => {
       seed('FAILED');
       const failed = await get();
       assert.deepEqual(
@@ -186,26 +192,26 @@ describe('food ordering', () => {
       const delivery = { state: 'ASSIGNED', riderId: 'ravi', eta } as const;
       room.views.set('o-1' as OrderId, { order: stored('o-1')!, delivery, revision: [2, 0] });
       assert.equal((await get()).body.eta, new Date(LATER).toISOString());
-      assert.equal((await get('ravi')).status, 200, 'whoever carries it may see it');
+      assert.equal((await get('ravi')).status, 200, 'the rider of the order may see it');
     });
 
-    it('leaves out what moved nothing', async () => {
+    it('the timeline of an order omits entries that changed no status', async () => {
       const moved = movedTo(orderAt('CREATED', 'everything'), 'PROCESSING', 'CONFIRMED');
       const noted = after(moved, { type: 'noted', at: LATER, fact: 'FAILED: TIMED_OUT' });
       room.store.seed({ ...noted, id: 'o-1' as OrderId });
       assert.deepEqual(words(await get()), ['PLACED']);
     });
 
-    it('is read from the view, and from the truth where that has gone or is away', async () => {
+    it('an order is read from its view, and from the order store if the view is missing or the cache is down', async () => {
       seed('ACCEPTED');
       await get();
       await get();
-      assert.deepEqual(room.rebuilt, ['o-1'], 'the second time it is there');
+      assert.deepEqual(room.rebuilt, ['o-1'], 'the second read finds the view');
       room.isCacheAway = true;
       assert.equal((await get()).body.status, 'ACCEPTED');
     });
 
-    it('is for whom it concerns', async () => {
+    it('an order is visible only to its customer, its restaurant and operators', async () => {
       seed('CONFIRMED');
       for (const who of ['asha', 'r1', 'olga']) assert.equal((await get(who)).status, 200, who);
       for (const who of ['bela', 'r2', 'ravi'])

@@ -18,7 +18,7 @@ import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 import { type Answer, type Api, startApi } from '../api.ts';
 import { bearer, SECRET } from '../tokens.ts';
 
-/** The document's own body. */
+/** The example body of the food-ordering document. */
 export const DOCUMENTED = {
   customerId: 'CUST-123',
   restaurantId: 'REST-456',
@@ -51,7 +51,7 @@ export function codes(answer: Answer): string[] {
   ];
 }
 
-/** Sets up the order routes of food ordering for each test of a suite, and speaks to them as several principals. */
+/** Sets up the food ordering routes for each test of a suite, with a client for several principals. */
 export function orderingRoom() {
   const headers: Record<string, Record<string, string>> = {};
   const room = {

@@ -1,4 +1,4 @@
-/** The transactional-outbox dialect: placing, reading, moving and cancelling in its words, and who may. */
+/** The transactional-outbox dialect: placing, reading, moving and cancelling orders in its terms, and the access to each. */
 import assert from 'node:assert/strict';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { OrderId, OrderStatus } from '../../../internal/domain/order.ts';
@@ -72,7 +72,7 @@ describe('/api/v1/orders', () => {
       headers: { ...headers[who], ...more },
       ...(body === undefined ? {} : { body }),
     });
-  /** Without a rider of ours, an order of a restaurant is brought by the restaurant itself. */
+  /** A restaurant delivers its order itself when no rider is assigned. */
   const BROUGHT: Partial<Record<OrderStatus, Parameters<typeof movedTo>[1][]>> = {
     OUT_FOR_DELIVERY: ['OUT_FOR_DELIVERY'],
     DELIVERED: ['OUT_FOR_DELIVERY', 'DELIVERED'],
@@ -90,7 +90,7 @@ describe('/api/v1/orders', () => {
   const cancel = (who = 'olga', more = {}) => ask(who, 'POST', '/o-1/cancel', undefined, more);
 
   describe('placing', () => {
-    test('answers 202 with the id, the word, what is charged, and a sentence', async () => {
+    test('a placed order is answered 202 with its id, status, total amount and a message', async () => {
       const { status, headers, body } = await ask('olga', 'POST', '', ORDER);
       const { order_id, message, ...rest } = body;
       assert.deepEqual([status, rest], [202, { status: 'PLACED', total_amount: 30 }]);
@@ -104,7 +104,7 @@ describe('/api/v1/orders', () => {
       assert.deepEqual(announced(), ['order.created']);
     });
 
-    test('takes the user from the query too, and the body’s word before it', async () => {
+    test('the user of an order comes from the body, or else from the query', async () => {
       const { user_id: _, ...anonymous } = ORDER;
       const asked = await ask('olga', 'POST', '?user_id=bela', anonymous);
       assert.equal(stored(asked.body.order_id)?.customerId, 'bela');
@@ -114,7 +114,7 @@ describe('/api/v1/orders', () => {
       assert.equal(stored(none.body.order_id)?.customerId, undefined);
     });
 
-    test('is for the customer who asks, and for nobody else', async () => {
+    test('a customer can order only for themselves, and restaurants and riders cannot order', async () => {
       const { user_id: _, ...anonymous } = ORDER;
       const own = await ask('bela', 'POST', '', anonymous);
       assert.equal(stored(own.body.order_id)?.customerId, 'bela');
@@ -123,7 +123,7 @@ describe('/api/v1/orders', () => {
         assert.deepEqual(codes(await ask(who, 'POST', '', ORDER)), ['403', 'FORBIDDEN']);
     });
 
-    test('is done once for a key, and never for another request', async () => {
+    test('an order takes effect once for an idempotency key, and another request under the key is refused', async () => {
       const key = { 'idempotency-key': 'k-1' };
       const first = await ask('olga', 'POST', '', ORDER, key);
       const again = await ask('olga', 'POST', '', ORDER, key);
@@ -134,14 +134,14 @@ describe('/api/v1/orders', () => {
       assert.equal(store.tables.orders.size, 1);
     });
 
-    test('under one key for another user is another request, though the query says the same', async () => {
+    test('a used idempotency key is refused for another user in the body, even with the same query', async () => {
       const key = { 'idempotency-key': 'k-1' };
       await ask('olga', 'POST', '?user_id=ravi', ORDER, key);
       const other = await ask('olga', 'POST', '?user_id=ravi', { ...ORDER, user_id: 'bela' }, key);
       assert.deepEqual(codes(other), ['422', 'IDEMPOTENCY_KEY_REUSED']);
     });
 
-    test('names every fault of a request', async () => {
+    test('an invalid order is refused with all of its faults', async () => {
       const bad = { user_id: '', restaurant_id: 7, items: [{ menu_item_id: 'a b', quantity: 0 }, {}] };
       assert.deepEqual(codes(await ask('olga', 'POST', '', bad)), [
         '400',
@@ -158,7 +158,7 @@ describe('/api/v1/orders', () => {
       ]);
     });
 
-    test('is refused by a restaurant that is not there, is closed, or sells no such thing', async () => {
+    test('an order is refused for an unknown restaurant, a closed one, or an item that it does not sell', async () => {
       const at = (restaurant_id: string, ...ids: string[]) =>
         ask('olga', 'POST', '', {
           restaurant_id,
@@ -176,7 +176,7 @@ describe('/api/v1/orders', () => {
   });
 
   describe('reading', () => {
-    test('shows the items by name, and how the total came about', async () => {
+    test('an order is returned with its items by name, and its base total, discount and fees', async () => {
       const { body: placed } = await ask('olga', 'POST', '', {
         ...ORDER,
         items: [{ ...THALI, quantity: 5 }],
@@ -196,7 +196,7 @@ describe('/api/v1/orders', () => {
       });
     });
 
-    test('shows an order to whom it concerns', async () => {
+    test('an order is visible only to its customer, its restaurant and operators', async () => {
       seed('CONFIRMED');
       for (const who of ['asha', 'r1', 'olga'])
         assert.equal((await ask(who, 'GET', '/o-1')).status, 200, who);
@@ -205,7 +205,7 @@ describe('/api/v1/orders', () => {
       assert.deepEqual(codes(await ask('olga', 'GET', '/%00')), ['404', 'ORDER_NOT_FOUND']);
     });
 
-    test('says why an order failed', async () => {
+    test('a failed order is returned with its reason', async () => {
       seed('FAILED');
       const { body } = await ask('asha', 'GET', '/o-1');
       assert.deepEqual([body.status, body.reason], ['CANCELLED', 'NO_STOCK']);
@@ -213,7 +213,7 @@ describe('/api/v1/orders', () => {
   });
 
   describe('moving', () => {
-    test('takes an order along its primary flow', async () => {
+    test('an order moves through each status of its primary flow', async () => {
       seed('CONFIRMED');
       for (const [word, status] of [
         ['PREPARING', 'PREPARING'],
@@ -232,7 +232,7 @@ describe('/api/v1/orders', () => {
       assert.equal(stored()?.version, stored()?.timeline.length);
     });
 
-    test('completes an order that was collected', async () => {
+    test('a collected order is completed', async () => {
       seed('PREPARING');
       const { status, body } = await move('COMPLETED');
       assert.deepEqual([status, body.status, stored()?.status], [200, 'DELIVERED', 'COMPLETED']);
@@ -253,7 +253,7 @@ describe('/api/v1/orders', () => {
       ['REJECTED', 'CANCELLED'],
     ] as const;
     for (const [status, word] of ALREADY) {
-      test(`an order that is ${status} to ${word} changes nothing`, async () => {
+      test(`moving an order from ${status} to ${word} changes nothing`, async () => {
         seed(status);
         const before = stored();
         const answer = await move(word);
@@ -275,7 +275,7 @@ describe('/api/v1/orders', () => {
       ['CANCELLED', 'PREPARING', 'CANCELLED', undefined],
     ] as const;
     for (const [status, word, here, reachable] of JUMPS) {
-      test(`an order that is ${status} to ${word} is a jump, and the answer says what is none`, async () => {
+      test(`moving an order from ${status} to ${word} is refused, and the response lists the legal statuses`, async () => {
         seed(status);
         const before = stored();
         const answer = await move(word);
@@ -289,12 +289,12 @@ describe('/api/v1/orders', () => {
       });
     }
 
-    test('an order with a rider of ours waits for that rider', async () => {
+    test('an order that awaits a rider cannot be moved to OUT_FOR_DELIVERY', async () => {
       seed('PREPARING', 'everything');
       assert.match((await move('OUT_FOR_DELIVERY')).body.errors[0].detail, /it may become CANCELLED$/);
     });
 
-    test('is for operators and the order’s own restaurant', async () => {
+    test('an order is moved only by operators and its own restaurant', async () => {
       seed('CONFIRMED');
       assert.deepEqual(codes(await move('PREPARING', 'r2')), ['404', 'ORDER_NOT_FOUND']);
       for (const who of ['asha', 'ravi'])
@@ -302,7 +302,7 @@ describe('/api/v1/orders', () => {
       assert.equal((await move('PREPARING', 'r1')).status, 200);
     });
 
-    test('heeds If-Match', async () => {
+    test('an order is moved only at the version that If-Match names', async () => {
       seed('PREPARING');
       const version = stored()!.version;
       assert.deepEqual(codes(await move('OUT_FOR_DELIVERY', 'olga', { 'if-match': '"1"' })), [
@@ -313,7 +313,7 @@ describe('/api/v1/orders', () => {
       assert.deepEqual([answer.status, answer.headers.etag], [200, `"${version + 1}"`]);
     });
 
-    test('takes no other word', async () => {
+    test('an unknown status is refused, and an unknown order is 404', async () => {
       seed('CONFIRMED');
       for (const status of ['ACCEPTED', 'placed', '', 7, null, undefined])
         assert.deepEqual(codes(await ask('olga', 'PATCH', '/o-1/status', { status })), [
@@ -336,7 +336,7 @@ describe('/api/v1/orders', () => {
       'PREPARING',
       'OUT_FOR_DELIVERY',
     ] as const) {
-      test(`ends an order that is ${status}`, async () => {
+      test(`an order that is ${status} can be cancelled`, async () => {
         seed(status);
         const { status: code, body } = await cancel('asha');
         assert.deepEqual([code, body.status, stored()?.status], [200, 'CANCELLED', 'CANCELLED']);
@@ -346,25 +346,25 @@ describe('/api/v1/orders', () => {
       });
     }
 
-    test('of an order that has been delivered is refused', async () => {
+    test('a delivered order cannot be cancelled', async () => {
       seed('DELIVERED');
       assert.deepEqual(codes(await cancel()), ['409', 'ILLEGAL_TRANSITION']);
     });
 
-    test('of an order that failed finds it cancelled', async () => {
+    test('cancelling a failed order returns CANCELLED and changes nothing', async () => {
       seed('FAILED');
       const { status, body } = await cancel();
       assert.deepEqual([status, body.status, stored()?.status], [200, 'CANCELLED', 'FAILED']);
     });
 
-    test('is for whose order it is', async () => {
+    test('an order is not cancelled by another customer, a restaurant or a rider', async () => {
       seed('CONFIRMED');
       assert.deepEqual(codes(await cancel('bela')), ['404', 'ORDER_NOT_FOUND']);
       for (const who of ['r1', 'ravi']) assert.deepEqual(codes(await cancel(who)), ['403', 'FORBIDDEN']);
       assert.equal(stored()?.status, 'CONFIRMED');
     });
 
-    test('has one answer for a key, and heeds If-Match', async () => {
+    test('a cancellation respects If-Match and is replayed for its idempotency key', async () => {
       seed('CONFIRMED');
       assert.deepEqual(codes(await cancel('olga', { 'if-match': '"9"' })), ['412', 'VERSION_MISMATCH']);
       const key = { 'idempotency-key': 'k-1' };

@@ -1,4 +1,4 @@
-/** Placing orders while a request is in flight, the store is down, too many wait, or something unknown fails. */
+/** Placing orders while a request is in flight, the store is down, too many orders wait, or an unknown error occurs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
@@ -7,7 +7,7 @@ import { type Answer, startApi } from '../api.ts';
 
 const GOOD = { customer_name: 'Asha', total_price: 12.5 };
 
-/** Every refusal has one shape: a list of faults, each with its status as a string. */
+/** Asserts that a response is a list of exactly these faults, each with its status as a string. */
 function assertRefused(answer: Answer, status: number, ...faults: { code: string; pointer?: string }[]) {
   assert.equal(answer.status, status, answer.text);
   assert.match(answer.headers['content-type'] ?? '', /^application\/json/);
@@ -26,7 +26,7 @@ function assertRefused(answer: Answer, status: number, ...faults: { code: string
   );
 }
 
-test('a key whose request is still being handled is refused with 409 and when to try again', async (t) => {
+test('an idempotency key whose request is in flight is refused with 409 and Retry-After', async (t) => {
   const held = gate();
   let begin = () => {};
   const begun = new Promise<void>((resolve) => {
@@ -52,7 +52,7 @@ test('a key whose request is still being handled is refused with 409 and when to
   assert.equal((await first).status, 201);
 });
 
-test('while the store is away orders are refused with 503 and when to try again', async (t) => {
+test('orders are refused with 503 and Retry-After while the store is down', async (t) => {
   const api = await startApi({
     orders: {
       async place() {
@@ -74,7 +74,7 @@ test('while the store is away orders are refused with 503 and when to try again'
   assert.deepEqual(api.log.at('error'), []);
 });
 
-test('when too many orders wait the next is refused with 503', async (t) => {
+test('an order is refused with 503 while too many orders wait', async (t) => {
   const held = gate();
   const api = await startApi({
     maxWaiting: 1,
@@ -98,7 +98,7 @@ test('when too many orders wait the next is refused with 503', async (t) => {
   assert.ok(answers.some(({ status }) => status === 201));
 });
 
-test('an unknown fault is 500, says nothing of itself and is logged in full', async (t) => {
+test('an unknown error is answered 500 without details and logged in full', async (t) => {
   const api = await startApi({
     orders: {
       async find() {

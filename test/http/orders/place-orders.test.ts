@@ -1,4 +1,4 @@
-/** POST /orders: what is taken, what is refused and how, and that what is refused leaves nothing behind. */
+/** POST /orders: accepted requests, refused requests that store nothing, and idempotency. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { NOON } from '../../support/manual-clock.ts';
@@ -7,7 +7,7 @@ import { type Answer, type Api, type Ask, startApi } from '../api.ts';
 const GOOD = { customer_name: 'Asha', total_price: 12.5 };
 const LATER = '2030-01-01T12:01:00.000Z';
 
-/** Every refusal has one shape: a list of faults, each with its status as a string. */
+/** Asserts that a response is a list of exactly these faults, each with its status as a string. */
 function assertRefused(answer: Answer, status: number, ...faults: { code: string; pointer?: string }[]) {
   assert.equal(answer.status, status, answer.text);
   assert.match(answer.headers['content-type'] ?? '', /^application\/json/);
@@ -37,7 +37,7 @@ describe('POST /orders', () => {
     api.store.tables.events.length = 0;
   });
 
-  test('an order is made as it was asked for', async () => {
+  test('an order is placed with the requested content', async () => {
     const answer = await api.order({ ...GOOD, id: 'o-1', scheduled_time: '2030-01-01T13:01:00+01:00' });
     assert.equal(answer.status, 201);
     assert.deepEqual([answer.headers.location, answer.headers.etag], ['/orders/o-1', '"1"']);
@@ -54,7 +54,7 @@ describe('POST /orders', () => {
     assert.deepEqual((await api.ask('GET', '/orders/o-1')).body, answer.body);
   });
 
-  test('an order without an id gets one, and fields that are not known are ignored', async () => {
+  test('an order without an id gets one, and unknown fields are ignored', async () => {
     const { status, body } = await api.order({ ...GOOD, colour: 'red', __proto__: { id: 'x' } });
     assert.equal(status, 201);
     assert.deepEqual(api.stored(), [body.id]);
@@ -62,33 +62,33 @@ describe('POST /orders', () => {
 
   const TAKEN: Record<string, [changes: object, seen: object]> = {
     'a price as text': [{ total_price: '12.50' }, { total_price: 12.5 }],
-    'a price of nothing': [{ total_price: 0 }, { total_price: 0 }],
-    'a price with more noughts than cents': [{ total_price: '1.2300' }, { total_price: 1.23 }],
+    'a price of zero': [{ total_price: 0 }, { total_price: 0 }],
+    'a price with additional trailing zeros': [{ total_price: '1.2300' }, { total_price: 1.23 }],
     'the highest price': [{ total_price: 9_999_999_999.99 }, { total_price: 9_999_999_999.99 }],
     'a name with space around it': [{ customer_name: '  Asha  ' }, { customer_name: 'Asha' }],
     'a name in another script': [{ customer_name: 'आशा 🍱' }, { customer_name: 'आशा 🍱' }],
-    'no time at all': [{ scheduled_time: null }, { scheduled_time: undefined }],
-    'a time that GNU date writes': [
+    'a time of null': [{ scheduled_time: null }, { scheduled_time: undefined }],
+    'a time in the format of GNU date': [
       { scheduled_time: '2030-01-01T12:01:00+00:00' },
       { scheduled_time: LATER },
     ],
-    'an id with every odd character that is allowed': [{ id: '0a.B-c_d' }, { id: '0a.B-c_d' }],
+    'an id with every allowed special character': [{ id: '0a.B-c_d' }, { id: '0a.B-c_d' }],
   };
   for (const [what, [changes, seen]] of Object.entries(TAKEN)) {
-    test(`${what} is taken`, async () => {
+    test(`an order with ${what} is accepted`, async () => {
       const { status, body } = await api.order({ ...GOOD, ...changes });
       assert.equal(status, 201, JSON.stringify(body));
       for (const [field, value] of Object.entries(seen)) assert.deepEqual(body[field], value);
     });
   }
 
-  test('a time in the past means now, and is told as it was asked for', async () => {
+  test('an order for a time in the past is due now, and returns the requested time', async () => {
     const { status, body } = await api.order({ ...GOOD, id: 'past', scheduled_time: '2001-01-01T00:00:00Z' });
     assert.deepEqual([status, body.scheduled_time], [201, '2001-01-01T00:00:00.000Z']);
     assert.equal([...api.store.tables.orders.values()][0]?.order.dueAt, NOON);
   });
 
-  test('a time before all calendars is in the past too, and one that a database can hold', async () => {
+  test('an order for the year zero is accepted and stored with a time that a database can hold', async () => {
     const { status } = await api.order({ ...GOOD, scheduled_time: '0000-01-01T00:00:00Z' });
     assert.equal(status, 201);
     const order = [...api.store.tables.orders.values()][0]?.order;
@@ -101,7 +101,11 @@ describe('POST /orders', () => {
     'a name of spaces': [{ customer_name: '   ' }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
     'a name of 257 letters': [{ customer_name: 'a'.repeat(257) }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
     'a name with a null character': [{ customer_name: 'a\0b' }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
-    'half of a surrogate pair': [{ customer_name: '\ud83c' }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
+    'a name with half of a surrogate pair': [
+      { customer_name: '\ud83c' },
+      'INVALID_CUSTOMER_NAME',
+      '/customer_name',
+    ],
     'a name that is a number': [{ customer_name: 7 }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
     'a name that is null': [{ customer_name: null }, 'INVALID_CUSTOMER_NAME', '/customer_name'],
     'no price': [{ total_price: undefined }, 'INVALID_TOTAL_PRICE', '/total_price'],
@@ -110,19 +114,23 @@ describe('POST /orders', () => {
     'a huge price': [{ total_price: 1e12 }, 'INVALID_TOTAL_PRICE', '/total_price'],
     'a huge price as text': [{ total_price: '9'.repeat(400) }, 'INVALID_TOTAL_PRICE', '/total_price'],
     'a price in words': [{ total_price: 'twelve' }, 'INVALID_TOTAL_PRICE', '/total_price'],
-    'a price that is empty': [{ total_price: '' }, 'INVALID_TOTAL_PRICE', '/total_price'],
-    'a price that is true': [{ total_price: true }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'an empty price': [{ total_price: '' }, 'INVALID_TOTAL_PRICE', '/total_price'],
+    'a price of true': [{ total_price: true }, 'INVALID_TOTAL_PRICE', '/total_price'],
     'a price that is a list': [{ total_price: [1] }, 'INVALID_TOTAL_PRICE', '/total_price'],
-    'a time that is none': [{ scheduled_time: 'tomorrow' }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
+    'an invalid time': [{ scheduled_time: 'tomorrow' }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
     'a time that is a number': [{ scheduled_time: 1.9e12 }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
-    'a time that is empty': [{ scheduled_time: '' }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
-    'a naive time': [{ scheduled_time: '2030-01-01T12:01:00' }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
+    'an empty time': [{ scheduled_time: '' }, 'INVALID_SCHEDULED_TIME', '/scheduled_time'],
+    'a time without an offset': [
+      { scheduled_time: '2030-01-01T12:01:00' },
+      'INVALID_SCHEDULED_TIME',
+      '/scheduled_time',
+    ],
     'a time without seconds': [
       { scheduled_time: '2030-01-01T12:01Z' },
       'INVALID_SCHEDULED_TIME',
       '/scheduled_time',
     ],
-    'a day that there is not': [
+    'a nonexistent day': [
       { scheduled_time: '2031-02-29T00:00:00Z' },
       'INVALID_SCHEDULED_TIME',
       '/scheduled_time',
@@ -143,19 +151,19 @@ describe('POST /orders', () => {
     'an id that is null': [{ id: null }, 'INVALID_ID', '/id'],
   };
   for (const [what, [changes, code, pointer]] of Object.entries(REFUSED)) {
-    test(`${what} is refused and nothing is stored`, async () => {
+    test(`an order with ${what} is refused and not stored`, async () => {
       assertRefused(await api.order({ ...GOOD, ...changes }), 400, { code, pointer });
       assert.deepEqual([api.stored(), api.store.bus.events], [[], []]);
     });
   }
 
-  test('a number beyond all numbers is refused', async () => {
+  test('a price that overflows to infinity is refused', async () => {
     const raw = '{"customer_name":"Asha","total_price":1e999}';
     const answer = await api.ask('POST', '/orders', { raw, headers: { 'content-type': 'application/json' } });
     assertRefused(answer, 400, { code: 'INVALID_TOTAL_PRICE', pointer: '/total_price' });
   });
 
-  test('several faults are listed at once, each with its pointer', async () => {
+  test('the response lists all faults of a request, each with its pointer', async () => {
     const answer = await api.order({ id: 'a b', total_price: -1, scheduled_time: 'now' });
     assertRefused(
       answer,
@@ -175,9 +183,9 @@ describe('POST /orders', () => {
     'broken JSON': [{ raw: '{"customer_name":', headers: JSON_TYPE }, 400, 'MALFORMED_JSON'],
     'an empty body': [{ raw: '', headers: JSON_TYPE }, 400, 'MALFORMED_JSON'],
     'no body': [{ headers: JSON_TYPE }, 400, 'MALFORMED_JSON'],
-    'a list': [{ body: [GOOD] }, 400, 'INVALID_BODY', ''],
-    null: [{ body: null }, 400, 'INVALID_BODY', ''],
-    text: [{ body: 'order' }, 400, 'INVALID_BODY', ''],
+    'a list as its body': [{ body: [GOOD] }, 400, 'INVALID_BODY', ''],
+    'null as its body': [{ body: null }, 400, 'INVALID_BODY', ''],
+    'text as its body': [{ body: 'order' }, 400, 'INVALID_BODY', ''],
     'a body over 64 KB': [{ raw: LARGE, headers: JSON_TYPE }, 413, 'BODY_TOO_LARGE'],
     'a body over 64 KB without a length': [
       { raw: LARGE, headers: JSON_TYPE, chunked: true },
@@ -202,14 +210,14 @@ describe('POST /orders', () => {
     ],
   };
   for (const [what, [ask, status, code, pointer]] of Object.entries(UNREADABLE)) {
-    test(`${what} is refused with ${status} and nothing is stored`, async () => {
+    test(`a request with ${what} is refused with ${status} and stores no order`, async () => {
       const answer = await api.ask('POST', '/orders', ask);
       assertRefused(answer, status, { code, ...(pointer === undefined ? {} : { pointer }) });
       assert.deepEqual(api.stored(), []);
     });
   }
 
-  test('a body far beyond 64 KB gets its answer too, not just a closed connection', async () => {
+  test('a request with a body far over 64 KB gets its response before the connection closes', async () => {
     const raw = JSON.stringify({ ...GOOD, customer_name: 'a'.repeat(8 * 1024 * 1024) });
     for (const chunked of [false, true]) {
       const answer = await api.ask('POST', '/orders', { raw, headers: JSON_TYPE, chunked });
@@ -226,12 +234,12 @@ describe('POST /orders', () => {
     assert.equal((await api.ask('POST', '/orders', { raw, headers: JSON_TYPE })).status, 201);
   });
 
-  test('a media type with a charset or a suffix is JSON too', async () => {
+  test('a JSON media type with a charset or a suffix is accepted', async () => {
     for (const type of ['application/json; charset=utf-8', 'Application/JSON', 'application/vnd.x+json'])
       assert.equal((await api.order(GOOD, { 'content-type': type })).status, 201, type);
   });
 
-  test('the same id with the same content gets the same answer, and is said to be a repetition', async () => {
+  test('an order repeated under its id gets the same response, marked as replayed', async () => {
     const body = { ...GOOD, id: 'o-1', scheduled_time: LATER };
     const first = await api.order(body);
     api.clock.advance(5);
@@ -249,13 +257,13 @@ describe('POST /orders', () => {
     assert.equal(api.store.bus.events.length, 1);
   });
 
-  test('a time of null and no time are the same content', async () => {
+  test('an order with a time of null has the same content as one without a time', async () => {
     await api.order({ ...GOOD, id: 'o-1' });
     const again = await api.order({ ...GOOD, id: 'o-1', scheduled_time: null });
     assert.deepEqual([again.status, again.headers['idempotency-replayed']], [201, 'true']);
   });
 
-  test('the same id gets the answer it got, also when the order was moved and cancelled meanwhile', async () => {
+  test('an order repeated under its id gets its first response even after it was rescheduled and cancelled', async () => {
     const body = { ...GOOD, id: 'o-1', scheduled_time: LATER };
     const first = await api.order(body);
     await api.ask('PATCH', '/v1/orders/o-1/schedule', { body: { scheduledAt: '2030-01-01T15:00:00Z' } });
@@ -264,14 +272,14 @@ describe('POST /orders', () => {
     assert.deepEqual([again.status, again.headers.etag, again.body], [201, '"1"', first.body]);
   });
 
-  test('the same id with other content is refused and changes nothing', async () => {
+  test('an order with other content under an existing id is refused and changes no order', async () => {
     await api.order({ ...GOOD, id: 'o-1' });
     assertRefused(await api.order({ ...GOOD, id: 'o-1', total_price: 13 }), 409, { code: 'ORDER_ID_TAKEN' });
     assert.equal((await api.ask('GET', '/orders/o-1')).body.total_price, 12.5);
     assert.equal(api.store.bus.events.length, 1);
   });
 
-  test('the same key gets the same answer word for word, and makes no second order', async () => {
+  test('a request repeated under its idempotency key gets its stored response and places no second order', async () => {
     const key = { 'idempotency-key': 'k-1' };
     const first = await api.order(GOOD, key);
     api.clock.advance(5);
@@ -284,7 +292,7 @@ describe('POST /orders', () => {
     assert.equal(api.stored().length, 1);
   });
 
-  test('the same key for other content is refused with 422', async () => {
+  test('a request with other content under a used idempotency key is refused with 422', async () => {
     const key = { 'idempotency-key': 'k-1' };
     await api.order(GOOD, key);
     assertRefused(await api.order({ ...GOOD, total_price: 1 }, key), 422, { code: 'IDEMPOTENCY_KEY_REUSED' });
@@ -292,9 +300,9 @@ describe('POST /orders', () => {
   });
 
   for (const [what, key] of [
-    ['an empty key', ''],
-    ['a key of 129 characters', 'k'.repeat(129)],
-    ['a key with a space', 'a b'],
+    ['an empty idempotency key', ''],
+    ['an idempotency key of 129 characters', 'k'.repeat(129)],
+    ['an idempotency key with a space', 'a b'],
   ] as const) {
     test(`${what} is refused`, async () => {
       assertRefused(await api.order(GOOD, { 'idempotency-key': key }), 400, {
@@ -304,7 +312,7 @@ describe('POST /orders', () => {
     });
   }
 
-  test('the trace of a request goes with the event, and one that is not well formed does not', async () => {
+  test('the event of an order carries the trace of its request, unless the trace is malformed', async () => {
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
     await api.order(GOOD, { traceparent });
     await api.order(GOOD, { traceparent: 'nonsense' });
