@@ -1,4 +1,4 @@
-/** The provider's notices over HTTP: believed only when signed, taken down once; and the ledger as it is shown. */
+/** The payment provider's webhook, which must be signed and takes effect once, and the payment ledger of an order. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -62,7 +62,7 @@ function signatureOf(body: string, { at = NOW_S, secret = SECRET } = {}): string
   return `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
 }
 
-/** Sends a notice; signed, unless a signature is given. */
+/** Sends a webhook with a valid signature, or with the one given. */
 function notify(api: Api, notice: unknown, signature?: (body: string) => string | undefined) {
   const raw = typeof notice === 'string' ? notice : JSON.stringify(notice);
   const signed = signature ? signature(raw) : signatureOf(raw);
@@ -75,7 +75,7 @@ function notify(api: Api, notice: unknown, signature?: (body: string) => string 
 const state = () => payments.rows.get(ID)?.state;
 const announced = () => store.bus.events.map(({ eventType }) => eventType);
 
-test('an approval authorizes what was pending, and is announced once however often it comes', async () => {
+test('an approval authorizes a pending payment, and repeated approvals publish one event', async () => {
   seed();
   const api = await start();
   for (let time = 0; time < 5; time += 1) assert.equal((await notify(api, APPROVED)).status, 200);
@@ -83,14 +83,14 @@ test('an approval authorizes what was pending, and is announced once however oft
   assert.deepEqual([announced(), timers.due.size], [['payment.authorized'], 0]);
 });
 
-test('a decline fails what was pending', async () => {
+test('a decline fails a pending payment', async () => {
   seed();
   const api = await start();
   assert.equal((await notify(api, DECLINED)).status, 200);
   assert.deepEqual([payments.rows.get(ID)?.reason, announced()], ['CARD_DECLINED', ['payment.failed']]);
 });
 
-test('a decline that comes after the approval changes nothing', async () => {
+test('a decline after an approval changes nothing', async () => {
   seed();
   const api = await start();
   await notify(api, APPROVED);
@@ -98,7 +98,7 @@ test('a decline that comes after the approval changes nothing', async () => {
   assert.equal(state(), 'AUTHORIZED');
 });
 
-test('an approval that comes when the order has dropped out is taken down, and voided at once', async () => {
+test('an approval for a cancelled order is recorded, and its void is due at once', async () => {
   for (const payment of [pending, afterStep(pending, 'abandon', { outcome: 'done' }, NOON)]) {
     timers.due.clear();
     seed(dropped, payment);
@@ -107,7 +107,7 @@ test('an approval that comes when the order has dropped out is taken down, and v
   }
 });
 
-test('a notice about what is not known, or not known yet, is 404', async () => {
+test('a webhook for an unknown order or payment is 404', async () => {
   const api = await start();
   assert.equal((await notify(api, APPROVED)).body.errors[0].code, 'PAYMENT_NOT_FOUND');
   store.seed(underWay);
@@ -116,7 +116,7 @@ test('a notice about what is not known, or not known yet, is 404', async () => {
 
 const FORGED: Record<string, (body: string) => string | undefined> = {
   'no signature': () => undefined,
-  'a signature that says nothing': () => 'nonsense',
+  'a malformed signature': () => 'nonsense',
   'no time': (body) => signatureOf(body).replace(/^t=\d+,/, ''),
   'no digest': (body) => signatureOf(body).replace(/,v1=.*/, ''),
   'an empty digest': (body) => signatureOf(body).replace(/v1=.*/, 'v1='),
@@ -129,7 +129,7 @@ const FORGED: Record<string, (body: string) => string | undefined> = {
   'a digest of another version': (body) => signatureOf(body).replace('v1=', 'v0='),
 };
 for (const [what, forge] of Object.entries(FORGED)) {
-  test(`a notice with ${what} is refused and changes nothing`, async () => {
+  test(`a webhook with ${what} is refused and changes nothing`, async () => {
     seed();
     const answer = await notify(await start(), APPROVED, forge);
     assert.deepEqual([answer.status, answer.body.errors[0].code], [401, 'INVALID_SIGNATURE']);
@@ -137,7 +137,7 @@ for (const [what, forge] of Object.entries(FORGED)) {
   });
 }
 
-test('a notice is believed within five minutes, and where one of several digests is right', async () => {
+test('a webhook is accepted within five minutes of its signature, and if one of several digests is valid', async () => {
   seed();
   const api = await start();
   for (const at of [NOW_S - 300, NOW_S + 300])
@@ -156,7 +156,7 @@ const BODIES: readonly [body: unknown, status: number, code: string][] = [
   [{ ...DECLINED, reason: 'a\u0000b' }, 400, 'INVALID_REASON'],
 ];
 for (const [body, status, code] of BODIES) {
-  test(`a signed ${JSON.stringify(body).slice(0, 60)} is ${code}`, async () => {
+  test(`a signed webhook with ${JSON.stringify(body).slice(0, 60)} is refused with ${code}`, async () => {
     seed();
     const answer = await notify(await start(), body);
     assert.deepEqual([answer.status, answer.body.errors[0].code], [status, code]);
@@ -164,12 +164,12 @@ for (const [body, status, code] of BODIES) {
   });
 }
 
-test('without a secret there is no such route', async () => {
+test('the webhook route does not exist without a secret', async () => {
   const api = await start({}, '');
   assert.equal((await notify(api, APPROVED)).body.errors[0].code, 'ROUTE_NOT_FOUND');
 });
 
-test('the ledger of an order shows its amounts and times', async () => {
+test('the ledger of an order returns its amounts and times', async () => {
   const authorized = afterStep(pending, 'authorize', { outcome: 'done', authorizationId: 'x' }, NOON + 1);
   seed(underWay, afterStep(authorized, 'capture', { outcome: 'done' }, NOON + 2));
   const { status, body } = await (await start()).ask('GET', `/v1/orders/${ID}/payment`);
@@ -188,7 +188,7 @@ test('the ledger of an order shows its amounts and times', async () => {
   });
 });
 
-test('an order without a payment says so, and one that is not there too', async () => {
+test('the ledger is 404 for an order without a payment and for an unknown order', async () => {
   const api = await start();
   store.seed(underWay);
   const missing = await api.ask('GET', `/v1/orders/${ID}/payment`);
@@ -197,7 +197,7 @@ test('an order without a payment says so, and one that is not there too', async 
   assert.deepEqual([unknown.status, unknown.body.errors[0].code], [404, 'ORDER_NOT_FOUND']);
 });
 
-test('customers see the money of their own orders, and nobody comes in without a token', async () => {
+test('the ledger is visible to the customer of the order and to operators, and requires a token', async () => {
   seed();
   const api = await start({ authenticate: jwtAuth({ secret: TOKEN_SECRET }) });
   const look = async (headers: Record<string, string>) =>
