@@ -1,4 +1,4 @@
-/** The page to create and track orders: what is served, under which policy, and the functions that it thinks with. */
+/** The page to create and track orders: its files, its security policy and its functions. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -8,7 +8,7 @@ import { type Api, startApi } from '../api.ts';
 
 const WEB = new URL('../../../web/', import.meta.url);
 const read = (file: string) => readFileSync(new URL(file, WEB), 'utf8');
-// The page's own JavaScript, which has no types.
+// The page's JavaScript has no types.
 const {
   etaText,
   eventReader,
@@ -37,7 +37,7 @@ before(async () => {
 });
 after(() => api.close());
 
-test('the page and all that it is made of are served, to anyone, with their types', async () => {
+test('the page and all of its files are served to anyone, with their media types', async () => {
   const files = [
     'index.html',
     ...[...read('index.html').matchAll(/(?:src|href)="\/([\w.-]+\.\w+)"/g)].map(([, file]) => file!),
@@ -45,7 +45,7 @@ test('the page and all that it is made of are served, to anyone, with their type
   for (const file of files)
     for (const [, imported] of read(file).matchAll(/from '\.\/([\w.-]+)'/g))
       if (!files.includes(imported!)) files.push(imported!);
-  assert.deepEqual(files.sort(), readdirSync(WEB).sort(), 'nothing lies there that nothing asks for');
+  assert.deepEqual(files.sort(), readdirSync(WEB).sort(), 'every file is used by the page');
   const types: Record<string, RegExp> = { html: /^text\/html/, js: /^text\/javascript/, css: /^text\/css/ };
   for (const file of files) {
     const answer = await api.ask('GET', file === 'index.html' ? '/' : `/${file}`);
@@ -56,7 +56,7 @@ test('the page and all that it is made of are served, to anyone, with their type
   for (const { access } of pageRoutes()) assert.equal(access, 'anyone');
 });
 
-test('a browser that has a file asks whether it changed, and is not sent it again', async () => {
+test('an unchanged file is answered 304 to a browser that sends its ETag', async () => {
   const first = await api.ask('GET', '/app.js');
   assert.equal(first.headers['cache-control'], 'no-cache');
   const tag = { 'if-none-match': String(first.headers.etag) };
@@ -65,7 +65,7 @@ test('a browser that has a file asks whether it changed, and is not sent it agai
   assert.equal((await api.ask('GET', '/style.css', { headers: tag })).status, 200);
 });
 
-test('nothing comes from elsewhere, nothing is inline, and no text becomes HTML', async () => {
+test('the page loads no external resource, has no inline code, and never inserts text as HTML', async () => {
   const policy = String((await api.ask('GET', '/')).headers['content-security-policy']);
   assert.match(policy, /default-src 'none'/);
   assert.match(policy, /require-trusted-types-for 'script'/);
@@ -83,7 +83,7 @@ test('nothing comes from elsewhere, nothing is inline, and no text becomes HTML'
     );
 });
 
-test('every field has a label, and every id that is asked for is there once', () => {
+test('every field has a label, and every id that the code uses exists once', () => {
   const html = read('index.html');
   const ids = [...html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id!);
   assert.equal(new Set(ids).size, ids.length);
@@ -113,7 +113,7 @@ const VALUES = {
   card: 'tok_decline',
 };
 
-test('an amount is ordered as the server takes it', async () => {
+test('an order by its amount is sent in the form that the server accepts', async () => {
   const { path, body } = toRequest('amount', VALUES);
   assert.deepEqual(body, {
     customer_name: 'Asha',
@@ -125,7 +125,7 @@ test('an amount is ordered as the server takes it', async () => {
   assert.equal(placed.body.scheduled_time, '2030-07-01T16:30:00.000Z');
 });
 
-test('items are ordered with their prices, and those of a restaurant without, to an address', () => {
+test('an order by items is sent with prices, and one at a restaurant without prices and with an address', () => {
   const payment = { token: 'tok_decline' };
   const scheduledAt = '2030-07-01T18:30:00+02:00';
   assert.deepEqual(toRequest('items', VALUES), {
@@ -150,7 +150,7 @@ test('items are ordered with their prices, and those of a restaurant without, to
   });
 });
 
-test('what was left empty is left out, so that the server says what is missing, field by field', async () => {
+test('a request omits empty fields, and each fault from the server is shown at its field', async () => {
   const empty = { ...VALUES, customerName: '', totalPrice: '', time: '' };
   const { path, body } = toRequest('amount', empty);
   assert.deepEqual(body, {});
@@ -169,7 +169,7 @@ test('what was left empty is left out, so that the server says what is missing, 
   assert.equal(unplaced.others.length, 1, 'a fault without a field stands in the list');
 });
 
-test('two faults of one field stand together', () => {
+test('two faults of one field are grouped', () => {
   const errors = ['must be short', 'must be kind'].map((detail) => ({ detail, pointer: '/a' }));
   assert.deepEqual(
     sortFaults(errors, new Set(['/a'])).beside,
@@ -177,7 +177,7 @@ test('two faults of one field stand together', () => {
   );
 });
 
-test('a local time gets the offset of its own day, also where the clocks skip it', () => {
+test('a local time gets the offset of its own date, even if a clock change skips it', () => {
   assert.equal(toRfc3339('2030-01-01T08:05'), '2030-01-01T08:05:00+01:00');
   assert.equal(toRfc3339('2030-07-01T08:05:09'), '2030-07-01T08:05:09+02:00');
   assert.equal(toRfc3339('2030-03-31T02:30'), '2030-03-31T03:30:00+02:00');
@@ -187,7 +187,7 @@ test('a local time gets the offset of its own day, also where the clocks skip it
   process.env.TZ = 'Europe/Berlin';
 });
 
-test('a request keeps its key until it was done or says something else', () => {
+test('a request keeps its idempotency key until it is done or its content changes', () => {
   let made = 0;
   const keys = requestKeys(() => `key-${++made}`);
   assert.equal(keys.of(['/orders', { a: 1 }]), 'key-1');
@@ -197,13 +197,13 @@ test('a request keeps its key until it was done or says something else', () => {
   assert.equal(keys.of(['/orders', { a: 2 }]), 'key-3');
 });
 
-test('a key is one that the server takes, and never the same', async () => {
+test('a random idempotency key is unique and accepted by the server', async () => {
   assert.notEqual(randomKey(), randomKey());
   const headers = { 'Idempotency-Key': randomKey() };
   assert.equal((await api.order({ customer_name: 'Asha', total_price: 1 }, headers)).status, 201);
 });
 
-test('events are read wherever the stream was cut', () => {
+test('events are read from a stream that is split at any position', () => {
   const stream =
     'event: view\r\ndata: {"a":1}\r\n\r\n: still here\n\ndata:x\ndata: y\n\nevent: end\rdata: {}\r\rdata: cut';
   const wanted = [
@@ -219,12 +219,12 @@ test('events are read wherever the stream was cut', () => {
   }
 });
 
-test('attempts come apart, each within its bounds and none later than fifteen seconds', () => {
+test('the backoff grows with each attempt, within its bounds and up to fifteen seconds', () => {
   assert.deepEqual([pauseMs(0, 0), pauseMs(0, 1), pauseMs(3, 1)], [250, 500, 4_000]);
   assert.deepEqual([pauseMs(2_000, 0), pauseMs(2_000, 1)], [7_500, 15_000]);
 });
 
-test('every status there is has words, and what is new speaks for itself', () => {
+test('every status has a text, and an unknown status is shown unchanged', () => {
   for (const status of ORDER_STATUSES) assert.match(stepText(status), /^[A-Z][a-z ]/, status);
   assert.equal(stepText('RESCHEDULED'), 'Moved to another time');
   assert.equal(stepText('FAILED: NO_RIDER'), 'FAILED: NO_RIDER');
@@ -232,7 +232,7 @@ test('every status there is has words, and what is new speaks for itself', () =>
   assert.equal(paymentText({ payment: 'NEW' }), 'NEW');
 });
 
-test('the headline is the closest state that the timeline knows, with the reason, and not a fact that came late', () => {
+test('the headline is the most precise status of the timeline with its reason, and ignores late entries', () => {
   const timeline = ['CREATED', 'PROCESSING', 'CONFIRMED', 'PREPARING'].map((status) => ({ status }));
   assert.equal(headline({ status: 'CONFIRMED', timeline }), 'Being prepared');
   const failed = { status: 'FAILED', reason: 'OUT_OF_STOCK', timeline: [...timeline, { status: 'FAILED' }] };
@@ -250,7 +250,7 @@ test('the headline is the closest state that the timeline knows, with the reason
   );
 });
 
-test('the ETA counts down in minutes, and never below none', () => {
+test('the ETA counts down in minutes and is never negative', () => {
   const eta = { median: '2030-01-01T12:00:00Z', p90: '2030-01-01T12:07:00Z' };
   const at = (time: string) => etaText(eta, Date.parse(`2030-01-01T${time}Z`));
   assert.equal(at('11:48:00'), 'in 12 to 19 min');
@@ -264,14 +264,14 @@ test('the ETA counts down in minutes, and never below none', () => {
   );
 });
 
-test('a time of another day has its date', () => {
+test('a time on another day is shown with its date', () => {
   const now = Date.parse('2030-01-01T12:00:00Z');
   assert.match(timeText('2030-01-02T12:00:00Z', now), /2030/);
   assert.doesNotMatch(timeText('2030-01-01T14:00:00Z', now), /2030/);
   assert.doesNotMatch(timeText('2030-01-01T14:00:07Z', now, 'short'), /07/);
 });
 
-test('the recent orders are ten, each once, the newest first, and survive whatever storage holds', () => {
+test('the recent orders are up to ten, newest first and each once, and invalid stored data is ignored', () => {
   const many = Array.from({ length: 12 }, (_, n) => ({ id: `o-${n}`, at: n }));
   const kept: { id: string }[] = many.reduce((recent, entry) => remember(recent, entry), []);
   assert.deepEqual([kept.length, kept[0]?.id], [10, 'o-11']);
@@ -297,7 +297,7 @@ test('the recent orders are ten, each once, the newest first, and survive whatev
   for (const text of [null, '', '{', '{}', '7', '[null]', '"x"']) assert.deepEqual(readRecent(text), []);
 });
 
-test('an address names an order, and any id comes back from it', () => {
+test('an order id is read back unchanged from the hash of its address', () => {
   for (const id of ['order-1', 'a.b_c', 'a&b=c#d +e/é']) assert.equal(orderOf(hashOf(id)), id);
   for (const hash of ['', '#', '#order=', '#order=%20', '#other=1']) assert.equal(orderOf(hash), undefined);
 });

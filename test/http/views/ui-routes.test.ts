@@ -1,4 +1,4 @@
-/** What screens get: the current view and whose it is, the history, and the live stream from its first word to its last. */
+/** The routes for screens: the current view and its access, the history, and the live stream. */
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -18,7 +18,7 @@ import { bearer, SECRET } from '../tokens.ts';
 const ETA = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
 const MOST = 3;
 
-describe('the routes of screens', () => {
+describe('the routes for screens', () => {
   let api: Api;
   let streams: LiveStreams;
   let headers: Record<'operator' | 'asha' | 'ben' | 'kitchen' | 'ravi', { authorization: string }>;
@@ -92,7 +92,7 @@ describe('the routes of screens', () => {
   const ask = (path: string, who: keyof typeof headers = 'operator') =>
     api.ask('GET', path, { headers: headers[who] });
 
-  /** Listens to the stream of order `o`. Reading may be held up, as by a slow client. */
+  /** Listens to the stream of order `o`; pausing the response simulates a slow client. */
   async function listen(who: keyof typeof headers = 'operator') {
     const asked = request({
       port: api.port,
@@ -119,7 +119,7 @@ describe('the routes of screens', () => {
       response,
       close: () => asked.destroy(),
       ended: () => ended,
-      // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was said
+      // biome-ignore lint/suspicious/noExplicitAny: tests read arbitrary event data
       said: (): [event: string, data: any][] =>
         [...text.matchAll(/event: (\w+)\ndata: (.*)\n\n/g)].map(([, event, data]) => [
           event as string,
@@ -131,7 +131,7 @@ describe('the routes of screens', () => {
     return stream;
   }
 
-  it('show an order as it is, with its version as its tag', async () => {
+  it('an order is returned in its current state, with its version as its ETag', async () => {
     show(ofAsha(orderAt('OUT_FOR_DELIVERY')), {
       delivery: { state: 'PICKED_UP', riderId: 'ravi', eta: ETA },
       payment: 'AUTHORIZED',
@@ -166,30 +166,30 @@ describe('the routes of screens', () => {
   const failed = (reason: string) => ({ ...orderAt('FAILED', 'items'), reason }) as Order;
   const WORDS: readonly [what: string, Order, Partial<OrderView>, inventory: string, payment: string][] = [
     ['an order without items', placedOrder(), {}, 'NONE', 'NONE'],
-    ['one that waits for both', orderAt('PROCESSING', 'items'), {}, 'PENDING', 'PENDING'],
-    ['one out of stock', failed('OUT_OF_STOCK'), {}, 'REJECTED', 'NONE'],
-    ['one that was called off before', orderAt('CANCELLED', 'items'), {}, 'NONE', 'NONE'],
+    ['an order that waits for stock and payment', orderAt('PROCESSING', 'items'), {}, 'PENDING', 'PENDING'],
+    ['an order that is out of stock', failed('OUT_OF_STOCK'), {}, 'REJECTED', 'NONE'],
+    ['an order that was cancelled before its reservation', orderAt('CANCELLED', 'items'), {}, 'NONE', 'NONE'],
     [
-      'one whose card was declined',
+      'an order whose card was declined',
       failed('PAYMENT_DECLINED'),
       { reservation: 'released', payment: 'FAILED' },
       ...(['RELEASED', 'FAILED'] as const),
     ],
     [
-      'one that was given back',
+      'an order that was released and refunded',
       orderAt('CANCELLED', 'items'),
       { reservation: 'released', payment: 'REFUNDED' },
       ...(['RELEASED', 'REFUNDED'] as const),
     ],
   ];
   for (const [what, order, changes, inventory, payment] of WORDS)
-    it(`say how stock and money of ${what} stand`, async () => {
+    it(`the view of ${what} shows its inventory and payment status`, async () => {
       show(ofAsha(order), changes);
       const { body } = await ask('/ui/orders/o');
       assert.deepEqual([body.inventory, body.payment], [inventory, payment]);
     });
 
-  it('let nobody see what is not theirs, on any of them', async () => {
+  it('every route for screens shows an order only to its own customer, restaurant and rider', async () => {
     show(ofAsha(orderAt('RIDER_ASSIGNED')), { delivery: { state: 'ASSIGNED', riderId: 'ravi' } });
     for (const path of ['/ui/orders/o', '/ui/orders/o/history', '/ui/orders/o/stream']) {
       const { status, body } = await ask(path, 'ben');
@@ -202,7 +202,7 @@ describe('the routes of screens', () => {
     }
   });
 
-  it('show the history by itself or with the view, and refuse another word for yes', async () => {
+  it('the history is returned alone or with the view, and an invalid history parameter is refused', async () => {
     const history = ['order.created', 'eta.updated'].map((eventType, n) => ({
       eventId: `o-${n}`,
       eventType,
@@ -217,7 +217,7 @@ describe('the routes of screens', () => {
     assert.equal((await ask('/ui/orders/o?history=maybe')).status, 400);
   });
 
-  it('stream the view as it is, each change of it, and the end', async () => {
+  it('the stream sends the current view, each change and an end event', async () => {
     const stream = await listen();
     assert.match(stream.response.headers['content-type'] ?? '', /^text\/event-stream/);
     await until('the first view', () => stream.said().length === 1);
@@ -229,10 +229,10 @@ describe('the routes of screens', () => {
     show(movedTo(order, 'RIDER_ASSIGNED', 'OUT_FOR_DELIVERY', 'DELIVERED'));
     await until('the end', () => stream.ended());
     assert.deepEqual(stream.statuses(), ['CONFIRMED', 'ASSIGNED', 'ASSIGNED', 'DELIVERED', 'end']);
-    await until('nobody to listen', () => listening() === 0);
+    await until('no listener', () => listening() === 0);
   });
 
-  it('stream nothing twice, and nothing that is older than what was said', async () => {
+  it('the stream sends no view twice, and none older than the last one sent', async () => {
     const stream = await listen();
     const order = current.get('o')!.order;
     show(movedTo(order, 'RIDER_ASSIGNED'));
@@ -244,26 +244,26 @@ describe('the routes of screens', () => {
     assert.deepEqual(stream.statuses(), ['CONFIRMED', 'ASSIGNED', 'OUT_FOR_DELIVERY']);
   });
 
-  it('end at once for an order that is over, and say nothing after the end', async () => {
+  it('the stream of a finished order ends at once, and sends no view after its end event', async () => {
     const order = ofAsha(orderAt('DELIVERED'));
     show(order, { payment: 'AUTHORIZED' });
-    // Its money is captured while the last words are on their way.
+    // The payment is captured while the last events are being sent.
     afterRead = () => show(order, { payment: 'CAPTURED', revision: [order.version + 1, 0] });
     const stream = await listen();
     await until('the end', () => stream.ended());
     assert.deepEqual(stream.statuses(), ['DELIVERED', 'end']);
   });
 
-  it('let go of a client that went away', async () => {
+  it('the stream removes its listener after its client disconnects', async () => {
     const stream = await listen();
-    await until('somebody to listen', () => listening() === 1);
+    await until('one listener', () => listening() === 1);
     stream.close();
-    await until('nobody to listen', () => listening() === 0);
+    await until('no listener', () => listening() === 0);
     show(movedTo(current.get('o')!.order, 'RIDER_ASSIGNED'));
     assert.equal((await ask('/ui/orders/o')).status, 200);
   });
 
-  it('drop a client that reads nothing, before much piles up', async () => {
+  it('the stream drops a client that does not read, before its buffer grows large', async () => {
     const stream = await listen();
     stream.response.pause();
     const order = current.get('o')!.order;
@@ -272,10 +272,10 @@ describe('the routes of screens', () => {
       show({ ...order, items }, { revision: [order.version + n, 0] });
       await pause(1);
     }
-    await until('nobody to listen', () => listening() === 0);
+    await until('no listener', () => listening() === 0);
   });
 
-  it('refuse a stream too many, and take one again when another has ended', async () => {
+  it('a stream beyond the limit is refused, and accepted once another stream has ended', async () => {
     const [first] = await Promise.all(Array.from({ length: MOST }, () => listen()));
     const refused = await ask('/ui/orders/o/stream');
     assert.deepEqual([refused.status, refused.body.errors[0].code], [503, 'OVERLOADED']);
@@ -285,10 +285,10 @@ describe('the routes of screens', () => {
     assert.equal((await listen()).response.statusCode, 200);
   });
 
-  it('end every stream when the process stops', async () => {
+  it('every stream ends when the process stops', async () => {
     const both = await Promise.all([listen(), listen()]);
     streams.endAll();
     for (const stream of both) await until('its end', () => stream.ended());
-    await until('nobody to listen', () => listening() === 0);
+    await until('no listener', () => listening() === 0);
   });
 });
