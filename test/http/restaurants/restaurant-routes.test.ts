@@ -1,4 +1,4 @@
-/** The restaurants' routes on a real Postgres: who may use them, what they refuse, and what they do. */
+/** The restaurants' routes on a real Postgres: access, refusals and effects. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { jwtAuth } from '../../../internal/transport/http/auth.ts';
@@ -39,7 +39,7 @@ describe('the routes of restaurants', () => {
   const ACCEPT = { action: 'ACCEPT', estimatedReadyTime: '2030-01-01T12:20:00Z' };
   const REJECT = { action: 'REJECT', reason: 'NO_DOUGH' };
 
-  it('accept an order, with the document’s own words, once', async () => {
+  it('a restaurant accepts an order once, with the documented body', async () => {
     await open('a');
     const accepted = await say(ACCEPT);
     assert.deepEqual(
@@ -56,14 +56,14 @@ describe('the routes of restaurants', () => {
     assert.deepEqual(await town.everything(), before);
   });
 
-  it('accept without a time, and with one that has passed', async () => {
+  it('a restaurant accepts an order without a ready time, and with one in the past', async () => {
     await open('a', 'b');
     assert.equal((await say({ action: 'ACCEPT' })).body.estimatedReadyTime, now(PREPARATION_MS));
     const passed = { action: 'ACCEPT', estimatedReadyTime: '2025-07-02T17:20:00Z' };
     assert.equal((await say(passed, { order: 'b' })).body.estimatedReadyTime, now());
   });
 
-  it('reject an order, with a reason or without', async () => {
+  it('a restaurant rejects an order with or without a reason', async () => {
     await open('a', 'b');
     const rejected = await say(REJECT);
     assert.deepEqual(
@@ -75,12 +75,16 @@ describe('the routes of restaurants', () => {
     assert.deepEqual([await town.status('a'), await town.status('b')], ['REJECTED', 'REJECTED']);
   });
 
-  it('complete an order that was collected, and none that a rider brings', async () => {
+  it('a restaurant completes a collected order, and not one that a rider delivers', async () => {
     await town.seed('ACCEPTED', ['mine'], { kind: 'restaurant' });
     await town.seed('ACCEPTED', ['brought']);
     const collected = await say({ action: 'COLLECTED' }, { order: 'mine' });
     assert.deepEqual([collected.status, collected.body], [200, { status: 'COLLECTED' }]);
-    assert.equal((await say({ action: 'COLLECTED' }, { order: 'mine' })).status, 200, 'and again');
+    assert.equal(
+      (await say({ action: 'COLLECTED' }, { order: 'mine' })).status,
+      200,
+      'a repeated report is accepted',
+    );
     assert.equal(await town.status('mine'), 'COMPLETED');
     const before = await town.everything();
     const refused = await say({ action: 'COLLECTED' }, { order: 'brought' });
@@ -90,7 +94,7 @@ describe('the routes of restaurants', () => {
     assert.deepEqual(await town.everything(), before);
   });
 
-  it('are for the restaurant itself and operators', async () => {
+  it('the routes of a restaurant accept only the restaurant itself and operators', async () => {
     await open('a');
     const before = await town.everything();
     for (const [sub, role] of [
@@ -107,7 +111,7 @@ describe('the routes of restaurants', () => {
     assert.equal((await say(ACCEPT, { headers: operator })).status, 200);
   });
 
-  it('know only the orders of the restaurant', async () => {
+  it('a ticket that does not belong to the restaurant is 404', async () => {
     await open('a');
     const before = await town.everything();
     for (const about of [
@@ -125,7 +129,7 @@ describe('the routes of restaurants', () => {
     assert.deepEqual(await town.everything(), before);
   });
 
-  it('refuse what comes too early or too late, and say why', async () => {
+  it('an acceptance before confirmation or after cancellation is refused, and the response says why', async () => {
     await town.seed('PROCESSING', ['early']);
     await town.seed('CANCELLED', ['late']);
     const early = await say(ACCEPT, { order: 'early' });
@@ -138,25 +142,25 @@ describe('the routes of restaurants', () => {
 
   const WRONG: Record<string, [body: unknown, code: string]> = {
     'no action': [{}, 'INVALID_ACTION'],
-    'an action that there is not': [{ action: 'accept' }, 'INVALID_ACTION'],
-    'a time that is none': [{ ...ACCEPT, estimatedReadyTime: 'soon' }, 'INVALID_ESTIMATED_READY_TIME'],
+    'an unknown action': [{ action: 'accept' }, 'INVALID_ACTION'],
+    'an invalid time': [{ ...ACCEPT, estimatedReadyTime: 'soon' }, 'INVALID_ESTIMATED_READY_TIME'],
     'a time without an offset': [
       { ...ACCEPT, estimatedReadyTime: '2030-01-01T12:20:00' },
       'INVALID_ESTIMATED_READY_TIME',
     ],
-    'a reason that is none': [{ ...REJECT, reason: 7 }, 'INVALID_REASON'],
+    'a reason that is a number': [{ ...REJECT, reason: 7 }, 'INVALID_REASON'],
     'a reason with a null character': [{ ...REJECT, reason: 'a\0b' }, 'INVALID_REASON'],
     'a body that is a list': [[], 'INVALID_BODY'],
   };
   for (const [what, [body, code]] of Object.entries(WRONG))
-    it(`refuse ${what}, and change nothing`, async () => {
+    it(`a decision with ${what} is refused and changes nothing`, async () => {
       await open('a');
       const before = await town.everything();
       assert.deepEqual(codes(await say(body)), [400, code]);
       assert.deepEqual(await town.everything(), before);
     });
 
-  it('answer a key once, and another request under it not at all', async () => {
+  it('a decision takes effect once for an idempotency key, and another request under the key is refused', async () => {
     await open('a', 'b');
     const headers = { 'idempotency-key': 'k-1' };
     const first = await say(ACCEPT, { headers });
@@ -172,7 +176,7 @@ describe('the routes of restaurants', () => {
     assert.equal(await town.status('b'), 'CONFIRMED');
   });
 
-  it('list what is open or being prepared, with all that a kitchen needs', async () => {
+  it('the list returns the open and accepted tickets of the restaurant, with items and instructions', async () => {
     await open('a');
     await town.seed('CONFIRMED', ['elsewhere'], { restaurantId: 'auto' });
     await town.deliver(await town.told('elsewhere'));
@@ -195,7 +199,7 @@ describe('the routes of restaurants', () => {
     assert.deepEqual((await list()).body, { orders: [], nextCursor: null });
   });
 
-  it('list every ticket once, oldest first, however large the pages are', async () => {
+  it('the list returns every ticket once, oldest first, for every page size', async () => {
     const ids = Array.from({ length: 11 }, (_, n) => `a${n}`);
     for (const id of ids) {
       await open(id);
@@ -216,7 +220,7 @@ describe('the routes of restaurants', () => {
     }
   });
 
-  it('list nothing for a restaurant that is not there, and refuse pages that are none', async () => {
+  it('the list is empty for an unknown restaurant, and an invalid limit or cursor is refused', async () => {
     for (const rid of ['nobody', '%00', '%20'])
       assert.deepEqual((await list('', operator, rid)).body, { orders: [], nextCursor: null }, rid);
     for (const query of ['?limit=0', '?limit=201', '?limit=x'])
