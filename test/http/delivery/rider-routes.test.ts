@@ -1,4 +1,4 @@
-/** The riders' routes on a real Postgres: who may use them, what they refuse, and what they do. */
+/** The riders' routes on a real Postgres: access, refusals and effects. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { jwtAuth } from '../../../internal/transport/http/auth.ts';
@@ -41,7 +41,7 @@ describe('the routes of riders', () => {
     await town.deliver(...ids.map(town.requested));
   }
 
-  it('register a rider, and change one', async () => {
+  it('a rider is registered and changed with PUT', async () => {
     const made = await ask('PUT', '/v1/riders/ravi', RAVI, ravi);
     assert.deepEqual([made.status, made.body], [200, { riderId: 'ravi', ...RAVI, carrying: 0 }]);
     const off = await ask('PUT', '/v1/riders/ravi', { name: 'Ravi', onDuty: false });
@@ -50,19 +50,19 @@ describe('the routes of riders', () => {
 
   const WRONG: readonly [what: string, path: string, body: object, code: string][] = [
     ['no name', 'ravi', { onDuty: true }, 'INVALID_NAME'],
-    ['half a person of room', 'ravi', { ...RAVI, capacity: 1.5 }, 'INVALID_CAPACITY'],
-    ['no room at all', 'ravi', { ...RAVI, capacity: 0 }, 'INVALID_CAPACITY'],
-    ['a place beyond the pole', 'ravi', { ...RAVI, location: { lat: 91, lng: 0 } }, 'INVALID_LOCATION'],
-    ['half a place', 'ravi', { ...RAVI, location: { lat: 1 } }, 'INVALID_LOCATION'],
-    ['an id that nobody can have', '%20', RAVI, 'INVALID_RIDER_ID'],
+    ['a fractional capacity', 'ravi', { ...RAVI, capacity: 1.5 }, 'INVALID_CAPACITY'],
+    ['a capacity of zero', 'ravi', { ...RAVI, capacity: 0 }, 'INVALID_CAPACITY'],
+    ['a latitude beyond the pole', 'ravi', { ...RAVI, location: { lat: 91, lng: 0 } }, 'INVALID_LOCATION'],
+    ['a location without a longitude', 'ravi', { ...RAVI, location: { lat: 1 } }, 'INVALID_LOCATION'],
+    ['an invalid id', '%20', RAVI, 'INVALID_RIDER_ID'],
   ];
   for (const [what, id, body, code] of WRONG) {
-    it(`refuse a rider with ${what}`, async () => {
+    it(`a rider with ${what} is refused`, async () => {
       assert.deepEqual(codes(await ask('PUT', `/v1/riders/${id}`, body)), [400, code]);
     });
   }
 
-  it('take down where a rider is', async () => {
+  it('the newest position of a rider is stored, and one from the future or of an unknown rider is refused', async () => {
     await ask('PUT', '/v1/riders/ravi', RAVI);
     const moved = await ask('POST', '/v1/riders/ravi/position', { lat: 19, lng: 73 }, ravi);
     assert.deepEqual([moved.status, moved.text], [204, '']);
@@ -75,7 +75,7 @@ describe('the routes of riders', () => {
     assert.deepEqual(codes(unknown), [404, 'RIDER_NOT_FOUND']);
   });
 
-  it('list what a rider has to pick up and carries, with both ends', async () => {
+  it('a rider lists their assigned and carried orders, each with its pickup and dropoff', async () => {
     await assigned('a', 'b');
     await report('PICKED_UP', {}, { order: 'b' });
     const { status, body } = await ask('GET', '/v1/riders/ravi/orders', undefined, ravi);
@@ -94,7 +94,7 @@ describe('the routes of riders', () => {
     assert.deepEqual((await ask('GET', '/v1/riders/idle/orders')).body, { orders: [] });
   });
 
-  it('take a pickup and a delivery with 204, again and again, and remember where that was', async () => {
+  it('a pickup and a delivery take effect once, and each report is answered 204 and stores its location', async () => {
     await assigned('a');
     const location = { lat: 18.98, lng: 72.82 };
     for (const status of ['PICKED_UP', 'PICKED_UP', 'DELIVERED', 'DELIVERED', 'PICKED_UP']) {
@@ -106,7 +106,7 @@ describe('the routes of riders', () => {
     assert.equal((await town.announced()).filter((type) => type === 'delivery.delivered').length, 1);
   });
 
-  it('refuse what cannot be', async () => {
+  it('a report is refused if its order was not picked up, has another rider, or was cancelled', async () => {
     await assigned('a');
     await ask('PUT', '/v1/riders/asha', RAVI);
     assert.deepEqual(codes(await report('DELIVERED')), [409, 'NOT_PICKED_UP']);
@@ -117,7 +117,7 @@ describe('the routes of riders', () => {
     assert.deepEqual(codes(await report('PICKED_UP')), [409, 'TOO_LATE']);
   });
 
-  it('refuse a time of tomorrow, one without an offset, and no time; a clock may go ahead by a minute', async () => {
+  it('a report needs a timestamp with an offset, and it may be up to a minute ahead', async () => {
     await assigned('a');
     for (const timestamp of [now(60_001), '2030-01-01T12:00:00', undefined, 7])
       assert.deepEqual(codes(await report('PICKED_UP', { timestamp })), [400, 'INVALID_TIMESTAMP']);
@@ -126,7 +126,7 @@ describe('the routes of riders', () => {
     assert.equal((await report('DELIVERED', { timestamp: '0000-01-01T00:00:00Z' })).status, 204);
   });
 
-  it('are for the rider themself and for operators', async () => {
+  it('the routes of a rider accept that rider, and refuse other riders and customers', async () => {
     await ask('PUT', '/v1/riders/ravi', RAVI);
     const others = await Promise.all([bearer('asha', 'rider'), bearer('ravi', 'customer')]);
     for (const { method, path } of riderRoutes(town)) {
@@ -137,7 +137,7 @@ describe('the routes of riders', () => {
     }
   });
 
-  it('carry the trace of the request into its events', async () => {
+  it('the events of a pickup carry the trace of its request', async () => {
     await assigned('a');
     const trace = `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`;
     const body = { status: 'PICKED_UP', timestamp: now() };
