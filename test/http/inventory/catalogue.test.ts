@@ -1,4 +1,4 @@
-/** Catalogue, stock and prices over HTTP: what is added and by whom, what is left, and what it would cost. */
+/** Catalogue, stock and prices over HTTP: adding restaurants and items, checking stock and calculating prices. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { jwtAuth } from '../../../internal/transport/http/auth.ts';
@@ -60,7 +60,7 @@ describe('catalogue and stock', () => {
   const DAL = { name: 'Dal', price: 4.5, initial_qty: 10 };
 
   describe('a restaurant', () => {
-    test('is added with an id, and accepts automatically', async () => {
+    test('a restaurant is added with a new id and automatic acceptance', async () => {
       const { status, body } = await addRestaurant({ name: ' Spice Hall ' });
       const { id, ...rest } = body;
       assert.deepEqual([status, rest], [201, { restaurant_id: id, name: 'Spice Hall', is_active: true }]);
@@ -74,7 +74,7 @@ describe('catalogue and stock', () => {
       });
     });
 
-    test('may be closed, stand somewhere, and answer for itself', async () => {
+    test('a restaurant may be added as closed, with a location and with manual acceptance', async () => {
       const place = { address: '1 Tardeo Road', location: { lat: 18.97, lng: 72.81 } };
       const more = { is_active: false, acceptance: 'manual', preparation_s: 60, unknown: 1 };
       const { body } = await addRestaurant({ name: 'Spice Hall', ...place, ...more });
@@ -89,7 +89,7 @@ describe('catalogue and stock', () => {
       });
     });
 
-    test('is refused with every fault at once', async () => {
+    test('an invalid restaurant is refused with all of its faults', async () => {
       assert.deepEqual(
         codes(await addRestaurant({ is_active: 'yes', location: { lat: 91 }, preparation_s: -1 })),
         [
@@ -104,14 +104,14 @@ describe('catalogue and stock', () => {
       assert.deepEqual(codes(await addRestaurant([])), ['400', 'INVALID_BODY']);
     });
 
-    test('is added by operators', async () => {
+    test('a restaurant is added only by operators', async () => {
       for (const who of ['r1', 'asha', 'ravi'])
         assert.deepEqual(codes(await addRestaurant({ name: 'x' }, who)), ['403', 'FORBIDDEN'], who);
     });
   });
 
   describe('an item', () => {
-    test('is added with an id, on the menu and on the shelf', async () => {
+    test('an item is added with a new id to the menu and to stock', async () => {
       const { status, body } = await addItem({ ...DAL, threshold_qty: 2 });
       const { id, ...rest } = body;
       assert.deepEqual(
@@ -134,12 +134,12 @@ describe('catalogue and stock', () => {
       assert.equal(catalogue.stocks.get(id)?.threshold, 2);
     });
 
-    test('may say available_qty for initial_qty, and its price as text', async () => {
+    test('an item may have available_qty instead of initial_qty, and its price as text', async () => {
       const { body } = await addItem({ name: 'Dal', price: '4.50', available_qty: 0 });
       assert.deepEqual([body.available_qty, body.price], [0, 4.5]);
     });
 
-    test('is refused with every fault at once, a missing quantity among them', async () => {
+    test('an invalid item is refused with all of its faults, a missing quantity included', async () => {
       assert.deepEqual(codes(await addItem({})), [
         '400',
         'INVALID_NAME /name',
@@ -155,20 +155,20 @@ describe('catalogue and stock', () => {
       for (const body of [[], 7, null]) assert.deepEqual(codes(await addItem(body)), ['400', 'INVALID_BODY']);
     });
 
-    test('is put on the menu of a restaurant that is there', async () => {
+    test('an item for an unknown restaurant is 404', async () => {
       for (const rid of ['r9', '%00', 'a%20b', 'a'.repeat(65)])
         assert.deepEqual(codes(await addItem(DAL, rid)), ['404', 'UNKNOWN_RESTAURANT'], rid);
       assert.deepEqual(api.log.at('error'), []);
     });
 
-    test('is added by operators and by the restaurant itself', async () => {
+    test('an item is added only by operators and by its restaurant', async () => {
       assert.equal((await addItem(DAL, 'r1', 'r1')).status, 201);
       assert.deepEqual(codes(await addItem(DAL, 'r2', 'r1')), ['403', 'FORBIDDEN']);
       for (const who of ['asha', 'ravi'])
         assert.deepEqual(codes(await addItem(DAL, 'r1', who)), ['403', 'FORBIDDEN'], who);
     });
 
-    test('that is not there is 404, whatever its id looks like', async () => {
+    test('an unknown item is 404, even if its id is invalid', async () => {
       for (const id of ['ghost', '%00', 'a%20b', 'a'.repeat(65)])
         assert.deepEqual(
           codes(await ask('olga', 'GET', `/api/v1/inventory/${id}`)),
@@ -185,7 +185,7 @@ describe('catalogue and stock', () => {
         items: items.map(([item_id, quantity]) => ({ item_id, quantity })),
       });
 
-    test('says for each line whether it is there', async () => {
+    test('the check reports for each line whether its item is available', async () => {
       const { status, body } = await check(['thali', 10], ['sushi-set', 1]);
       assert.deepEqual(
         [status, body],
@@ -202,7 +202,7 @@ describe('catalogue and stock', () => {
       );
     });
 
-    test('has nothing of an item that is not known', async () => {
+    test('an unknown item has a stock of zero', async () => {
       const { body } = await check(['thali', 1], ['ghost', 1]);
       assert.equal(body.all_available, false);
       assert.deepEqual(body.details[1], {
@@ -213,7 +213,7 @@ describe('catalogue and stock', () => {
       });
     });
 
-    test('judges lines of one item by their sum', async () => {
+    test('lines of the same item are checked by their total quantity', async () => {
       const { body } = await check(['thali', 6], ['lassi', 1], ['thali', 5]);
       assert.deepEqual(
         [body.all_available, body.details.map(({ available }: { available: boolean }) => available)],
@@ -221,7 +221,7 @@ describe('catalogue and stock', () => {
       );
     });
 
-    test('names every fault', async () => {
+    test('an invalid check is refused with all of its faults', async () => {
       assert.deepEqual(codes(await check(['thali', 0], [7, '1'])), [
         '400',
         'INVALID_QUANTITY /items/0/quantity',
@@ -237,7 +237,7 @@ describe('catalogue and stock', () => {
       ask('asha', 'POST', '/calculate_price', { items, ...(order_id ? { order_id } : {}) });
     const one = (price: unknown, quantity = 1) => [{ item_id: 'x', quantity, price }];
 
-    test('uses the prices it is given, and says how the total comes about', async () => {
+    test('the price is calculated from the given unit prices, with its base, discount and fees', async () => {
       const { status, body } = await priced([...one(25.5), ...one('18.00', 1)], 'order-1');
       assert.deepEqual(
         [status, body],
@@ -248,7 +248,7 @@ describe('catalogue and stock', () => {
       );
     });
 
-    test('takes ten percent off what is above fifty, and not off fifty', async () => {
+    test('a base total above fifty gets ten percent off, and one of exactly fifty does not', async () => {
       const { body: at } = await priced(one(50));
       assert.deepEqual(at, { base_total: 50, discount_applied: 0, fees_applied: 5, final_total: 55 });
       const { body: above } = await priced(one(50.01));
@@ -260,12 +260,12 @@ describe('catalogue and stock', () => {
       });
     });
 
-    test('refuses a sum that no order may have', async () => {
+    test('a total above the maximum of an order is refused', async () => {
       const answer = await priced(one(9_999_999_999.99, 10_000));
       assert.deepEqual(codes(answer), ['400', 'INVALID_INPUT']);
     });
 
-    test('names every fault', async () => {
+    test('an invalid calculation is refused with all of its faults', async () => {
       assert.deepEqual(codes(await priced([{ item_id: 'x', quantity: 1 }, ...one(-1)])), [
         '400',
         'INVALID_ITEMS /items/0/price',
