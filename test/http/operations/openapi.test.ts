@@ -1,4 +1,4 @@
-/** The API's document: every route is in it, its references lead somewhere, and a page shows it. */
+/** The OpenAPI document: it describes every route, its references resolve, and a page shows it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { z } from 'zod';
@@ -7,7 +7,7 @@ import { route } from '../../../internal/transport/http/route.ts';
 import { type Api, speak, startApi } from '../api.ts';
 
 let api: Api;
-// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was answered
+// biome-ignore lint/suspicious/noExplicitAny: tests read arbitrary response bodies
 let document: any;
 before(async () => {
   api = await startApi();
@@ -15,7 +15,7 @@ before(async () => {
 });
 after(() => api.close());
 
-/** Every value in the document, with the names that lead to it. */
+/** Every value in the document, with its path. */
 function* walk(value: unknown, at: string[] = []): Generator<[at: string[], value: unknown]> {
   yield [at, value];
   if (typeof value === 'object' && value !== null)
@@ -29,7 +29,7 @@ test('the document is OpenAPI 3.1 and JSON', async () => {
   assert.ok(document.info.title && document.info.version);
 });
 
-test('the document has every route, its own included, and no other', () => {
+test('the document has exactly the routes of the API, its own included', () => {
   const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods as object).map((method) => `${method.toUpperCase()} ${path}`),
   );
@@ -38,7 +38,7 @@ test('the document has every route, its own included, and no other', () => {
   assert.deepEqual(documented.sort(), [...there, ...own].sort());
 });
 
-test('every reference leads to something in the document', () => {
+test('every reference in the document resolves', () => {
   const references = [...walk(document)].filter(([at]) => at.at(-1) === '$ref');
   assert.ok(references.length > 10, 'there are references');
   for (const [at, reference] of references) {
@@ -49,11 +49,11 @@ test('every reference leads to something in the document', () => {
   }
 });
 
-test('no schema kept what only has a meaning outside the document', () => {
+test('no schema has a keyword that is meaningless inside the document', () => {
   for (const [at] of walk(document)) assert.ok(!['$schema', '$defs', '~standard'].includes(at.at(-1) ?? ''));
 });
 
-test('every operation has a name of its own, a tag, a summary, an answer and who may use it', () => {
+test('every operation has a unique name, a tag, a summary, a response and its security', () => {
   const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods as object));
   const names = operations.map(({ operationId }) => operationId);
   assert.equal(new Set(names).size, names.length);
@@ -69,7 +69,7 @@ test('every operation has a name of its own, a tag, a summary, an answer and who
   }
 });
 
-test('every parameter of a path is declared, and none that is not in it', () => {
+test('every operation declares exactly the parameters of its path', () => {
   for (const [path, methods] of Object.entries(document.paths)) {
     for (const { parameters = [] } of Object.values(methods as Record<string, { parameters?: unknown[] }>)) {
       const declared = (parameters as { name: string; in: string; required?: boolean; schema?: object }[])
@@ -81,7 +81,7 @@ test('every parameter of a path is declared, and none that is not in it', () => 
   }
 });
 
-test('a probe is open, and a guarded route asks for a bearer token with one of its roles', () => {
+test('a probe has no security, and a guarded route requires a bearer token with one of its roles', () => {
   assert.deepEqual(document.paths['/livez'].get.security, []);
   const { security, responses, description } = document.paths['/orders'].post;
   assert.deepEqual(security, [{ bearer: ['customer'] }, { bearer: ['operator'] }]);
@@ -90,7 +90,7 @@ test('a probe is open, and a guarded route asks for a bearer token with one of i
   assert.equal(document.components.securitySchemes.bearer.scheme, 'bearer');
 });
 
-test('placing an order is described as it is taken', () => {
+test('the document describes the two accepted bodies of an order', () => {
   const { requestBody, responses, parameters } = document.paths['/orders'].post;
   const [schema, byItems] = requestBody.content['application/json'].schema.anyOf;
   assert.ok(byItems.required.includes('items'));
@@ -112,7 +112,7 @@ test('placing an order is described as it is taken', () => {
   });
 });
 
-test('a query is described by its parameters', () => {
+test('the document describes a query by its parameters', () => {
   const { parameters } = document.paths['/v1/orders'].get;
   const limit = parameters.find(({ name }: { name: string }) => name === 'limit');
   assert.deepEqual(limit, {
@@ -125,7 +125,7 @@ test('a query is described by its parameters', () => {
   assert.equal(document.paths['/v1/orders/{id}/cancel'].post.requestBody.required, false);
 });
 
-test('an order and a fault are what the document says', async () => {
+test('the responses for an order and for faults match the document', async () => {
   const placed = await api.order({
     customer_name: 'Asha',
     total_price: 5,
@@ -145,7 +145,7 @@ test('an order and a fault are what the document says', async () => {
   }
 });
 
-test('whoever is let in only to their own is told so', () => {
+test('the description of an operation states that a path parameter must be the subject of the token', () => {
   const { paths } = openApiDocument([
     route({
       method: 'GET',
@@ -158,7 +158,7 @@ test('whoever is let in only to their own is told so', () => {
       handle() {},
     }),
   ]);
-  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was answered
+  // biome-ignore lint/suspicious/noExplicitAny: tests read arbitrary response bodies
   const operation = paths['/kitchens/{rid}/tickets/{tid}']?.get as any;
   assert.equal(
     operation.description,
@@ -173,11 +173,11 @@ test('whoever is let in only to their own is told so', () => {
   assert.deepEqual(operation.responses[200], { description: 'It', content: { 'text/event-stream': {} } });
 });
 
-test('the page and all that it is made of are served', async () => {
+test('the documentation page and its assets are served', async () => {
   const page = await api.ask('GET', '/docs');
   assert.deepEqual([page.status, page.headers['content-type']], [200, 'text/html; charset=utf-8']);
   assert.match(String(page.headers['content-security-policy']), /^default-src 'self'/);
-  assert.doesNotMatch(page.text, /https?:\/\//, 'nothing comes from elsewhere');
+  assert.doesNotMatch(page.text, /https?:\/\//, 'the page loads no external resource');
   const parts = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, part]) => part as string);
   assert.equal(parts.length, 4);
   for (const part of parts) {
@@ -189,7 +189,7 @@ test('the page and all that it is made of are served', async () => {
   assert.match((await api.ask('GET', '/docs/start.js')).text, /\/openapi\.json/);
 });
 
-test('no other file of the package, and none outside it, is served', async () => {
+test('no other file is served, inside or outside the package', async () => {
   for (const path of [
     '/docs/package.json',
     '/docs/index.html',
