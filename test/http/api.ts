@@ -1,4 +1,4 @@
-/** The order service's HTTP on a free port over adapters in memory, and a client that can say anything. */
+/** Starts the order service's HTTP API on a free port over adapters in memory, with a client for arbitrary requests. */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
@@ -33,7 +33,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was answered
+  // biome-ignore lint/suspicious/noExplicitAny: tests read arbitrary response bodies
   readonly body: any;
 }
 
@@ -41,7 +41,7 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Sent as it is. */
+  /** Sent unchanged. */
   readonly raw?: string | Buffer;
   readonly chunked?: boolean;
 }
@@ -114,7 +114,7 @@ export async function startApi({
     ask: (method: string, path: string, ask: Ask = {}) => send(port, method, path, ask),
     order: (body: unknown, headers: Record<string, string> = {}) =>
       send(port, 'POST', '/orders', { body, headers }),
-    /** The ids of all orders there are. */
+    /** The ids of all stored orders. */
     stored: () => [...store.tables.orders.keys()] as string[],
     async close() {
       server.closeAllConnections();
@@ -140,7 +140,7 @@ async function send(port: number, method: string, path: string, ask: Ask): Promi
     },
   });
   const answered = once(outgoing, 'response');
-  // A server that has read enough may close while a large body is still being written.
+  // The server may close the connection while a large body is still being written.
   outgoing.on('error', () => {});
   outgoing.end(payload);
   const [response] = await answered;
@@ -156,7 +156,7 @@ async function send(port: number, method: string, path: string, ask: Ask): Promi
   };
 }
 
-/** Sends bytes and reads until the server closes. */
+/** Sends raw text and reads until the server closes the connection. */
 export async function speak(port: number, bytes: string): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   socket.setEncoding('latin1');

@@ -1,4 +1,4 @@
-/** Who may do what: tokens that are taken and refused, roles, and orders that are one's own or someone else's. */
+/** Authentication and authorization: accepted and refused tokens, roles, and access to one's own orders. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -20,7 +20,7 @@ function codes(answer: Answer): string[] {
   return [String(answer.status), ...answer.body.errors.map(({ code }: { code: string }) => code)];
 }
 
-/** A route that answers who asked, for kitchens each at its own place. */
+/** A route that returns the principal, limited to the restaurant in its path. */
 const kitchen = route({
   method: 'GET',
   path: '/kitchens/:rid/tickets',
@@ -33,7 +33,7 @@ const kitchen = route({
   },
 });
 
-describe('a token', () => {
+describe('authentication with a token', () => {
   let api: Api;
   before(async () => {
     api = await startApi({ authenticate: jwtAuth({ secret: SECRET }), more: [kitchen] });
@@ -47,7 +47,7 @@ describe('a token', () => {
     assert.equal(answer.headers['www-authenticate'], 'Bearer error="invalid_token"');
   }
 
-  test('that is missing is asked for', async () => {
+  test('a request without a bearer token is answered 401 with a challenge', async () => {
     const none: Record<string, string>[] = [
       {},
       { authorization: 'Basic bWU6eA==' },
@@ -62,26 +62,26 @@ describe('a token', () => {
     }
   });
 
-  test('is not asked for by probes, which anyone may use', async () => {
+  test('probes, metrics and documentation need no token', async () => {
     for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json', '/docs'])
       assert.equal((await api.ask('GET', path)).status, 200, path);
   });
 
   const MALFORMED = ['nonsense', 'a.b.c', '..', ' ', 'e30.e30.e30', 'é', 'a'.repeat(8_000)];
   for (const token of MALFORMED) {
-    test(`that is '${token.slice(0, 20)}' is refused`, async () => {
+    test(`a malformed token '${token.slice(0, 20)}' is refused`, async () => {
       const answer = await withToken(Buffer.from(token).toString('latin1'));
       assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
       assert.deepEqual(api.log.at('error'), []);
     });
   }
 
-  test('that another secret signed is refused', async () => {
+  test('a token signed with another secret is refused', async () => {
     const token = await tokenOf({ sub: 'me', roles: ['operator'] }, { secret: `${SECRET}!` });
     await assertInvalid(await withToken(token));
   });
 
-  test('whose claims were changed after signing is refused', async () => {
+  test('a token whose claims were changed after signing is refused', async () => {
     const [header, , signature] = (await tokenOf({ sub: 'me', roles: ['customer'] })).split('.');
     const claims = Buffer.from(
       JSON.stringify({ sub: 'me', roles: ['operator'], exp: 4_000_000_000 }),
@@ -89,17 +89,17 @@ describe('a token', () => {
     await assertInvalid(await withToken(`${header}.${claims}.${signature}`));
   });
 
-  test('that nobody signed is refused', async () => {
+  test('an unsigned token is refused', async () => {
     await assertInvalid(await withToken(unsigned({ sub: 'me', roles: ['operator'] })));
   });
 
-  test('that has expired is refused, and the answer says so', async () => {
+  test('an expired token is refused, and the response says that it has expired', async () => {
     const answer = await withToken(await tokenOf({ sub: 'me', roles: ['operator'], exp: YESTERDAY_S }));
     await assertInvalid(answer);
     assert.match(answer.body.errors[0].detail, /expired/);
   });
 
-  test('that was taken before is refused once it has expired', async (t) => {
+  test('a token that was accepted before is refused once it has expired', async (t) => {
     t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
     const exp = Math.floor(Date.now() / 1_000) + 10;
     const token = await tokenOf({ sub: 'me', roles: ['operator'], exp });
@@ -108,7 +108,7 @@ describe('a token', () => {
     await assertInvalid(await withToken(token));
   });
 
-  test('that is for later is refused', async () => {
+  test('a token that is not valid yet is refused', async () => {
     const nbf = Math.floor(Date.now() / 1_000) + 600;
     await assertInvalid(await withToken(await tokenOf({ sub: 'me', roles: ['operator'], nbf })));
   });
@@ -121,17 +121,17 @@ describe('a token', () => {
     'a null character in its subject': 'a\0b',
   };
   for (const [what, sub] of Object.entries(SUBJECTS)) {
-    test(`with ${what} is refused`, async () => {
+    test(`a token with ${what} is refused`, async () => {
       await assertInvalid(await withToken(await tokenOf({ sub, roles: ['operator'] } as never)));
     });
   }
 
-  test('that never expires is refused', async () => {
+  test('a token without an expiry is refused', async () => {
     await assertInvalid(await withToken(await tokenOf({ sub: 'me', roles: ['operator'], exp: undefined })));
   });
 
   for (const alg of ['HS256', 'HS384', 'HS512']) {
-    test(`is taken when it is signed with ${alg}`, async () => {
+    test(`a token signed with ${alg} is accepted`, async () => {
       const secret = SECRET.repeat(2);
       const long = await startApi({ authenticate: jwtAuth({ secret }) });
       const token = await tokenOf({ sub: 'me', role: 'operator' }, { alg, secret });
@@ -141,7 +141,7 @@ describe('a token', () => {
     });
   }
 
-  test('names its roles in a list or alone, and those that there are not are ignored', async () => {
+  test('a token names its roles in a list or a single role, and unknown roles are ignored', async () => {
     const path = '/kitchens/r-1/tickets';
     const ask = async (claims: object) => withToken(await tokenOf({ sub: 'r-1', ...claims }), path);
     for (const claims of [{ roles: ['chef', 'restaurant', 7] }, { role: 'restaurant' }])
@@ -150,7 +150,7 @@ describe('a token', () => {
       assert.deepEqual(codes(await ask(claims)), ['403', 'FORBIDDEN'], JSON.stringify(claims));
   });
 
-  test('without a role of the route is turned away, whatever else it asks for', async () => {
+  test('a token without a role of the route is answered 403, even for an invalid request', async () => {
     for (const role of ['customer', 'restaurant', 'rider']) {
       const headers = await bearer('me', role);
       for (const [method, path] of [
@@ -165,7 +165,7 @@ describe('a token', () => {
     assert.equal(await api.store.schedulerSwitch.isPaused(), false);
   });
 
-  test('of a restaurant opens its own place and no other', async () => {
+  test('a token of a restaurant gives access to its own restaurant only', async () => {
     const ask = (rid: string, headers: Record<string, string>) =>
       api.ask('GET', `/kitchens/${rid}/tickets`, { headers });
     const mine = await bearer('r-1', 'restaurant');
@@ -176,23 +176,23 @@ describe('a token', () => {
     assert.deepEqual(codes(await ask('r-1', await bearer('r-1', 'customer'))), ['403', 'FORBIDDEN']);
   });
 
-  test('counts only with those roles that admit it', async () => {
+  test('a principal keeps only the roles that the route accepts', async () => {
     const headers = await bearer('r-1', 'customer', 'restaurant');
     const { body } = await api.ask('GET', '/kitchens/r-1/tickets', { headers });
     assert.deepEqual(body.roles, ['restaurant']);
   });
 
-  test('is asked for before the body is looked at', async () => {
+  test('a missing token is refused before the body is read', async () => {
     assert.deepEqual(codes(await api.ask('POST', '/orders', { raw: '{' })), ['401', 'UNAUTHORIZED']);
   });
 
-  test('does not make a route that is not there', async () => {
+  test('an unknown route is 404 and an unsupported method is 405, even without a token', async () => {
     assert.deepEqual(codes(await api.ask('GET', '/nowhere')), ['404', 'ROUTE_NOT_FOUND']);
     assert.deepEqual(codes(await api.ask('DELETE', '/scheduler')), ['405', 'METHOD_NOT_ALLOWED']);
   });
 });
 
-describe('a customer', () => {
+describe('the access of a customer', () => {
   let api: Api;
   let asha: { authorization: string };
   let ravi: { authorization: string };
@@ -217,7 +217,7 @@ describe('a customer', () => {
   });
   const stored = (id: string) => api.store.tables.orders.get(id as never)?.order;
 
-  test('reads, cancels and reschedules an order of their own', async () => {
+  test('a customer reads, cancels and reschedules their own order', async () => {
     for (const path of ['/orders/ashas', '/orders?id=ashas'])
       assert.equal((await api.ask('GET', path, { headers: asha })).status, 200);
     const body = { scheduledAt: '2030-01-01T15:00:00Z' };
@@ -227,7 +227,7 @@ describe('a customer', () => {
     assert.deepEqual([cancelled.status, stored('ashas')?.status], [200, 'CANCELLED']);
   });
 
-  test('does not learn that an order of someone else, or of nobody, exists', async () => {
+  test('a customer gets the same 404 for an order of another customer as for an unknown order', async () => {
     const body = { scheduledAt: '2030-01-01T15:00:00Z' };
     const about = async (id: string) => [
       await api.ask('GET', `/orders/${id}`, { headers: asha }),
@@ -245,7 +245,7 @@ describe('a customer', () => {
     }
   });
 
-  test('places an order that is theirs, and an operator one that is nobody’s in particular', async () => {
+  test('an order belongs to the customer who placed it, and one from an operator to no customer', async () => {
     assert.equal((await api.order(BODY, asha)).status, 201);
     assert.equal(stored('o-1')?.customerId, 'asha');
     assert.equal((await api.ask('GET', '/orders/o-1', { headers: asha })).status, 200);
@@ -254,12 +254,12 @@ describe('a customer', () => {
     assert.equal((await api.ask('GET', '/orders/o-1', { headers: operator })).status, 200);
   });
 
-  test('who is also an operator orders for nobody in particular', async () => {
+  test('an order from a customer who is also an operator belongs to no customer', async () => {
     await api.order(BODY, await bearer('asha', 'customer', 'operator'));
     assert.equal(stored('o-1')?.customerId, undefined);
   });
 
-  test('gets the same answer to the same order, and nobody else does', async () => {
+  test('only the customer who placed an order gets its stored response for the same id', async () => {
     const first = await api.order(BODY, asha);
     const again = await api.order(BODY, asha);
     assert.deepEqual([again.status, again.text], [201, first.text]);
@@ -267,7 +267,7 @@ describe('a customer', () => {
     assert.deepEqual(codes(await api.order(BODY, operator)), ['409', 'ORDER_ID_TAKEN']);
   });
 
-  test('has idempotency keys of their own', async () => {
+  test('idempotency keys are separate for each customer', async () => {
     const { id: _, ...body } = BODY;
     const key = { 'idempotency-key': 'k-1' };
     const hers = await api.order(body, { ...asha, ...key });
@@ -278,7 +278,7 @@ describe('a customer', () => {
     assert.deepEqual([again.text, again.headers['idempotency-replayed']], [hers.text, 'true']);
   });
 
-  test('does not cancel through a role that the route is not for', async () => {
+  test('a customer cannot cancel an order through a role that the route does not accept', async () => {
     api.store.seed(
       placedOrder({ content: { id: 'kitchens', restaurantId: 'r-1' }, scheduledAt: LATER, at: NOON }),
     );
@@ -290,7 +290,7 @@ describe('a customer', () => {
   });
 });
 
-test('everybody reaches what is theirs, and an operator all', () => {
+test('each principal reaches their own orders, and an operator reaches all orders', () => {
   const owner = { customerId: 'c', restaurantId: 'r', riderId: 'd' };
   assert.equal(mayReach({ subject: 'c', roles: ['customer'] }, owner), true);
   assert.equal(mayReach({ subject: 'r', roles: ['restaurant'] }, owner), true);
@@ -301,14 +301,14 @@ test('everybody reaches what is theirs, and an operator all', () => {
   assert.equal(mayReach({ subject: 'c', roles: [] }, owner), false);
 });
 
-test('where nobody has to log in, everybody is an operator', async () => {
+test('every request is from an operator when authentication is off', async () => {
   assert.deepEqual(await noAuth()({} as never), { subject: 'anonymous', roles: ['operator'] });
 });
 
-describe('published keys', () => {
+describe('authentication with published keys', () => {
   type Keys = Awaited<ReturnType<typeof generateKeyPair>>;
 
-  /** A login service that publishes a key under the id 'k-1', and signs with it. */
+  /** Starts a login service that publishes a key under the id 'k-1' and signs tokens with it. */
   async function login(
     t: TestContext,
     { alg = 'ES256', status = 200, publish = (jwks: unknown) => jwks } = {},
@@ -343,13 +343,13 @@ describe('published keys', () => {
   }
 
   for (const alg of ['ES256', 'RS256', 'PS256', 'EdDSA']) {
-    test(`check a token that is signed with ${alg}, and are fetched once`, async (t) => {
+    test(`a published key verifies tokens signed with ${alg}, and the keys are fetched once`, async (t) => {
       const { ask, asked } = await login(t, { alg });
       assert.deepEqual([(await ask()).status, (await ask()).status, asked()], [200, 200, 1]);
     });
   }
 
-  test('refuse a token that another key signed, under their name or its own', async (t) => {
+  test('a token signed with an unpublished key is refused, under a published or an unknown key id', async (t) => {
     const { ask, api } = await login(t);
     const signer = await generateKeyPair('ES256');
     for (const kid of ['k-1', 'k-2']) {
@@ -360,7 +360,7 @@ describe('published keys', () => {
     assert.deepEqual(api.log.at('error'), []);
   });
 
-  test('that are withdrawn end their tokens within minutes', async (t) => {
+  test('a token is refused within minutes after its key was withdrawn', async (t) => {
     t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
     let published = true;
     const { ask } = await login(t, { publish: (jwks) => (published ? jwks : { keys: [] }) });
@@ -370,7 +370,7 @@ describe('published keys', () => {
     assert.deepEqual(codes(await ask()), ['401', 'UNAUTHORIZED']);
   });
 
-  test('are no secret that a token could be signed with', async (t) => {
+  test('a token signed with a published key as its HMAC secret is refused', async (t) => {
     const { api, jwk } = await login(t);
     const token = await new SignJWT({ sub: 'me', roles: ['operator'] })
       .setProtectedHeader({ alg: 'HS256', kid: 'k-1' })
@@ -380,7 +380,7 @@ describe('published keys', () => {
     assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
   });
 
-  test('that cannot be had make it 503, and nothing more is told', async (t) => {
+  test('a failed fetch of the published keys is answered 503, without its cause', async (t) => {
     const gone = await login(t);
     gone.server.close();
     const down = await login(t, { status: 500 });

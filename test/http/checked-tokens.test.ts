@@ -1,4 +1,4 @@
-/** Tokens that need not be checked again for a minute. */
+/** The cache that remembers a verified token for up to a minute. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { checkedTokens } from '../../internal/transport/http/checked-tokens.ts';
@@ -12,7 +12,7 @@ function checked(t: TestContext) {
   return checkedTokens();
 }
 
-test('a token is known until it expires, and another is not', (t) => {
+test('the cache recalls a token until it expires, and no other token', (t) => {
   const tokens = checked(t);
   tokens.remember('t', ME, NOW / 1_000 + 30);
   assert.equal(tokens.recall('t'), ME);
@@ -23,7 +23,7 @@ test('a token is known until it expires, and another is not', (t) => {
   assert.equal(tokens.recall('t'), undefined);
 });
 
-test('a token is forgotten after a minute, however often it was asked for', (t) => {
+test('the cache forgets a token after a minute, even if it was recalled often', (t) => {
   const tokens = checked(t);
   tokens.remember('t', ME, NEXT_DAY_S);
   for (const time of [0, 30_000, 59_999]) {
@@ -34,7 +34,7 @@ test('a token is forgotten after a minute, however often it was asked for', (t) 
   assert.equal(tokens.recall('t'), undefined);
 });
 
-test('of many tokens at most ten thousand are kept, the latest', (t) => {
+test('the cache stores up to ten thousand tokens, the latest included', (t) => {
   const tokens = checked(t);
   for (let n = 0; n < 20_000; n += 1) tokens.remember(`t-${n}`, ME, NEXT_DAY_S);
   const kept = Array.from({ length: 20_000 }, (_, n) => n).filter((n) => tokens.recall(`t-${n}`));

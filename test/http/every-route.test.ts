@@ -1,4 +1,4 @@
-/** Every route of every service, as the program wires them: nobody comes in without a token where one is asked for. */
+/** Every route of every service, wired as in the program: each guarded route requires a token with one of its roles. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -29,7 +29,7 @@ before(async () => {
       .map((file) => import(path.join(FOLDER, file))),
   );
   services = modules.map((module) => Object.values<(from: typeof wiring) => Service>(module)[0]!(wiring));
-  // Their loops and consumers are not what this is about.
+  // The services run without their loops and consumers, which these tests do not need.
   running = await run(
     services.map(({ name, needs, routes = [] }) => ({ name, needs, routes })),
     wiring,
@@ -45,7 +45,7 @@ const routes = () => services.flatMap(({ routes = [] }) => routes);
 const ask = (method: string, route: string, headers: Record<string, string> = {}) =>
   fetch(running!.url + route.replace(/:\w+/g, 'x-1'), { method, headers });
 
-test('without a token, every route but those for anyone answers 401', async () => {
+test('every guarded route answers 401 without a token', async () => {
   const guarded = routes().filter(({ access }) => access !== 'anyone');
   assert.ok(guarded.length > 10, 'there are routes');
   for (const { method, path } of guarded) {
@@ -56,18 +56,18 @@ test('without a token, every route but those for anyone answers 401', async () =
   }
 });
 
-test('with a token that has none of its roles, every route but those for anyone answers 403', async () => {
+test('every guarded route answers 403 to a token without one of its roles', async () => {
   const nobody = await bearer('x-1', 'passer-by');
   for (const { method, path, access } of routes())
     if (access !== 'anyone') assert.equal((await ask(method, path, nobody)).status, 403, path);
 });
 
-test('an operator may do everything', () => {
+test('every guarded route accepts operators', () => {
   for (const { method, path, access } of routes())
     if (access !== 'anyone') assert.ok(access.roles.includes('operator'), `${method} ${path}`);
 });
 
-test('what someone may do only for themselves names a role of the route and a parameter of its path', () => {
+test('every self rule of a route names one of its roles and a parameter of its path', () => {
   for (const { path, access } of routes()) {
     if (access === 'anyone') continue;
     for (const [role, parameter] of Object.entries(access.self ?? {})) {
@@ -77,7 +77,7 @@ test('what someone may do only for themselves names a role of the route and a pa
   }
 });
 
-test('no two services take the same method of the same path', () => {
+test('no two services have a route with the same method and path', () => {
   const all = routes().map(({ method, path }) => `${method} ${path.replace(/:\w+/g, ':')}`);
   assert.deepEqual(
     all.filter((name, index) => all.indexOf(name) !== index),
@@ -85,7 +85,7 @@ test('no two services take the same method of the same path', () => {
   );
 });
 
-test('the document of the process has the routes of its services', async () => {
+test('the OpenAPI document of the process has every route of its services', async () => {
   const document = (await (await ask('GET', '/openapi.json')).json()) as { paths: Record<string, object> };
   for (const { method, path } of routes()) {
     const operation = document.paths[path.replace(/:(\w+)/g, '{$1}')];
@@ -93,7 +93,7 @@ test('the document of the process has the routes of its services', async () => {
   }
 });
 
-test('every consumer belongs to the service that its name begins with, and reads each of its types from a topic of its own', async () => {
+test('every consumer belongs to the service that its name begins with, and subscribes to a topic for each of its types', async () => {
   const listed = services.flatMap(({ name, consumers = [] }) => consumers.map((one) => [name, one] as const));
   for (const [service, { name }] of listed) assert.ok(name.startsWith(service), `${name} in ${service}`);
   const all = await allConsumers();

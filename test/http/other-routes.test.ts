@@ -1,4 +1,4 @@
-/** Reading, listing, cancelling and rescheduling orders; routes that are not there; and whether the process is well. */
+/** Reading, listing, cancelling and rescheduling orders; unknown routes; and the routes for operators. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { movedTo, placedOrder } from '../support/builders.ts';
@@ -13,7 +13,7 @@ function codes(answer: Answer): string[] {
   return [String(answer.status), ...answer.body.errors.map(({ code }: { code: string }) => code)];
 }
 
-describe('one order', () => {
+describe('the routes of one order', () => {
   let api: Api;
   before(async () => {
     api = await startApi();
@@ -31,19 +31,19 @@ describe('one order', () => {
   });
   const state = (id: string) => api.store.tables.orders.get(id as never)?.order;
 
-  test('is shown with its version as its tag', async () => {
+  test('an order is returned with its version as its ETag', async () => {
     const { status, headers, body } = await api.ask('GET', '/orders/going');
     assert.deepEqual([status, headers.etag, body.status], [200, '"2"', 'PROCESSING']);
   });
 
-  test('is asked for with an id, which must be one', async () => {
+  test('a request for an order needs exactly one valid id in its query', async () => {
     assert.deepEqual(codes(await api.ask('GET', '/orders')), ['400', 'INVALID_ID']);
     assert.deepEqual(codes(await api.ask('GET', '/orders?id=')), ['400', 'INVALID_ID']);
     assert.deepEqual(codes(await api.ask('GET', '/orders?id=a%2Fb')), ['400', 'INVALID_ID']);
     assert.deepEqual(codes(await api.ask('GET', '/orders?id=o-1&id=done')), ['400', 'INVALID_ID']);
   });
 
-  test('that is not there is 404, whatever its id looks like', async () => {
+  test('an unknown order is 404, even if its id is invalid', async () => {
     for (const path of [
       '/orders?id=nowhere',
       '/orders/nowhere',
@@ -54,13 +54,13 @@ describe('one order', () => {
       assert.deepEqual(codes(await api.ask('GET', path)), ['404', 'ORDER_NOT_FOUND'], path);
   });
 
-  test('whose id is no text at all is refused without a fault of ours', async () => {
+  test('an id that cannot be decoded is refused with a 4xx status, and no error is logged', async () => {
     const answer = await api.ask('GET', '/orders/%E0%A4%A');
     assert.ok(answer.status >= 400 && answer.status < 500, String(answer.status));
     assert.deepEqual(api.log.at('error'), []);
   });
 
-  test('is cancelled, with or without a reason', async () => {
+  test('an order is cancelled with or without a reason', async () => {
     const { status, body, headers } = await api.ask('POST', '/v1/orders/o-1/cancel', {
       body: { reason: 'late' },
     });
@@ -69,7 +69,7 @@ describe('one order', () => {
     assert.deepEqual((await api.ask('GET', '/orders/o-1')).body.status, 'FAILED');
   });
 
-  test('that has ended cannot be cancelled, and the answer says why', async () => {
+  test('a completed order cannot be cancelled, and the response says why', async () => {
     const answer = await api.ask('POST', '/v1/orders/done/cancel');
     assert.deepEqual(codes(answer), ['409', 'ILLEGAL_TRANSITION']);
     assert.match(answer.body.errors[0].detail, /COMPLETED/);
@@ -83,7 +83,7 @@ describe('one order', () => {
     'with half of a surrogate pair': '\udc00',
   };
   for (const [what, reason] of Object.entries(REASONS)) {
-    test(`is not cancelled for a reason ${what}`, async () => {
+    test(`an order is not cancelled for a reason ${what}`, async () => {
       const answer = await api.ask('POST', '/v1/orders/o-1/cancel', { body: { reason } });
       assert.deepEqual(
         [codes(answer), answer.body.errors[0].pointer],
@@ -93,7 +93,7 @@ describe('one order', () => {
     });
   }
 
-  test('is rescheduled while it waits, and not once it has been dispatched', async () => {
+  test('an order is rescheduled while it waits, and refused once it has been dispatched', async () => {
     const body = { scheduledAt: '2030-01-01T15:00:00+02:00' };
     const answer = await api.ask('PATCH', '/v1/orders/o-1/schedule', { body });
     assert.deepEqual([answer.status, answer.headers.etag], [200, '"2"']);
@@ -111,21 +111,21 @@ describe('one order', () => {
     ]);
   });
 
-  test('that is rescheduled to a time in the past is due now', async () => {
+  test('an order that is rescheduled to a time in the past is due now', async () => {
     const body = { scheduledAt: '2001-01-01T00:00:00Z' };
     assert.equal((await api.ask('PATCH', '/v1/orders/o-1/schedule', { body })).status, 200);
     assert.equal(state('o-1')?.dueAt, NOON);
   });
 
   for (const scheduledAt of [undefined, null, '', '2030-01-01T15:00:00', '2045-01-01T00:00:00Z', 5]) {
-    test(`is not rescheduled to ${JSON.stringify(scheduledAt)}`, async () => {
+    test(`an order is not rescheduled to ${JSON.stringify(scheduledAt)}`, async () => {
       const answer = await api.ask('PATCH', '/v1/orders/o-1/schedule', { body: { scheduledAt } });
       assert.deepEqual(codes(answer), ['400', 'INVALID_SCHEDULED_AT']);
       assert.equal(state('o-1')?.version, 1);
     });
   }
 
-  test('is changed only at the version that If-Match names', async () => {
+  test('an order is changed only at a version that If-Match names', async () => {
     const cancel = (tag: string) =>
       api.ask('POST', '/v1/orders/o-1/cancel', { headers: { 'if-match': tag } });
     assert.deepEqual(codes(await cancel('"2"')), ['412', 'VERSION_MISMATCH']);
@@ -138,7 +138,7 @@ describe('one order', () => {
     assert.deepEqual(codes(stale), ['412', 'VERSION_MISMATCH']);
   });
 
-  test('is cancelled once for each key', async () => {
+  test('a cancellation takes effect once for an idempotency key', async () => {
     const headers = { 'idempotency-key': 'k-1' };
     const first = await api.ask('POST', '/v1/orders/o-1/cancel', { headers });
     api.clock.advance(9);
@@ -160,7 +160,7 @@ describe('the list of orders', () => {
   const ids = Array.from({ length: 23 }, (_, index) => `o-${index}`);
   before(async () => {
     api = await startApi();
-    // Some were made in the same millisecond.
+    // Four orders share each creation time.
     api.store.seed(
       ...ids.map((id, index) => order(id, NOON + Math.floor(index / 4))),
       movedTo(order('going', NOON), 'PROCESSING'),
@@ -168,7 +168,7 @@ describe('the list of orders', () => {
   });
   after(() => api.close());
 
-  test('covers every order once, newest first, however large its pages are', async () => {
+  test('the list returns every order once, newest first, for every page size', async () => {
     for (const limit of [1, 5, 8, 24, 200]) {
       const seen: { id: string; createdAt: string }[] = [];
       let cursor: string | null = '';
@@ -188,7 +188,7 @@ describe('the list of orders', () => {
     }
   });
 
-  test('can be narrowed by status and by time', async () => {
+  test('the list can be filtered by status and by creation time', async () => {
     const { body } = await api.ask('GET', '/v1/orders?status=PROCESSING');
     assert.deepEqual(
       body.orders.map(({ id }: { id: string }) => id),
@@ -202,26 +202,26 @@ describe('the list of orders', () => {
   });
 
   const BAD: Record<string, [query: string, code: string]> = {
-    'a limit of nothing': ['limit=0', 'INVALID_LIMIT'],
+    'a limit of zero': ['limit=0', 'INVALID_LIMIT'],
     'a limit of 201': ['limit=201', 'INVALID_LIMIT'],
-    'half a limit': ['limit=1.5', 'INVALID_LIMIT'],
+    'a fractional limit': ['limit=1.5', 'INVALID_LIMIT'],
     'a limit in words': ['limit=ten', 'INVALID_LIMIT'],
     'two limits': ['limit=1&limit=2', 'INVALID_LIMIT'],
-    'a status that there is not': ['status=LOST', 'INVALID_STATUS'],
-    'a naive time': ['createdFrom=2030-01-01T00:00:00', 'INVALID_CREATED_FROM'],
-    'a cursor of its own making': ['cursor=abc', 'INVALID_CURSOR'],
+    'an unknown status': ['status=LOST', 'INVALID_STATUS'],
+    'a time without an offset': ['createdFrom=2030-01-01T00:00:00', 'INVALID_CREATED_FROM'],
+    'a forged cursor': ['cursor=abc', 'INVALID_CURSOR'],
     'an empty cursor': ['cursor=', 'INVALID_CURSOR'],
     'two cursors': ['cursor=a&cursor=b', 'INVALID_CURSOR'],
   };
   for (const [what, [query, code]] of Object.entries(BAD)) {
-    test(`refuses ${what}`, async () => {
+    test(`the list refuses ${what}`, async () => {
       const answer = await api.ask('GET', `/v1/orders?${query}`);
       assert.deepEqual(codes(answer), ['400', code]);
       assert.equal(answer.body.errors[0].pointer, `/${query.split('=')[0]}`);
     });
   }
 
-  test('names every fault of a query', async () => {
+  test('the list names every fault of a query', async () => {
     assert.deepEqual(codes(await api.ask('GET', '/v1/orders?limit=0&status=x')), [
       '400',
       'INVALID_STATUS',
@@ -230,19 +230,19 @@ describe('the list of orders', () => {
   });
 });
 
-describe('routes', () => {
+describe('the router', () => {
   let api: Api;
   before(async () => {
     api = await startApi();
   });
   after(() => api.close());
 
-  test('that are not there are 404', async () => {
+  test('an unknown route is 404', async () => {
     for (const path of ['/', '/order', '/v1', '/orders/a/b', '//orders', '/orders%2Fa'])
       assert.deepEqual(codes(await api.ask('GET', path)), ['404', 'ROUTE_NOT_FOUND'], path);
   });
 
-  test('that do not take a method say 405 and which they take', async () => {
+  test('an unsupported method is 405, and the response lists the supported ones', async () => {
     for (const [method, path, allowed] of [
       ['DELETE', '/orders', ['GET', 'HEAD', 'POST']],
       ['PUT', '/orders/o-1', ['GET', 'HEAD']],
@@ -256,11 +256,11 @@ describe('routes', () => {
     }
   });
 
-  test('that are not there are 404 also for a method that nobody takes', async () => {
+  test('an unknown route is 404 even with a method that no route supports', async () => {
     assert.deepEqual(codes(await api.ask('PROPFIND', '/nowhere')), ['404', 'ROUTE_NOT_FOUND']);
   });
 
-  test('tell which methods they take when they are asked', async () => {
+  test('an OPTIONS request returns the supported methods of a route', async () => {
     const answer = await api.ask('OPTIONS', '/orders');
     assert.deepEqual(
       [answer.status, answer.headers.allow?.split(', ').sort()],
@@ -268,7 +268,7 @@ describe('routes', () => {
     );
   });
 
-  test('a body that ends early, and a request that is none, do the server no harm', async () => {
+  test('the server survives a truncated body and a malformed request', async () => {
     const cut =
       'POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"cust';
     await speak(api.port, cut).catch(() => {});
@@ -279,8 +279,8 @@ describe('routes', () => {
   });
 });
 
-describe('an operator', () => {
-  test('learns that the process is alive and ready, and what it measured', async (t) => {
+describe('the routes for operators', () => {
+  test('an operator reads liveness, readiness and metrics of a healthy process', async (t) => {
     const api = await startApi({
       checks: [{ name: 'postgres', critical: true, fault: async () => undefined }],
     });
@@ -293,7 +293,7 @@ describe('an operator', () => {
     assert.match(metrics.headers['content-type'] ?? '', /^text\/plain; version=0\.0\.4/);
   });
 
-  test('learns what is missing, and whether that keeps the process from its work', async (t) => {
+  test('a failed critical check makes the process not ready, and a failed optional check is only reported', async (t) => {
     const fault = async () => {
       throw new Error('connection refused');
     };
@@ -305,10 +305,10 @@ describe('an operator', () => {
     t.after(critical.close);
     const answer = await critical.ask('GET', '/readyz');
     assert.deepEqual([answer.status, answer.body.status], [503, 'not ready']);
-    assert.equal((await critical.ask('GET', '/livez')).status, 200, 'it is alive all the same');
+    assert.equal((await critical.ask('GET', '/livez')).status, 200, 'the process is still alive');
   });
 
-  test('sees a process that stops as not ready', async (t) => {
+  test('a stopping process is not ready', async (t) => {
     const api = await startApi();
     t.after(api.close);
     api.beginStopping();
@@ -316,7 +316,7 @@ describe('an operator', () => {
     assert.deepEqual([answer.status, answer.body.status], [503, 'stopping']);
   });
 
-  test('pauses and resumes the scheduler, and sees what waits', async (t) => {
+  test('an operator pauses and resumes the scheduler, and sees how many orders wait', async (t) => {
     const api = await startApi();
     t.after(api.close);
     await api.queue.schedule([
@@ -335,7 +335,7 @@ describe('an operator', () => {
     );
   });
 
-  test('cannot make a lost schedule look complete', async (t) => {
+  test('resuming the scheduler does not mark a lost queue as complete', async (t) => {
     const api = await startApi();
     t.after(api.close);
     api.queue.flush();

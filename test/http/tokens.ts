@@ -1,4 +1,4 @@
-/** Tokens for tests: signed as a login service would, and as it never would. */
+/** Tokens for tests: signed ones as from a login service, and unsigned ones. */
 import { type JWTPayload, SignJWT } from 'jose';
 
 export const SECRET = 'a secret that only the tests know';
@@ -15,7 +15,7 @@ export async function bearer(sub: string, ...roles: string[]): Promise<{ authori
   return { authorization: `Bearer ${await tokenOf({ sub, roles })}` };
 }
 
-/** As `alg: none` has it: nobody signed it. */
+/** An unsigned token with `alg: none`. */
 export function unsigned(claims: JWTPayload): string {
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
   return `${encode({ alg: 'none', typ: 'JWT' })}.${encode({ exp: NOW_S + 3_600, ...claims })}.`;
