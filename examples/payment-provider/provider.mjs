@@ -51,7 +51,7 @@ async function decideLater(key, result) {
   const body = JSON.stringify(result);
   for (let attempt = 0; attempt < TRIES; attempt++) {
     await pause(RETRY_MS);
-    if (abandoned.has(key)) return;
+    if (abandoned.has(key)) return console.log(`Tiffin abandoned ${result.orderId}: no webhook is sent`);
     if (await sendWebhook(body)) return console.log(`told Tiffin that ${result.orderId} is ${result.status}`);
   }
   console.error(`Tiffin did not take the result of ${result.orderId}`);

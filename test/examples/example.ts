@@ -8,6 +8,8 @@ export const ROOT = path.resolve(import.meta.dirname, '../..');
 
 export interface Example {
   readonly lines: readonly string[];
+  /** Resolves once the program has ended. */
+  readonly ended: Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -22,6 +24,7 @@ export function startExample(command: string, args: readonly string[], env: Reco
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
   return {
     lines,
+    ended,
     async stop() {
       child.kill('SIGINT');
       await ended;

@@ -12,6 +12,7 @@ import { type Example, ROOT, startExample } from './example.ts';
 
 const PROGRAM = 'examples/payment-provider/provider.mjs';
 const SECRET = 'a-secret-of-yours-0';
+const API_KEY = 'a-key-of-yours';
 
 describe('the example of a payment provider', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
@@ -27,6 +28,7 @@ describe('the example of a payment provider', () => {
       PORT: String(port),
       TIFFIN_URL: `http://127.0.0.1:${tiffinPort}`,
       PAYMENT_WEBHOOK_SECRET: SECRET,
+      PAYMENT_API_KEY: API_KEY,
     });
     [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
     program = await startProgram({
@@ -34,6 +36,7 @@ describe('the example of a payment provider', () => {
       DATABASE_URL: database.url,
       REDIS_URL: redis.url,
       PAYMENT_URL: providerUrl,
+      PAYMENT_API_KEY: API_KEY,
       PAYMENT_WEBHOOK_SECRET: SECRET,
     });
     await until('the provider to listen', () => provider.lines.length > 0);
@@ -99,8 +102,9 @@ describe('the example of a payment provider', () => {
     assert.equal(provider.lines.filter((line) => line === `voided ${id}`).length, 1);
   });
 
-  const ask = (path: string, body: unknown, key: string) =>
-    request('POST', `${providerUrl}${path}`, body, { 'idempotency-key': key });
+  const authorizationHeader = `Bearer ${API_KEY}`;
+  const ask = (path: string, body: unknown, key: string, authorization = authorizationHeader) =>
+    request('POST', `${providerUrl}${path}`, body, { 'idempotency-key': key, authorization });
   const authorization = { orderId: 'o', amount: '1.00' };
 
   it('answers a repeated request the same', async () => {
@@ -118,8 +122,27 @@ describe('the example of a payment provider', () => {
     }
   });
 
+  it('sends no webhook for a pending authorization that was abandoned', async () => {
+    await ask('/authorizations', { ...authorization, orderId: 'left', token: 'tok_later' }, 'left');
+    await ask('/voids', { orderId: 'left', authorizationKey: 'left' }, 'void-left');
+    await until('the provider to drop the result', () =>
+      provider.lines.includes('Tiffin abandoned left: no webhook is sent'),
+    );
+  });
+
+  it('refunds once when the request is repeated', async () => {
+    for (const _ of ['first', 'repeated'])
+      assert.deepEqual((await ask('/refunds', authorization, 'refund')).body, { status: 'approved' });
+    await until('the refund', () => provider.lines.includes('refunded 1.00 of o'));
+    assert.equal(provider.lines.filter((line) => line === 'refunded 1.00 of o').length, 1);
+  });
+
+  it('refuses a request with another API key', async () => {
+    assert.equal((await ask('/captures', authorization, 'stranger', 'Bearer other')).status, 401);
+  });
+
   it('refuses a body that is not JSON, and goes on', async () => {
-    const headers = { 'idempotency-key': 'broken' };
+    const headers = { 'idempotency-key': 'broken', authorization: authorizationHeader };
     const broken = await fetch(`${providerUrl}/captures`, { method: 'POST', headers, body: '{' });
     assert.equal(broken.status, 400);
     assert.equal((await ask('/captures', authorization, 'whole')).status, 200);
