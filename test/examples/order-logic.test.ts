@@ -8,17 +8,21 @@ import { type Program, reaches, request, startProgram } from '../support/program
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
+/** Instead of a status: the risk service closes the connection without an answer. */
+const CLOSED = 0;
+
 describe('the example of order logic', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let redis: Awaited<ReturnType<typeof freshRedis>>;
   let program: Program;
   let risk: Server;
-  let statusOfRisk = 200;
+  let statusOfRisk: number = 200;
   let questions = 0;
 
   before(async () => {
     risk = createServer(({ url }, response) => {
       questions += 1;
+      if (statusOfRisk === CLOSED) return void response.destroy();
       response.writeHead(url?.includes('Mallory') ? 403 : statusOfRisk).end();
     }).listen(0, '127.0.0.1');
     await once(risk, 'listening');
@@ -59,12 +63,17 @@ describe('the example of order logic', () => {
     );
   });
 
-  it('retries an order while the risk service is down', async () => {
-    statusOfRisk = 503;
-    const before = questions;
-    await place('patient', 'Asha', 10);
-    await until('the risk service to be asked again', () => questions > before + 1);
-    statusOfRisk = 200;
-    await reaches(program.url, 'patient', 'COMPLETED');
-  });
+  const outages = [
+    ['answers 503', 503],
+    ['closes the connection', CLOSED],
+  ] as const;
+  for (const [outage, status] of outages)
+    it(`retries an order while the risk service ${outage}`, async () => {
+      statusOfRisk = status;
+      const before = questions;
+      await place(`patient-${status}`, 'Asha', 10);
+      await until('the risk service to be asked again', () => questions > before + 1);
+      statusOfRisk = 200;
+      await reaches(program.url, `patient-${status}`, 'COMPLETED');
+    });
 });
