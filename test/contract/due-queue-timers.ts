@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
 import type { TimerKind } from '../../internal/domain/schedule.ts';
-import { claimAll, manyOrders, type OpenQueue, type QueueHarness } from './due-queue.ts';
+import { claimAll, manyOrders, type QueueHarness, scenariosOn } from './due-queue.ts';
 
 const LIMIT = 1_000;
 /** Longer than any test here takes, so a lease does not expire during a test. */
@@ -16,19 +16,7 @@ const KINDS: readonly TimerKind[] = ['deadline', 'checks', 'rider', 'eta', 'noti
 
 export function dueQueueTimersContract(name: string, harness: QueueHarness): void {
   describe(`${name} fulfils the timer contract of a due queue`, () => {
-    const scenario = (
-      sentence: string,
-      run: (opened: OpenQueue & { at: number }) => Promise<void>,
-      { shards = 1, leaseMs = LONG_MS } = {},
-    ) =>
-      test(sentence, { timeout: 120_000 }, async () => {
-        const opened = await harness.open({ shards, leaseMs });
-        try {
-          await run({ ...opened, at: await opened.now() });
-        } finally {
-          await opened.close();
-        }
-      });
+    const scenario = scenariosOn(harness);
 
     scenario(
       'an order and its timers of several kinds are each claimed at their own due time',

@@ -28,21 +28,26 @@ const HOUR_MS = 3_600_000;
 
 const id = (name: string) => name as OrderId;
 
+/** Declares tests that each open a queue of their own, and close it whatever happens. */
+export function scenariosOn(harness: QueueHarness) {
+  return (
+    sentence: string,
+    run: (opened: OpenQueue & { at: number }) => Promise<void>,
+    { shards = 1, leaseMs = LONG_MS } = {},
+  ) =>
+    test(sentence, { timeout: 120_000 }, async () => {
+      const opened = await harness.open({ shards, leaseMs });
+      try {
+        await run({ ...opened, at: await opened.now() });
+      } finally {
+        await opened.close();
+      }
+    });
+}
+
 export function dueQueueContract(name: string, harness: QueueHarness): void {
   describe(`${name} fulfils the contract of a due queue`, () => {
-    const scenario = (
-      sentence: string,
-      run: (opened: OpenQueue & { at: number }) => Promise<void>,
-      { shards = 1, leaseMs = LONG_MS } = {},
-    ) =>
-      test(sentence, { timeout: 120_000 }, async () => {
-        const opened = await harness.open({ shards, leaseMs });
-        try {
-          await run({ ...opened, at: await opened.now() });
-        } finally {
-          await opened.close();
-        }
-      });
+    const scenario = scenariosOn(harness);
 
     scenario(
       'due orders are claimed in the order of their due times, with those times',

@@ -1,4 +1,5 @@
 /** Starts the order service's HTTP API on a free port over adapters in memory, with a client for arbitrary requests. */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
@@ -164,4 +165,27 @@ export async function speak(port: number, bytes: string): Promise<string> {
   let heard = '';
   for await (const chunk of socket) heard += chunk;
   return heard;
+}
+
+/** Asserts that a response is a list of exactly these faults, each with its status as a string. */
+export function assertRefused(
+  answer: Answer,
+  status: number,
+  ...faults: { code: string; pointer?: string }[]
+) {
+  assert.equal(answer.status, status, answer.text);
+  assert.match(answer.headers['content-type'] ?? '', /^application\/json/);
+  assert.deepEqual(Object.keys(answer.body), ['errors']);
+  for (const error of answer.body.errors) {
+    assert.equal(error.status, String(status));
+    assert.ok(error.detail.length > 0);
+    assert.match(error.code, /^[A-Z][A-Z_]+$/);
+  }
+  assert.deepEqual(
+    answer.body.errors.map(({ code, pointer }: { code: string; pointer?: string }) => ({
+      code,
+      ...(pointer === undefined ? {} : { pointer }),
+    })),
+    faults,
+  );
 }

@@ -3,28 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
 import { gate, turns } from '../../support/turns.ts';
-import { type Answer, startApi } from '../api.ts';
+import { assertRefused, startApi } from '../api.ts';
 
 const GOOD = { customer_name: 'Asha', total_price: 12.5 };
-
-/** Asserts that a response is a list of exactly these faults, each with its status as a string. */
-function assertRefused(answer: Answer, status: number, ...faults: { code: string; pointer?: string }[]) {
-  assert.equal(answer.status, status, answer.text);
-  assert.match(answer.headers['content-type'] ?? '', /^application\/json/);
-  assert.deepEqual(Object.keys(answer.body), ['errors']);
-  for (const error of answer.body.errors) {
-    assert.equal(error.status, String(status));
-    assert.ok(error.detail.length > 0);
-    assert.match(error.code, /^[A-Z][A-Z_]+$/);
-  }
-  assert.deepEqual(
-    answer.body.errors.map(({ code, pointer }: { code: string; pointer?: string }) => ({
-      code,
-      ...(pointer === undefined ? {} : { pointer }),
-    })),
-    faults,
-  );
-}
 
 test('an idempotency key whose request is in flight is refused with 409 and Retry-After', async (t) => {
   const held = gate();

@@ -2,29 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { NOON } from '../../support/manual-clock.ts';
-import { type Answer, type Api, type Ask, startApi } from '../api.ts';
+import { type Api, type Ask, assertRefused, startApi } from '../api.ts';
 
 const GOOD = { customer_name: 'Asha', total_price: 12.5 };
 const LATER = '2030-01-01T12:01:00.000Z';
-
-/** Asserts that a response is a list of exactly these faults, each with its status as a string. */
-function assertRefused(answer: Answer, status: number, ...faults: { code: string; pointer?: string }[]) {
-  assert.equal(answer.status, status, answer.text);
-  assert.match(answer.headers['content-type'] ?? '', /^application\/json/);
-  assert.deepEqual(Object.keys(answer.body), ['errors']);
-  for (const error of answer.body.errors) {
-    assert.equal(error.status, String(status));
-    assert.ok(error.detail.length > 0);
-    assert.match(error.code, /^[A-Z][A-Z_]+$/);
-  }
-  assert.deepEqual(
-    answer.body.errors.map(({ code, pointer }: { code: string; pointer?: string }) => ({
-      code,
-      ...(pointer === undefined ? {} : { pointer }),
-    })),
-    faults,
-  );
-}
 
 describe('POST /orders', () => {
   let api: Api;
