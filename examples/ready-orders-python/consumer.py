@@ -1,4 +1,4 @@
-"""Prints each order that is ready, once, from the topic order.ready: at least once in, once in effect."""
+"""Prints each order that is ready, once, from the topic order.ready: at least once in; a repeated event is skipped."""
 
 import json
 import os

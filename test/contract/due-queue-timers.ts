@@ -1,13 +1,11 @@
 /** The timer contract for every due queue: timers wait in the same queue as orders. */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
 import type { TimerKind } from '../../internal/domain/schedule.ts';
 import { claimAll, manyOrders, type QueueHarness, scenariosOn } from './due-queue.ts';
 
 const LIMIT = 1_000;
-/** Longer than any test here takes, so a lease does not expire during a test. */
-const LONG_MS = 60_000;
 const SHORT_MS = 40;
 const HOUR_MS = 3_600_000;
 

@@ -1,4 +1,4 @@
-/** Many rows as the parameters of one statement, whose text is the same for any number of rows. */
+/** Bulk parameters: passes many rows to one statement, whose text is the same for any number of rows. */
 import { type GetColumnData, type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { type Connection, namesOf, statement, type Values } from './queries.ts';
@@ -6,28 +6,28 @@ import { type Connection, namesOf, statement, type Values } from './queries.ts';
 type Columns = Readonly<Record<string, AnyPgColumn>>;
 export type RowOf<C extends Columns> = { readonly [K in keyof C]?: GetColumnData<C[K], 'query'> | undefined };
 
-/** ASCII's record separator before each value, and its unit separator for NULL. JSON escapes both. */
+/** Each value follows an ASCII record separator; a unit separator stands for NULL. JSON escapes both. */
 const SEPARATOR = '\x1e';
 const NULL = '\x1f';
-/** Text with what cannot travel in it; NUL is what Postgres cannot hold as text at all. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+/** Characters that text values lose: both separators, and NUL, which Postgres cannot store in text. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern matches control characters on purpose
 const UNSAFE = /[\0\x1e\x1f]/g;
 
 export interface BulkParameters<C extends Columns> {
-  /** A relation with a row for each of the rows, to stand after FROM or JOIN with an alias behind it. */
+  /** A relation of the rows, for FROM or JOIN; the caller adds an alias. */
   readonly relation: SQL;
   readonly names: SQL;
   /** The placeholders' values; an absent value is NULL, and U+0000, U+001E and U+001F in text become U+FFFD. */
   values(rows: readonly RowOf<C>[]): Values;
 }
 
-/** Each column is one text of all its values. (Decision 21 says why it is neither an array nor JSON.) */
+/** Each column is sent as one text of all its values. (Decision 21: why neither an array nor JSON.) */
 export function bulkParameters<C extends Columns>(columns: C): BulkParameters<C> {
   const all = Object.entries<AnyPgColumn>(columns);
   const encoders = all.map(([key, column]) => [key, encoderOf(column)] as const);
   const names = namesOf(Object.values(columns));
   const arrays = sql.join(
-    // What stands before the first separator is no value.
+    // The text begins with a separator, so the first array element is no value.
     all.map(
       ([key, column]) =>
         sql`(string_to_array(${sql.placeholder(key)}, E'\\x1e', E'\\x1f'))[2:]::${sql.raw(typeOf(column))}[]`,
@@ -46,14 +46,14 @@ export function bulkParameters<C extends Columns>(columns: C): BulkParameters<C>
 
 function encoderOf(column: AnyPgColumn): (value: unknown) => unknown {
   const type = typeOf(column);
-  // In JSON null is a value.
+  // null is a JSON value; only undefined becomes NULL.
   if (type.startsWith('json'))
     return (value) => (value === undefined ? NULL : column.mapToDriverValue(value));
   if (type === 'text') return (value) => (typeof value === 'string' ? value.replace(UNSAFE, '\ufffd') : NULL);
   return (value) => (value === undefined || value === null ? NULL : column.mapToDriverValue(value));
 }
 
-/** Without length and collation, which the column checks and sets itself. */
+/** The SQL type without length and collation, which the target column enforces itself. */
 function typeOf(column: AnyPgColumn): string {
   const type = column.getSQLType();
   return /^(varchar|char)\b/.test(type) ? 'text' : type;
@@ -69,9 +69,9 @@ export function assignments(columns: readonly AnyPgColumn[], source: string): SQ
 
 export interface OnConflict {
   readonly target: readonly AnyPgColumn[];
-  /** The columns that are changed in a row that is there already; without them it stays as it is. */
+  /** The columns to update in an existing row; without them an existing row is left unchanged. */
   readonly update?: readonly AnyPgColumn[];
-  /** Which of those rows are changed. */
+  /** The condition that an existing row must meet to be updated. */
   readonly where?: SQL;
 }
 

@@ -1,4 +1,4 @@
-/** Connections: the pool, the connection of a transaction, the driver's faults as the domain's errors, and the migrations. */
+/** Opens the pool, applies the migrations, maps driver errors to domain errors, and finds a transaction's connection. */
 import { fileURLToPath } from 'node:url';
 import { DrizzleQueryError } from 'drizzle-orm/errors';
 import { drizzle } from 'drizzle-orm/node-postgres';
@@ -8,7 +8,7 @@ import { TiffinError } from '../../domain/errors.ts';
 import type { Transaction } from '../../service/ports.ts';
 
 export const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
-/** Any number, so that processes that start together migrate one after another. */
+/** Advisory lock number (arbitrary): processes that start together migrate one after another. */
 const MIGRATION_LOCK = 7_337_001;
 
 export function openPool(url: string, options: { max: number; onError: (error: Error) => void }): pg.Pool {
@@ -18,22 +18,22 @@ export function openPool(url: string, options: { max: number; onError: (error: E
     connectionTimeoutMillis: 3_000,
     keepAlive: true,
     application_name: 'tiffin',
-    // Every query here has its index. A statement that was planned while its table was empty would go on reading all of it,
-    // until the statistics are next taken, a minute later.
+    // Every query has an index. A statement planned while its table was empty would otherwise scan the whole table until
+    // autovacuum refreshes the statistics a minute later.
     options: '-c enable_seqscan=off',
   });
   pool.on('error', options.onError);
-  // A connection that is lost between two statements of a transaction says so here; its next statement fails.
+  // A connection lost between two statements of a transaction emits 'error' here; its next statement fails.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
-/** Applies the migrations that the database does not have yet. */
+/** Applies the pending migrations. */
 export async function migrateDatabase(url: string, folder = MIGRATIONS): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   await client.connect().catch((error: Error) => {
     const { host, pathname } = new URL(url);
-    // A name with several addresses fails with an error of errors, whose own message is empty.
+    // A host name with several addresses fails with an AggregateError, whose own message is empty.
     const reason = error.message || (error as NodeJS.ErrnoException).code;
     throw new TiffinError(
       'UNAVAILABLE',
@@ -54,11 +54,11 @@ export async function migrateDatabase(url: string, folder = MIGRATIONS): Promise
   }
 }
 
-/** SQLSTATE classes and codes that pass by themselves: connection lost, shutting down, out of resources, lost races. */
+/** Transient SQLSTATE classes and codes: connection lost, shutting down, out of resources, timeout, lost race. */
 const TRANSIENT_SQLSTATE = /^(08...|53...|57P0.|40001|40P01|55P03|25P03)$/;
 const TRANSIENT_NETWORK = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
 
-/** Turns a driver's fault into UNAVAILABLE where it passes by itself; other faults stay as they are. */
+/** Turns a transient driver error into UNAVAILABLE; returns other errors unchanged. */
 export function asTransient(caught: unknown): unknown {
   const error = caught instanceof DrizzleQueryError ? caught.cause : caught;
   if (!(error instanceof Error) || error instanceof TiffinError) return error;
@@ -79,7 +79,7 @@ export function isViolationOf(error: unknown, constraint: string): boolean {
 
 const clients = new WeakMap<Transaction, pg.PoolClient>();
 
-/** Makes the connection of a transaction known to the stores that take part in it. */
+/** Registers a transaction's connection for the stores that take part in the transaction. */
 export function bindClient(tx: Transaction, client: pg.PoolClient): void {
   clients.set(tx, client);
 }

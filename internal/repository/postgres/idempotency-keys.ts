@@ -1,4 +1,4 @@
-/** The stored responses to idempotency keys. */
+/** Stores the responses to idempotency keys. */
 import { and, eq, sql } from 'drizzle-orm';
 import type { IdempotencyKey, StoredResponse } from '../../service/ports.ts';
 import { type Connection, prepared } from './queries.ts';
@@ -38,7 +38,7 @@ export async function findResponse(
   return row && { ...row.response, fingerprint: row.fingerprint };
 }
 
-/** Fails with a violation of ONE_RESPONSE where the key has a response already. */
+/** Fails with a violation of ONE_RESPONSE if the key already has a response. */
 export async function saveResponse(
   connection: Connection,
   { principal, operation, key, fingerprint }: IdempotencyKey,
@@ -53,7 +53,7 @@ export async function saveResponse(
   });
 }
 
-/** The response as its column holds it: the fingerprint has a column of its own. */
+/** The content of the response column: the fingerprint has its own column. */
 export function withoutFingerprint({ status, headers, body }: StoredResponse) {
   return { status, headers, body };
 }

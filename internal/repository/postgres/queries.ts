@@ -1,4 +1,4 @@
-/** Queries: built once, prepared by Postgres once for each connection, with the driver's faults as the domain's errors. */
+/** Prepares queries: builds each once, prepares it once per connection, and maps driver errors to domain errors. */
 import { fillPlaceholders, type SQL, sql } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { type AnyPgColumn, PgDialect } from 'drizzle-orm/pg-core';
@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { asTransient } from './database.ts';
 
 export type Connection = pg.Pool | pg.PoolClient;
-/** The values of a query's placeholders, by their names. */
+/** The values of a query's placeholders by name. */
 export type Values = Readonly<Record<string, unknown>>;
 
 const databases = new WeakMap<Connection, NodePgDatabase>();
@@ -21,7 +21,7 @@ export function on(connection: Connection): NodePgDatabase {
   return database;
 }
 
-/** A query of Drizzle's with placeholders. Building it again for each call would cost as much as running it. */
+/** A Drizzle query with placeholders. Building it for each call would cost as much as running it. */
 export function prepared<Result>(
   name: string,
   build: (db: NodePgDatabase) => { prepare(name: string): { execute(values?: Values): Promise<Result> } },
@@ -37,7 +37,7 @@ export function prepared<Result>(
   };
 }
 
-/** A statement written by hand, with placeholders. Rows come as the driver reads them. */
+/** A handwritten statement with placeholders. Rows are returned as the driver parses them. */
 export function statement<Row extends pg.QueryResultRow>(
   name: string,
   text: SQL,
@@ -47,10 +47,10 @@ export function statement<Row extends pg.QueryResultRow>(
     attempt(connection.query<Row>({ name, text: sql, values: fillPlaceholders(params, { ...values }) }));
 }
 
-/** A transaction of Drizzle's own. */
+/** A Drizzle transaction. */
 export type DrizzleTransaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0];
 
-/** Waits until no other transaction holds the lock of this number; it is released with the transaction. */
+/** Takes the advisory lock of this number, waiting if necessary; the end of the transaction releases it. */
 export async function takeAdvisoryLock(tx: DrizzleTransaction, lock: number): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${lock})`);
 }
@@ -63,13 +63,13 @@ export async function attempt<Result>(query: PromiseLike<Result>): Promise<Resul
   }
 }
 
-/** The bare names of columns, where SQL takes no table before them; with an alias before each where one is named. */
+/** Column names without their table, or with the given alias. */
 export function namesOf(columns: readonly AnyPgColumn[], alias?: string): SQL {
   const names = columns.map(({ name }) => sql`${sql.raw(alias ? `${alias}.` : '')}${sql.identifier(name)}`);
   return sql.join(names, sql`, `);
 }
 
-/** Whether a column has one of the values of the placeholder, an array. */
+/** The condition that a column equals one of the values in the placeholder's array. */
 export function isAnyOf(column: AnyPgColumn, placeholder: string): SQL {
   return sql`${column} = any(${sql.placeholder(placeholder)})`;
 }

@@ -1,4 +1,4 @@
-/** What one Postgres transaction can do for the use cases. */
+/** Runs the use cases' work in Postgres transactions. */
 import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
@@ -27,7 +27,7 @@ import { appendEvents, moveCursor } from './stream/event-log.ts';
 const changedRows = bulkParameters({ orderId: orders.orderId, ...CHANGED });
 const ORDER_ID = [orders.orderId];
 
-// By hand: a batch of orders is one UPDATE.
+// By hand: updates a batch of orders in one statement.
 const saveOrders = statement(
   'save-orders',
   sql`update ${orders} o set ${assignments(Object.values(CHANGED), 'r')} from ${changedRows.relation} r
@@ -35,7 +35,7 @@ const saveOrders = statement(
 );
 
 const { consumer, eventId } = processedEvents;
-// By hand: a batch is one INSERT, in the order of the ids, so that two transactions never wait for each other in a circle.
+// By hand: inserts a batch in one statement, in id order, so that two transactions never deadlock.
 // Output: the events that the consumer had not handled yet.
 const claimEvents = statement<{ event_id: string }>(
   'claim-events',
@@ -68,7 +68,7 @@ export function postgresTransactions(
         if (appended) onAppend();
         return result;
       } catch (error) {
-        // A connection whose rollback fails is of no further use.
+        // A connection whose rollback fails is discarded.
         await client.query('ROLLBACK').catch((fault: Error) => {
           broken = fault;
         });
@@ -88,7 +88,7 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   }
 }
 
-/** `seen` takes every order as the transaction leaves it. */
+/** `seen` collects each order in its state at the end of the transaction. */
 function transaction(
   client: pg.PoolClient,
   cache: OrderCache,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TiffinError } from '../../../internal/domain/errors.ts';
 import { gate, turns } from '../../support/turns.ts';
-import { assertRefused, startApi } from '../api.ts';
+import { type Answer, assertRefused, startApi } from '../api.ts';
 
 const GOOD = { customer_name: 'Asha', total_price: 12.5 };
 

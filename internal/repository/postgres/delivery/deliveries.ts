@@ -1,4 +1,4 @@
-/** Deliveries in Postgres: one row for each order that is delivered. */
+/** Stores deliveries in Postgres: one row for each order that a rider delivers. */
 import { and, eq, getTableColumns, inArray } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Delivery } from '../../../domain/delivery.ts';
@@ -19,7 +19,7 @@ const find = prepared('find-deliveries', (db) => db.select().from(deliveries).wh
 const lock = prepared('lock-deliveries', (db) =>
   db.select().from(deliveries).where(isAnyOf(orderId, 'ids')).orderBy(orderId).for('update'),
 );
-// The request itself never changes.
+// The columns of the delivery request never change.
 const save = bulkInsert('save-deliveries', deliveries, columns, {
   target: [orderId],
   update: [state, riderId, holdsPlace, attempts, assignedAt, pickedUpAt, deliveredAt, eta, etaP90, etaAt],

@@ -1,4 +1,4 @@
-/** Riders in Postgres: their position, and how many of their places are taken. */
+/** Stores riders in Postgres: their position, and how many orders they carry. */
 import { eq, getTableColumns, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Rider } from '../../../domain/delivery.ts';
@@ -17,9 +17,9 @@ const find = prepared('find-riders', (db) =>
 );
 
 const isFree = sql`${isOnDuty} and ${carrying} < ${capacity}`;
-// By hand: the nearest to each of many pickups by the index riders_free, one range of it for each pickup. Input: latitudes
-// and longitudes, whether there are pickups at an unknown place, a limit. Output: the ids of free riders, up to the limit of
-// the nearest to each pickup, and up to the limit of those whose place is unknown or does not matter.
+// By hand: finds the nearest riders for many pickups through the index riders_free, one index range for each pickup. Input:
+// latitudes, longitudes, whether some pickups have no known position, a limit. Output: ids of free riders: up to the limit
+// nearest to each pickup, and up to the limit without regard to position, where a rider's or a pickup's is unknown.
 const free = statement<{ rider_id: string }>(
   'free-riders',
   sql`
@@ -34,7 +34,7 @@ const free = statement<{ rider_id: string }>(
       order by ${carrying}, ${riderId} limit ${sql.placeholder('limit')})`,
 );
 
-// A report older than the last one changes nothing, and still finds the rider.
+// A position report older than the last one changes nothing, but the UPDATE still matches the rider's row.
 const isNewer = sql`(${latitude} is null or ${movedAt} <= ${sql.placeholder('at')}::timestamptz)`;
 const move = prepared('move-rider', (db) =>
   db
@@ -49,12 +49,12 @@ const move = prepared('move-rider', (db) =>
 
 const wantedPlaces = bulkParameters({ riderId, carrying });
 const [ID, CARRYING] = [namesOf([riderId]), namesOf([carrying])];
-/** The places wanted of a rider, and the room that the rider has for them. */
+/** The places requested of a rider, and the rider's free places. */
 const places = namesOf([carrying], 'w');
 const room = sql`${namesOf([capacity], 'r')} - ${namesOf([carrying], 'r')}`;
 
-// By hand: a batch takes its places in one statement. Output: the places that were taken of each rider. The row's lock
-// shows it as it is by then, so two transactions that want the last place get it one after the other, and once.
+// By hand: reserves a batch's places in one statement. Output: the places reserved with each rider. FOR UPDATE reads the
+// row's latest version, so of two transactions that request the last place only the first gets it.
 const take = statement<{ rider_id: string; places: number }>(
   'take-places',
   sql`
@@ -68,7 +68,7 @@ const take = statement<{ rider_id: string; places: number }>(
     returning r.${ID}, free.places`,
 );
 
-// By hand: a batch returns its places in one statement.
+// By hand: releases a batch's places in one statement.
 const release = statement(
   'release-places',
   sql`
@@ -83,7 +83,7 @@ export function postgresRiders(pool: pg.Pool): Riders {
   return {
     find: async (ids, tx) => (await find(tx ? clientOf(tx) : pool, { ids })).map(toRider),
     async free(tx, pickups, limit) {
-      // Many orders have one restaurant.
+      // Many orders share one restaurant.
       const known = [...new Map(pickups.flatMap((place) => (place ? [[place.join(), place]] : []))).values()];
       const { rows } = await free(clientOf(tx), {
         latitudes: known.map(([latitude]) => latitude),

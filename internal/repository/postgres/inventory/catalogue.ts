@@ -1,4 +1,4 @@
-/** Restaurants, their menus, and what is in stock. */
+/** Stores restaurants, their menus and the stock counts; concurrent reads share queries. */
 import { getTableColumns } from 'drizzle-orm';
 import type pg from 'pg';
 import { TiffinError } from '../../../domain/errors.ts';
@@ -22,7 +22,7 @@ const findStocks = prepared('find-stocks', (db) =>
 type Ids = Parameters<Catalogue['look']>[0];
 
 export function postgresCatalogue(pool: pg.Pool): Catalogue {
-  /** Placing asks for every order; requests of the same moment share the queries. */
+  /** Every placement reads the catalogue; requests of the same moment share the queries. */
   const lookTogether = groupCommit(
     async (asked: readonly Ids[]) => {
       const found = await look(pool, asked);
@@ -31,7 +31,7 @@ export function postgresCatalogue(pool: pg.Pool): Catalogue {
     { maxBatch: 500, concurrency: 2, maxWaiting: Number.POSITIVE_INFINITY },
   );
   return {
-    // On the transaction's own connection: transactions that each waited for a second connection would wait for ever.
+    // Uses the transaction's own connection: transactions that each waited for a second one could deadlock the pool.
     look: (ids, tx) => (tx ? look(clientOf(tx), [ids]) : lookTogether(ids)),
     async addRestaurant({ id, location, ...restaurant }) {
       const place = location ?? {};

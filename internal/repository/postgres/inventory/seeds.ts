@@ -1,10 +1,10 @@
-/** The catalogue of a fresh Tiffin, so that a newcomer's first requests work. */
+/** Seeds an empty catalogue, so that a newcomer's first requests work. */
 import type pg from 'pg';
 import { attempt, on, takeAdvisoryLock } from '../queries.ts';
 import { riders } from '../schema/delivery.ts';
 import { inventoryItems, menuItems, restaurants } from '../schema/inventory.ts';
 
-/** Any number, so that processes that start together seed one after another. */
+/** Advisory lock number (arbitrary): processes that start together seed one after another. */
 const SEED_LOCK = 7_337_002;
 
 const RESTAURANT = {
@@ -35,7 +35,7 @@ const RIDERS = [
   { riderId: 'RIDER-791', name: 'Rider 791', latitude: 37.779, longitude: -122.415 },
 ];
 
-/** Seeds a catalogue that has nothing at all: whatever an operator has changed or removed stays so. */
+/** Seeds only a completely empty catalogue, so an operator's changes and removals persist. */
 export async function seedCatalogue(pool: pg.Pool): Promise<void> {
   const seeded = on(pool).transaction(async (tx) => {
     await takeAdvisoryLock(tx, SEED_LOCK);

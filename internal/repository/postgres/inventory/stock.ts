@@ -1,4 +1,4 @@
-/** Stock, reserved and released under the locks of its rows. */
+/** Reserves and releases stock under row locks. */
 import { and, eq, sql } from 'drizzle-orm';
 import { addUp, allot } from '../../../domain/inventory.ts';
 import type { OrderId } from '../../../domain/order.ts';
@@ -22,7 +22,7 @@ const end = prepared('release-reservations', (db) =>
 );
 
 const { itemId, stockCount, threshold, updatedAt } = inventoryItems;
-// In item order, so that two transactions never wait for each other in a circle.
+// Locks rows in item order, so that two transactions never deadlock.
 const lockStock = prepared('lock-stock', (db) =>
   db
     .select({ itemId, stockCount, threshold })
@@ -33,7 +33,7 @@ const lockStock = prepared('lock-stock', (db) =>
 );
 
 const counts = bulkParameters({ itemId, stockCount });
-// By hand: the counts of a batch are one UPDATE.
+// By hand: changes the counts of a batch in one UPDATE.
 const setStock = statement(
   'set-stock',
   sql`update ${inventoryItems} i set ${assignments([stockCount], 'r')}, ${namesOf([updatedAt])} = now()
@@ -99,7 +99,7 @@ export function postgresInventory(): Inventory {
   };
 }
 
-/** The items that fell to their threshold or below just now, with the last order that took of them. */
+/** The items that this batch took to their threshold or below, with the last order that reserved each. */
 function ranLow(
   rows: readonly Pick<typeof inventoryItems.$inferSelect, 'itemId' | 'stockCount' | 'threshold'>[],
   left: ReadonlyMap<string, number>,

@@ -1,4 +1,4 @@
-/** How far each consumer of the event log is behind. */
+/** Measures how far each consumer of the event log lags. */
 import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { namesOf, statement } from '../queries.ts';
@@ -8,8 +8,8 @@ const { transactionId, position, storedAt } = events;
 const { consumer } = consumerCursors;
 const cursor = namesOf([consumerCursors.transactionId, consumerCursors.position], 'c');
 
-// By hand: the first event after each cursor, by its position, a pair. Output: each consumer, with the age in seconds of
-// the oldest event that it has not passed; 0 when there is none.
+// By hand: a position is a pair of columns. Finds the first event after each cursor. Output: each consumer with that
+// event's age in seconds, or 0 if there is none.
 const delays = statement<{ consumer: string; seconds: number }>(
   'consumer-delays',
   sql`select ${namesOf([consumer], 'c')}, coalesce(extract(epoch from clock_timestamp() - (
@@ -18,7 +18,7 @@ const delays = statement<{ consumer: string; seconds: number }>(
     from ${consumerCursors} c`,
 );
 
-/** Seconds by consumer. */
+/** Delay in seconds by consumer. */
 export async function consumerDelays(pool: pg.Pool): Promise<ReadonlyMap<string, number>> {
   const { rows } = await delays(pool);
   return new Map(rows.map(({ consumer, seconds }) => [consumer, seconds]));

@@ -1,4 +1,4 @@
-/** The partitions of the orders' history, one for each month. */
+/** Creates and drops the monthly partitions of the order history. */
 import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { toRfc3339 } from '../../../domain/schedule.ts';
@@ -6,7 +6,7 @@ import type { HistoryPartitions } from '../../../service/maintenance/ports.ts';
 import { attempt, type DrizzleTransaction, on, takeAdvisoryLock } from '../queries.ts';
 import { orderHistory } from '../schema/views.ts';
 
-/** Any number, so that processes that maintain at the same moment do so one after another. */
+/** Advisory lock number (arbitrary): concurrent maintenance runs one after another. */
 const MAINTENANCE_LOCK = 7_337_003;
 const MONTHS_AHEAD = 2;
 const REST = sql.identifier('order_history_rest');
@@ -17,11 +17,12 @@ export function postgresHistoryPartitions(pool: pg.Pool): HistoryPartitions {
       const maintained = on(pool).transaction(async (tx) => {
         await takeAdvisoryLock(tx, MAINTENANCE_LOCK);
         const { rows } = await tx.execute<{ name: string }>(
-          // By hand: the catalog has no Drizzle table.
+          // By hand: Drizzle has no table for pg_inherits.
           sql`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'order_history'::regclass`,
         );
         const known = new Set(rows.map(({ name }) => name));
-        // First: a drop locks the whole table, which an append holds while it waits for the partition that is locked below.
+        // Drop first: a drop locks the whole table. An append holds that lock while it waits for the default partition, which
+        // addPartition locks; the other order could deadlock.
         for (const name of known)
           if (endOf(name) <= keepFrom) await tx.execute(sql`drop table ${sql.identifier(name)}`);
         for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead++) {
@@ -41,7 +42,7 @@ interface Month {
   readonly to: string;
 }
 
-/** By hand: Drizzle has no word for partitions. Moves what the default partition holds of that month. */
+/** By hand: Drizzle does not support partitions. Moves the month's rows out of the default partition. */
 async function addPartition(tx: DrizzleTransaction, { name, from, to }: Month): Promise<void> {
   const partition = sql.identifier(name);
   const [start, end] = [sql.raw(`'${from}'`), sql.raw(`'${to}'`)];
@@ -66,7 +67,7 @@ function monthOf(now: number, ahead: number): Month {
   };
 }
 
-/** When the month of a partition is over, epoch ms; never for the last one. */
+/** The end of a partition's month in epoch ms; infinity for the default partition. */
 function endOf(name: string): number {
   const [, year, month] = /^order_history_(\d{4})_(\d\d)$/.exec(name) ?? [];
   return year && month ? Date.UTC(Number(year), Number(month)) : Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** Deletes rows that the retention has passed. */
+/** Deletes rows older than the retention. */
 import { inArray, lt, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Retention } from '../../../service/maintenance/ports.ts';
@@ -12,8 +12,8 @@ const { consumer, movedAt } = consumerCursors;
 const CURSOR = [consumerCursors.transactionId, consumerCursors.position];
 const before = sql`${sql.placeholder('before')}::timestamptz`;
 
-// By hand: positions are pairs, and Drizzle's DELETE takes no limit. Input: a time, a limit. Deletes events that are older
-// and that every cursor has passed.
+// By hand: a position is a pair of columns, and Drizzle's DELETE takes no limit. Input: a time, a limit. Deletes events
+// older than the time that every cursor has passed.
 const pruneEvents = statement(
   'prune-events',
   sql`
@@ -24,8 +24,8 @@ const pruneEvents = statement(
       order by ${transactionId}, ${position} limit ${sql.placeholder('limit')})`,
 );
 
-// By hand: the first event after each cursor, by its position, a pair. Input: a time. Output: the cursors that have not
-// moved since then although an event older than that comes next.
+// By hand: a position is a pair of columns. Input: a time. Output: the cursors that have not moved since that time,
+// although the next event after them is older than that time.
 const idleCursors = statement<{ consumer: string; moved_at: Date }>(
   'idle-cursors',
   sql`

@@ -1,4 +1,4 @@
-/** Messages to customers in Postgres: one row of a kind for each order. */
+/** Stores the messages to customers in Postgres: one row for each order and template. */
 import { and, getTableColumns, isNotNull, or, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Customer, Notification } from '../../../domain/notification.ts';
@@ -10,7 +10,7 @@ import { notifications } from '../schema/notifications.ts';
 import { orders } from '../schema/orders.ts';
 
 const contact = sql<Customer['contact'] | null>`${orders.content}->'contact'`;
-// Most orders of a shop may name nobody to notify.
+// Skips orders without a customer or contact, which may be most of them.
 const customers = prepared('find-customers', (db) =>
   db
     .select({ orderId: orders.orderId, customerId: orders.customerId, contact })
@@ -25,7 +25,7 @@ const { orderId, template, state, attempts, error, createdAt, sentAt } = columns
 const find = prepared('find-notifications', (db) =>
   db.select().from(notifications).where(isAnyOf(orderId, 'ids')).orderBy(createdAt, orderId, template),
 );
-// A message that was sent stays as it is.
+// A sent message never changes.
 const save = bulkInsert('save-notifications', notifications, columns, {
   target: [orderId, template],
   update: [state, attempts, error, sentAt],

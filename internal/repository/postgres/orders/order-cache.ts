@@ -1,10 +1,10 @@
-/** Orders as this process last saw them, so that Postgres only has to confirm their versions. */
+/** Caches orders in this process, so that Postgres only has to confirm their versions. */
 import type { Order, OrderId } from '../../../domain/order.ts';
 import { type Connection, isAnyOf, prepared } from '../queries.ts';
 import { orders } from '../schema/orders.ts';
 import { toOrder } from './order-rows.ts';
 
-/** Orders in memory; those in flight are few, and several consumers look at each within seconds. */
+/** Capacity in orders; few are in flight, and several consumers read each within seconds. */
 const SIZE = 5_000;
 
 const version = { orderId: orders.orderId, version: orders.version };
@@ -12,7 +12,7 @@ const find = prepared('find-orders', (db) => db.select().from(orders).where(isAn
 const findVersions = prepared('find-versions', (db) =>
   db.select(version).from(orders).where(isAnyOf(orders.orderId, 'ids')),
 );
-// In id order, so that two transactions never wait for each other in a circle.
+// Locks rows in id order, so that two transactions never deadlock.
 const lock = prepared('lock-orders', (db) =>
   db.select().from(orders).where(isAnyOf(orders.orderId, 'ids')).orderBy(orders.orderId).for('update'),
 );
@@ -23,7 +23,7 @@ const lockVersions = prepared('lock-versions', (db) =>
 export interface OrderCache {
   /** Adds orders whose transaction has been committed. */
   add(orders: Iterable<Order>): void;
-  /** The orders as they are, from memory where their version has not changed. Unknown ids are absent from the answer. */
+  /** The current orders, from the cache if their version is unchanged. Unknown ids are absent from the result. */
   read(
     connection: Connection,
     ids: readonly OrderId[],
@@ -31,7 +31,7 @@ export interface OrderCache {
   ): Promise<Map<OrderId, Order>>;
 }
 
-/** Every change of an order raises its version, so id and version name its content. Holds nothing if `size` is 0. */
+/** Every change of an order raises its version, so id and version identify its content. `size` 0 disables the cache. */
 export function orderCache(size = SIZE): OrderCache {
   const cached = new Map<OrderId, Order>();
 

@@ -1,4 +1,4 @@
-/** An order as a row of its table, both ways. */
+/** Converts orders to table rows and back. */
 import type { Order } from '../../../domain/order.ts';
 import { orders, type StoredContent } from '../schema/orders.ts';
 
@@ -24,7 +24,7 @@ export function toOrder(row: OrderRow): Order {
   } as Order;
 }
 
-/** The columns that a change of the order may touch. */
+/** The columns that a change of an order may update. */
 export const CHANGED = {
   status: orders.status,
   reason: orders.reason,
@@ -62,7 +62,7 @@ export function toChangedRow(order: Order) {
 }
 
 export function toPlacedRow(order: Order, fingerprint: string) {
-  // Placing is the hot path, where a spread costs more than all the rest of this function.
+  // Placing is the hot path; a spread would cost more than the rest of this function.
   return Object.assign(toChangedRow(order), {
     customerId: order.customerId,
     customerName: order.customerName,

@@ -1,4 +1,4 @@
-/** Orders in Postgres: placed many in one statement, and read by id or in pages. */
+/** Stores orders in Postgres: places many in one statement, and reads them by id or in pages. */
 import { and, desc, eq, gte, lt, sql } from 'drizzle-orm';
 import { unionAll } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
@@ -32,8 +32,8 @@ const EVENT = namesOf([events.eventId, events.eventType, events.orderId, events.
 const KEY = [principal, operation, key];
 const RESPONSE = namesOf([...KEY, idempotencyKeys.fingerprint, response]);
 
-// By hand: order, event and response of many requests are one statement, and so one round trip and one transaction.
-// Output: the ids that were stored. A placement whose idempotency key or order id exists already stores nothing.
+// By hand: one statement, so one round trip and one transaction, stores the orders, events and responses of many requests.
+// Output: the stored order ids. A placement whose idempotency key or order id already exists stores nothing.
 const placeAll = statement<{ order_id: OrderId }>(
   'place-orders',
   sql`
@@ -82,7 +82,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, cache = 
     return ids;
   }
 
-  /** What became of a placement that stored nothing: its key was answered before, or its id is taken. */
+  /** Finds the reason a placement stored nothing: its key has a stored response, or its order id is taken. */
   async function explain(placement: Placement): Promise<PlacementOutcome> {
     const answer = placement.idempotency && (await findResponse(pool, placement.idempotency.key));
     if (answer) return { outcome: 'answered', answer };
@@ -93,7 +93,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, cache = 
 
   async function placeDistinct(placements: readonly Placement[]): Promise<PlacementOutcome[]> {
     const stored = await insert(placements).catch((error) => {
-      // The key was stored by another process a moment ago; now it is there to be seen.
+      // Another process has just committed one of the keys; the retry sees it.
       if (isViolationOf(error, ONE_RESPONSE)) return insert(placements);
       throw error;
     });
@@ -109,7 +109,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, cache = 
       const outcomes: PlacementOutcome[] = new Array(placements.length);
       let pending = placements.map((placement, index) => ({ placement, index }));
       while (pending.length > 0) {
-        // One statement cannot decide between two of the same id or key, so the later ones go in the next.
+        // One statement cannot insert the same id or key twice, so repeated ones go into the next statement.
         const { distinct, repeated } = splitRepeated(pending);
         const results = await placeDistinct(distinct.map(({ placement }) => placement));
         distinct.forEach(({ index }, n) => {
@@ -133,7 +133,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, cache = 
         page(pool, status, query),
       );
       const [first, second, ...rest] = pages;
-      // Each status has its own index range, of which at most a page is read; of those the newest are taken.
+      // Reads at most a page from each status's index range, and takes the newest of those.
       const merged =
         first && second
           ? unionAll(first, second, ...rest)
@@ -145,7 +145,7 @@ export function postgresOrderStore(pool: pg.Pool, onAppend: () => void, cache = 
   };
 }
 
-/** The newest orders in one status that the query asks for. */
+/** The newest orders in one status that match the query. */
 function page(pool: pg.Pool, status: OrderStatus, { createdFrom, createdBefore, after, limit }: OrderQuery) {
   return on(pool)
     .select()

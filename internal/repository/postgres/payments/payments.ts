@@ -1,4 +1,4 @@
-/** The ledger in Postgres: one row for the money of each order. */
+/** Stores the payment ledger in Postgres: one row for each order. */
 import { getTableColumns } from 'drizzle-orm';
 import type pg from 'pg';
 import type { OrderId } from '../../../domain/order.ts';

@@ -1,4 +1,4 @@
-/** Kitchen tickets in Postgres. */
+/** Stores kitchen tickets in Postgres. */
 import { and, eq, getTableColumns, inArray, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Ticket, Tickets } from '../../../service/restaurants/ports.ts';

@@ -1,4 +1,4 @@
-/** The orders' times in Postgres, which the due queue is an index of. */
+/** Reads the orders' due times from Postgres; the due queue in Redis is an index of them. */
 import { and, eq, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { isFinal, ORDER_STATUSES } from '../../../domain/order.ts';
@@ -21,7 +21,7 @@ const stillWaiting = prepared('still-waiting', (db) =>
     .where(and(isAnyOf(orders.orderId, 'ids'), isWaiting)),
 );
 
-// The next page after the last row of the page before, nearest due first.
+// The next keyset page, nearest due first.
 const waiting = prepared('waiting-orders', (db) =>
   db
     .select({ orderId: orders.orderId, dueAt: epochMs(orders.dueAt) })
@@ -31,7 +31,7 @@ const waiting = prepared('waiting-orders', (db) =>
     .limit(WAITING_PAGE),
 );
 
-// The next page of the orders in a status, oldest first.
+// The next keyset page of the orders in a status, oldest first.
 const inStatus = prepared('orders-in-status', (db) =>
   db
     .select()

@@ -1,4 +1,4 @@
-/** The operator's switch for dispatching, stored where it outlives Redis. */
+/** Stores the operator's switch for dispatching in Postgres, where a loss of Redis does not reset it. */
 import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { SchedulerSwitch } from '../../../service/scheduling/ports.ts';

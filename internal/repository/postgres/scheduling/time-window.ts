@@ -1,10 +1,10 @@
-/** Conditions for reading a window of time in keyset pages. Placeholders are epoch milliseconds. */
+/** Builds conditions for reading a time window in keyset pages. Placeholders are epoch milliseconds. */
 import { type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
 
 const timeOf = (placeholder: string) => sql`to_timestamp(${sql.placeholder(placeholder)}::float8 / 1000)`;
 
-/** Later than `after`; of the rows at that moment, those whose keys come after the placeholders named for them. */
+/** Rows later than `after`, and rows at `after` whose keys are greater than the placeholders with the keys' names. */
 export function isAfter(time: AnyPgColumn, ...keys: AnyPgColumn[]): SQL {
   const columns = sql.join([time, ...keys], sql`, `);
   const values = sql.join(
@@ -14,12 +14,12 @@ export function isAfter(time: AnyPgColumn, ...keys: AnyPgColumn[]): SQL {
   return sql`(${columns}) > (${values})`;
 }
 
-/** Earlier than `before`. */
+/** Rows earlier than `before`. */
 export function isBefore(time: AnyPgColumn): SQL {
   return sql`${time} < ${timeOf('before')}`;
 }
 
-/** A moment as the number that it is in JavaScript: pages have thousands of them, and text would have to be parsed. */
+/** Selects a time as epoch milliseconds: a page has thousands, and parsing text would be slower. */
 export function epochMs(time: AnyPgColumn): SQL<number> {
   return sql<number>`floor(extract(epoch from ${time}) * 1000)::float8`;
 }

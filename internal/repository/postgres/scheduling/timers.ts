@@ -1,4 +1,4 @@
-/** Timers: what happens to an order later. The due queue in Redis is an index of them. */
+/** Stores the orders' timers in Postgres; the due queue in Redis is an index of them. */
 import { and, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Timers } from '../../../service/scheduling/ports.ts';
@@ -15,13 +15,13 @@ const KEY = [orderId, kind];
 const set = bulkInsert('set-timers', timers, { orderId, kind, dueAt }, { target: KEY, update: [dueAt] });
 
 const cleared = bulkParameters({ orderId, kind });
-// By hand: a batch is one DELETE.
+// By hand: deletes a batch in one statement.
 const clear = statement(
   'clear-timers',
   sql`delete from ${timers} t using ${cleared.relation} r where (${namesOf(KEY, 't')}) = (${namesOf(KEY, 'r')})`,
 );
 
-// The next page after the last row of the page before, nearest due first.
+// The next keyset page, nearest due first.
 const waiting = prepared('waiting-timers', (db) =>
   db
     .select({ orderId, kind, dueAt: epochMs(dueAt) })
@@ -34,7 +34,7 @@ const waiting = prepared('waiting-timers', (db) =>
 export function postgresTimers(pool: pg.Pool): Timers {
   return {
     async set(tx, wanted) {
-      // One of a kind for each order: of two, the later counts.
+      // An order has one timer of each kind; of two in one batch, the later one counts.
       const last = new Map(wanted.map((timer) => [`${timer.kind}:${timer.orderId}`, timer]));
       await set(clientOf(tx), [...last.values()]);
     },

@@ -1,11 +1,11 @@
-/** Riders, and the deliveries they carry. */
+/** Tables of riders and deliveries. */
 import { sql } from 'drizzle-orm';
 import { boolean, check, doublePrecision, index, integer, pgTable, varchar } from 'drizzle-orm/pg-core';
 import type { Delivery, Place } from '../../../domain/delivery.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import { jsonb, timestamptz, varcharC } from './columns.ts';
 
-/** With fillfactor 50, since a rider's position and load change all the time. */
+/** Fillfactor 50, since riders' positions and loads change often. */
 export const riders = pgTable(
   'riders',
   {
@@ -14,9 +14,9 @@ export const riders = pgTable(
     isOnDuty: boolean('is_on_duty').notNull().default(true),
     latitude: doublePrecision('latitude'),
     longitude: doublePrecision('longitude'),
-    /** Orders on the way with this rider. May exceed the capacity after that was lowered, or an order was handed over. */
+    /** Orders that the rider carries. May exceed the capacity after it was lowered or an order was handed over. */
     carrying: integer('carrying').notNull().default(0),
-    /** Orders the rider may carry when another one is assigned. */
+    /** An assignment may not raise `carrying` above this number. */
     capacity: integer('capacity').notNull().default(2),
     movedAt: timestamptz('moved_at').notNull().default(sql`now()`),
   },
@@ -26,7 +26,7 @@ export const riders = pgTable(
     check('riders_carrying_check', sql`${table.carrying} >= 0`),
     check('riders_capacity_check', sql`${table.capacity} > 0`),
     check('riders_check', sql`(${table.latitude} is null) = (${table.longitude} is null)`),
-    // The nearest to a pickup, by the distance in degrees; among those the distance in metres decides.
+    // Finds the riders nearest to a pickup in degrees; the distance in metres then decides among them.
     index('riders_free')
       .using('gist', sql`point(${table.longitude}, ${table.latitude})`)
       .where(
@@ -41,11 +41,11 @@ export const deliveries = pgTable(
     orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
     state: varchar('state', { length: 16 }).$type<Delivery['state']>().notNull(),
     riderId: varcharC('rider_id', { length: 64 }),
-    /** The delivery takes one of the rider's places: riders.carrying counts these rows. */
+    /** The delivery occupies one of the rider's places: riders.carrying counts these rows. */
     holdsPlace: boolean('holds_place').notNull().default(false),
     restaurantId: varchar('restaurant_id', { length: 64 }),
     pickupAddress: varchar('pickup_address', { length: 512 }),
-    /** [latitude, longitude], where known. */
+    /** [latitude, longitude], or null if unknown. */
     pickup: jsonb('pickup').$type<Place>(),
     dropoff: jsonb('dropoff').$type<Place>(),
     attempts: integer('attempts').notNull().default(0),

@@ -1,4 +1,4 @@
-/** Catalogue and stock: restaurants, their menus, items in stock, and what orders have reserved. */
+/** Tables of catalogue and stock: restaurants, menus, items in stock, and reservations. */
 import { sql } from 'drizzle-orm';
 import {
   boolean,
@@ -20,7 +20,7 @@ export const restaurants = pgTable(
     restaurantId: varcharC('restaurant_id', { length: 64 }).primaryKey(),
     name: varchar('name', { length: 256 }).notNull(),
     isActive: boolean('is_active').notNull().default(true),
-    /** Whether a person at the restaurant accepts orders, or they are accepted automatically. */
+    /** Whether restaurant staff accept each order, or orders are accepted automatically. */
     acceptance: varchar('acceptance', { length: 16 })
       .$type<Restaurant['acceptance']>()
       .notNull()
@@ -28,7 +28,7 @@ export const restaurants = pgTable(
     address: varchar('address', { length: 512 }).notNull().default(''),
     latitude: doublePrecision('latitude'),
     longitude: doublePrecision('longitude'),
-    /** From acceptance to the counter, as a rule. */
+    /** The usual time from acceptance to ready for pickup. */
     preparationS: integer('preparation_s').notNull().default(900),
     createdAt: timestamptz('created_at').notNull().default(sql`now()`),
   },
@@ -62,7 +62,7 @@ export const menuItems = pgTable(
   ],
 );
 
-/** An item may have stock without being on a menu; the order's own price then stands. With fillfactor 50. */
+/** An item may have stock without being on a menu; the order's own price then applies. Fillfactor 50. */
 export const inventoryItems = pgTable(
   'inventory_items',
   {
@@ -78,8 +78,8 @@ export const inventoryItems = pgTable(
 );
 
 /**
- * What an order has taken from stock. Only a reserved row can be released, once. An order that asked for more than there
- * was is stored as rejected, so that it is not tried again.
+ * The stock reserved for an order. Only a reserved row can be released, once. An order that requested more than was in
+ * stock is stored as rejected, so that it is not retried.
  */
 export const reservations = pgTable(
   'reservations',

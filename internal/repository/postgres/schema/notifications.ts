@@ -1,4 +1,4 @@
-/** Messages to customers: one of a kind for each order. */
+/** Table of messages to customers: one for each order and template. */
 import { sql } from 'drizzle-orm';
 import { check, integer, pgTable, primaryKey, text, varchar } from 'drizzle-orm/pg-core';
 import type { Notification } from '../../../domain/notification.ts';

@@ -1,4 +1,4 @@
-/** Orders, and the responses to the idempotency keys of requests about them. */
+/** Tables of orders, and of the responses to idempotency keys. */
 import { sql } from 'drizzle-orm';
 import { char, check, index, integer, pgTable, primaryKey, text, varchar } from 'drizzle-orm/pg-core';
 import {
@@ -11,7 +11,7 @@ import {
 import type { StoredResponse } from '../../../service/ports.ts';
 import { amount, isOneOf, json, jsonb, timestamptz, varcharC } from './columns.ts';
 
-/** The parts of an order without a column of their own. */
+/** The parts of an order that have no column of their own. */
 export type StoredContent = Partial<
   Pick<
     OrderContent,
@@ -30,16 +30,16 @@ export const orders = pgTable(
     reason: text('reason'),
     total: amount('total_amount').notNull(),
     currency: char('currency', { length: 3 }).notNull(),
-    /** Null for an order that carries none of its parts. */
+    /** Null for an order that has none of these parts. */
     content: jsonb('content').$type<StoredContent>(),
     scheduledAt: timestamptz('scheduled_at'),
     dueAt: timestamptz('due_at').notNull(),
     createdAt: timestamptz('created_at').notNull(),
     updatedAt: timestamptz('updated_at').notNull(),
     version: integer('version').notNull(),
-    /** One entry for each version, so the timeline has no gap. */
+    /** One entry for each version, without gaps. */
     timeline: jsonb('timeline').$type<readonly TimelineEntry[]>().notNull(),
-    /** SHA-256 of the request's content: tells a repeated request from another one with the same id. */
+    /** SHA-256 of the request's content: distinguishes a repeated request from a different one with the same id. */
     fingerprint: text('fingerprint').notNull(),
   },
   (table) => [
@@ -47,9 +47,9 @@ export const orders = pgTable(
     check('orders_total_amount_check', sql`${table.total} >= 0`),
     check('orders_check', sql`${table.version} = jsonb_array_length(${table.timeline})`),
     check('orders_check1', sql`${table.reason} is not null or ${table.status} not in ('FAILED', 'REJECTED')`),
-    // The scheduler rebuilds its queue from this one.
+    // The scheduler rebuilds the due queue through this index.
     index('orders_waiting').on(table.dueAt, table.orderId).where(sql`${table.status} = 'CREATED'`),
-    // Keyset pages, newest first: of one status, or merged from those of all.
+    // Keyset pages, newest first, of one status; pages of several statuses are merged.
     index('orders_by_status').on(table.status, table.createdAt, table.orderId),
   ],
 );
@@ -61,7 +61,7 @@ export const idempotencyKeys = pgTable(
     operation: varcharC('operation', { length: 160 }).notNull(),
     key: varcharC('key', { length: 128 }).notNull(),
     fingerprint: text('fingerprint').notNull(),
-    /** The response to repeat word for word. */
+    /** The stored response, repeated word for word. */
     response: json('answer').$type<Omit<StoredResponse, 'fingerprint'>>().notNull(),
     createdAt: timestamptz('created_at').notNull().default(sql`now()`),
   },

@@ -1,18 +1,18 @@
-/** The ledger: each movement of an order's money happens at most once, so it is a column with its time. */
+/** Table of the payment ledger: each movement of an order's money happens at most once, so its time is a column. */
 import { sql } from 'drizzle-orm';
 import { char, check, integer, pgTable, text, varchar } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';
 import type { PaymentState } from '../../../domain/payment.ts';
 import { amount, timestamptz, varcharC } from './columns.ts';
 
-/** With fillfactor 50, since a payment is updated with each of its steps. */
+/** Fillfactor 50, since each step of a payment updates its row. */
 export const payments = pgTable(
   'payments',
   {
     orderId: varcharC('order_id', { length: 64 }).$type<OrderId>().primaryKey(),
     currency: char('currency', { length: 3 }).notNull(),
     state: varchar('state', { length: 16 }).$type<PaymentState>().notNull(),
-    /** Raised by one with every change. */
+    /** Increased by one with every change. */
     version: integer('version').notNull().default(1),
     requested: amount('requested').notNull(),
     authorized: amount('authorized').notNull().default(0),

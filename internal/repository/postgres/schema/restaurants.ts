@@ -1,4 +1,4 @@
-/** Kitchen tickets: an order as a restaurant sees it. */
+/** Table of kitchen tickets: the restaurant's side of each order. */
 import { sql } from 'drizzle-orm';
 import { check, index, pgTable, text, varchar } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';

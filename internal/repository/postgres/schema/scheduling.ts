@@ -1,11 +1,11 @@
-/** Timers, and the operator's switch. */
+/** Tables of timers and of the operator's switch for dispatching. */
 import { sql } from 'drizzle-orm';
 import { boolean, check, index, pgTable, primaryKey } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';
 import type { Timer } from '../../../service/scheduling/ports.ts';
 import { timestamptz, varcharC } from './columns.ts';
 
-/** What happens to an order later, apart from its being due; one of a kind for each order. Redis holds the index. */
+/** Deadlines of an order other than its due time, one of each kind; the due queue in Redis is their index. */
 export const timers = pgTable(
   'timers',
   {

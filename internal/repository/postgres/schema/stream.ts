@@ -1,4 +1,4 @@
-/** The event log and its readers: events, cursors, marks of handled events, dead letters. */
+/** Tables of the event log and its consumers: events, cursors, handled events, dead letters. */
 import { sql } from 'drizzle-orm';
 import { check, index, integer, pgTable, primaryKey, text, unique, uuid, varchar } from 'drizzle-orm/pg-core';
 import { bigint, identity, json, timestamptz, varcharC, xid8 } from './columns.ts';
@@ -7,16 +7,16 @@ export const events = pgTable(
   'events',
   {
     position: identity('position').notNull(),
-    /** Readers stay below the oldest transaction still open, so they never skip one that commits late. */
+    /** Readers stop at the oldest open transaction, so they never skip one that commits late. */
     transactionId: xid8('transaction_id').notNull().default(sql`pg_current_xact_id()`),
     /**
-     * Null for a record from outside without an envelope. Not unique: an event may be announced again, as on any stream,
-     * and processed_events makes it take effect once.
+     * Null for an external record without an envelope. Not unique: an event may be published more than once, as on any
+     * stream, and processed_events makes it take effect once.
      */
     eventId: uuid('event_id'),
     eventType: varchar('event_type', { length: 64 }).notNull(),
     orderId: varchar('order_id', { length: 64 }).notNull(),
-    /** Set where the record goes to one topic only, instead of the topics of its type. */
+    /** Set if the record goes to one topic only, instead of the topics of its event type. */
     topic: varchar('topic', { length: 128 }),
     record: json('record').notNull(),
     headers: json('headers').$type<Readonly<Record<string, string>>>(),
@@ -24,12 +24,12 @@ export const events = pgTable(
   },
   (table) => [
     primaryKey({ name: 'events_pkey', columns: [table.transactionId, table.position] }),
-    // For readers of topics alone: few rows have a topic of their own.
+    // For reads by topic: few rows have a topic of their own.
     index('events_on_topics').on(table.transactionId, table.position).where(sql`${table.topic} is not null`),
   ],
 );
 
-/** With fillfactor 20, since each row is updated with every batch. */
+/** Fillfactor 20, since every batch updates its consumer's row. */
 export const consumerCursors = pgTable('consumer_cursors', {
   consumer: varchar('consumer', { length: 128 }).primaryKey(),
   transactionId: xid8('transaction_id').notNull().default('0'),
@@ -37,12 +37,12 @@ export const consumerCursors = pgTable('consumer_cursors', {
   movedAt: timestamptz('moved_at').notNull().default(sql`now()`),
 });
 
-/** Each event takes effect once for each consumer. */
+/** Handled events: each event takes effect once for each consumer. */
 export const processedEvents = pgTable(
   'processed_events',
   {
     consumer: varcharC('consumer', { length: 128 }).notNull(),
-    /** An id from outside that is no UUID is named by a UUID of version 5. */
+    /** An external id that is no UUID is stored as the UUID version 5 derived from it. */
     eventId: uuid('event_id').notNull(),
     processedAt: timestamptz('processed_at').notNull().default(sql`now()`),
   },

@@ -1,9 +1,9 @@
-/** The history: every event of every order, kept longer than the event log. */
+/** Table of the order history: every event of every order, kept longer than the event log. */
 import { pgTable, primaryKey, uuid, varchar } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';
 import { json, timestamptz, varcharC } from './columns.ts';
 
-/** Partitioned by month (PARTITION BY RANGE (at)), which Drizzle has no word for: maintenance/history-partitions.ts. */
+/** Partitioned by month (PARTITION BY RANGE (at)), which Drizzle does not support: see maintenance/history-partitions.ts. */
 export const orderHistory = pgTable(
   'order_history',
   {

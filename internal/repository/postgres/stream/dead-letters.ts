@@ -1,4 +1,4 @@
-/** Dead letters, and the deliveries that are parked behind them. */
+/** Stores dead letters, and the deliveries parked behind them. */
 import { and, asc, eq, gt, isNotNull, isNull, notExists, or, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
@@ -11,7 +11,7 @@ import { deadLetters, processedEvents } from '../schema/stream.ts';
 import { asUuid } from './event-ids.ts';
 import { appendEntries } from './event-log.ts';
 
-// By hand: both answers in one round trip, before each batch.
+// By hand: reads the handled events and the parked orders of a batch in one round trip.
 const screen = statement<{ seen: string[]; parked: string[] }>(
   'screen-deliveries',
   sql`select
@@ -33,8 +33,8 @@ const insert = bulkInsert(
 const REQUESTED = { replayRequestedAt: sql`now()` };
 const isDead = isNotNull(error);
 
-// One order's letters. A parked letter with no dead one before it was parked while the last of those was being replayed or
-// discarded, so it is due for replay too.
+// Letters of one order. A parked letter without a dead one before it was parked while the last dead letter was being
+// replayed or discarded, so it is due for replay too.
 const requested = prepared('requested-letters', (db) => {
   const before = alias(deadLetters, 'b');
   const isFirst = notExists(
@@ -75,7 +75,7 @@ function toLetter({ replayRequestedAt: _, error, ...row }: typeof deadLetters.$i
   return { ...row, ...(error === null ? {} : { error }) };
 }
 
-/** Stores the letters, and announces the dead ones on their dead-letter topic with the standard headers. */
+/** Stores the letters, and publishes the dead ones on their dead-letter topic with the standard headers. */
 export async function addDeadLetters(
   connection: Connection,
   letters: readonly NewDeadLetter[],
@@ -105,7 +105,7 @@ export async function removeLetter(connection: Connection, id: string): Promise<
 
 export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGroups {
   const db = on(pool);
-  /** The letters of one order of a consumer. */
+  /** The condition for the letters of the same consumer and order. */
   const ofOrder = (letter: Pick<DeadLetter, 'consumer' | 'orderId'>) =>
     and(eq(consumer, letter.consumer), eq(orderId, letter.orderId));
   const find = async (id: string): Promise<DeadLetter | undefined> => {
@@ -126,7 +126,7 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
       return (await attempt(rows)).map(toLetter);
     },
     async requestReplay(id) {
-      // The whole order, so that what is parked behind the letter follows it.
+      // Requests the whole order, so that the deliveries parked behind the letter follow it.
       const letter = await find(id);
       if (!letter) return false;
       await attempt(db.update(deadLetters).set(REQUESTED).where(ofOrder(letter)));
@@ -150,7 +150,7 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
       return (await attempt(asked)).filter(({ error }) => error !== null).length;
     },
     async discardAllOf(group) {
-      // What was parked behind them has no dead letter before it any more, so it is due for replay.
+      // The deliveries parked behind them now have no dead letter before them, so they are due for replay.
       return (await attempt(db.delete(deadLetters).where(and(eq(consumer, group), isDead)))).rowCount ?? 0;
     },
     requested: async (consumer) => (await requested(pool, { consumer })).map(toLetter),

@@ -23,10 +23,10 @@ const placeOf = (id: string, at: string) =>
   sql`(${sql.placeholder(id)}::xid8, ${sql.placeholder(at)}::bigint)`;
 
 /*
- * By hand: the end of the log and a page of it in one round trip. Input: two positions, limit, topics, event types.
- * Output: a row with the end of the log and whether events stand beyond the horizon; then, of the rows between the two
- * positions, the first `limit` that are wanted. Rows of transactions at or above the oldest one still open are held back:
- * an open transaction may yet commit rows that sort before them, and a cursor that had passed would skip those.
+ * By hand: reads the end of the log and a page of it in one round trip. Input: two positions, limit, topics, event types.
+ * Output: a row with the end of the log and whether events exist beyond the horizon; then the first `limit` matching rows
+ * between the two positions. The horizon is the oldest open transaction: rows at or above it are held back, because an
+ * open transaction may still commit rows that sort before them, which a cursor past that point would skip.
  * (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and Snapshot Information Functions".)
  */
 const read = (name: string, wanted: SQL) =>
@@ -55,7 +55,7 @@ const readAll = read(
   'read-events',
   sql`case when ${topic} is null then ${isAnyOf(eventType, 'types')} else ${isOnTopic} end`,
 );
-// Few rows have a topic of their own, and those have an index.
+// Few rows have a topic of their own; a partial index finds them.
 const readTopics = read('read-topics', sql`${topic} is not null and ${isOnTopic}`);
 
 const findCursor = prepared('find-cursor', (db) =>
@@ -87,7 +87,7 @@ const updateCursor = prepared('move-cursor', (db) =>
     ),
 );
 
-/** Moves a cursor; false where another reader has moved it meanwhile. */
+/** Moves a cursor; false if another reader has moved it since. */
 export async function moveCursor(
   connection: Connection,
   consumer: string,
@@ -106,7 +106,7 @@ export async function moveCursor(
 
 interface EndRow {
   held: boolean;
-  /** Null where the log is empty. */
+  /** Null if the log is empty. */
   transaction_id: string | null;
   position: string;
 }
@@ -145,7 +145,7 @@ export async function appendEvents(connection: Connection, events: readonly Even
 }
 
 export interface PostgresEventLog extends EventLog {
-  /** Wakes the readers, here and in other processes. */
+  /** Wakes the readers in this and in other processes. */
   signal(): void;
 }
 
@@ -159,17 +159,17 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
   let notifying = false;
   let again = false;
 
-  /** One notification is on its way at a time; those asked for meanwhile become one more. */
+  /** Sends one notification at a time; requests made while it is sent become one more. */
   function notifyOthers(): void {
     again = notifying;
     if (notifying) return;
     notifying = true;
     pool
       .query(`NOTIFY ${CHANNEL}`)
-      // The readers look by themselves once a second, so a lost notification costs that much.
+      // Readers poll once a second, so a lost notification delays them by at most a second.
       .catch((error: Error) => log.debug({ error: error.message }, 'notification was not sent'))
       .finally(async () => {
-        // Readers do not look more often than that.
+        // Readers query at most once per PACE_MS.
         await pause(PACE_MS / 2);
         notifying = false;
         if (again) notifyOthers();

@@ -1,20 +1,20 @@
-/** The connection on which a process learns of appended events, and is elected to read for a consumer. */
+/** Listens for appended events, and elects the process that reads for a consumer by an advisory lock. */
 import pg from 'pg';
 import type { Log } from '../../../service/ports.ts';
 import { asTransient } from '../database.ts';
 
 export const CHANNEL = 'tiffin_events';
-/** The first key of this program's advisory locks on consumers. */
+/** First key of the advisory locks on consumers. */
 const LEADER_LOCK = 7_337_002;
 
 /**
- * One connection of this process, apart from the pool: it listens for appended events, and holds the locks that make
- * this process the reader for a consumer. When it is lost so are the locks, and another process takes over.
+ * One connection outside the pool listens for appended events, and holds the locks that make this process the reader for
+ * a consumer. If the connection is lost, Postgres releases the locks and another process takes over.
  */
 export function leaderSession(url: string, onNotify: () => void, log: Log) {
   const held = new Set<string>();
   let connecting: Promise<pg.Client> | undefined;
-  /** One query at a time on the one connection. */
+  /** Runs one query at a time on the connection. */
   let previous: Promise<unknown> = Promise.resolve();
 
   async function open(): Promise<pg.Client> {

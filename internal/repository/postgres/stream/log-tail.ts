@@ -1,31 +1,31 @@
-/** The end of the event log in memory: the readers of a process that keep up share what one query has read. */
+/** Caches the end of the event log in memory, so that the readers of a process share one query's result. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { BEGINNING, type LogPosition } from '../../../service/ports.ts';
 import type { Delivery, LogFilter, LogPage } from '../../../service/stream/ports.ts';
 
-/** The most that xid8 and bigint hold. */
+/** The largest xid8 and the largest bigint. */
 const END: LogPosition = { transactionId: '18446744073709551615', position: '9223372036854775807' };
 
 /**
- * Queries begin at least so far apart, but for full pages: under load each then brings more events, and the transactions
- * of those who handle them are shared by more. After a pause the first event is read at once.
+ * The least time between the starts of two queries, except after a full page. Under load each query then returns more
+ * events, so consumers handle more of them in one transaction. After a pause the first event is read at once.
  */
 export const PACE_MS = 20;
 const PAGE = 2_000;
-/** What is kept for readers that are a little behind, in characters of records; a reader further behind asks for itself. */
+/** Size of the cache in characters of records; a reader further behind runs its own query. */
 const KEPT = 4_000_000;
 
 export interface Entry {
   readonly at: LogPosition;
   readonly eventType: string;
-  /** Null where the topics of its type are meant. */
+  /** Null if the record goes to the topics of its event type. */
   readonly topic: string | null;
   readonly delivery: Delivery;
-  /** Characters. */
+  /** Size in characters. */
   readonly size: number;
 }
 
-/** What follows a position; `to` is the last record found where the page is full, else the last of the log, wanted or not. */
+/** The records after a position; `to` is the last of them if the page is full, else the end of the log. */
 export interface Stretch {
   readonly entries: readonly Entry[];
   readonly to: LogPosition;
@@ -33,7 +33,7 @@ export interface Stretch {
   readonly held: boolean;
 }
 
-/** `fetch` returns all of the log that is final after one position, as `EventLog.read` promises it, up to another. */
+/** `fetch` returns the final part of the log between two positions, as `EventLog.read` guarantees. */
 export type Fetch = (
   from: LogPosition,
   until: LogPosition,
@@ -45,7 +45,7 @@ export function logTail(fetch: Fetch) {
   const wanted = { topics: new Set<string>(), types: new Set<string>() };
   let entries: Entry[] = [];
   let size = 0;
-  /** All that was wanted of the log after `start` up to `end` is in `entries`. */
+  /** `entries` has every wanted record after `start` up to `end`. */
   let start: LogPosition = BEGINNING;
   let end: LogPosition = BEGINNING;
   let restarts = 0;
@@ -71,10 +71,10 @@ export function logTail(fetch: Fetch) {
   }
 
   async function extend(): Promise<void> {
-    const asked = restarts;
+    const restartsBefore = restarts;
     const stretch = await fetch(end, END, wanted, PAGE);
-    // From another place, or for less than what is wanted by now.
-    if (asked !== restarts) return extend();
+    // A restart since then changed the position or widened the filter, so this result is stale.
+    if (restarts !== restartsBefore) return extend();
     for (const entry of stretch.entries) {
       entries.push(entry);
       size += entry.size;
@@ -85,7 +85,7 @@ export function logTail(fetch: Fetch) {
     if (size > KEPT) forget();
   }
 
-  /** Half of it, so that this is seldom. */
+  /** Drops the older half of the cache, so that dropping is rare. */
   function forget(): void {
     let count = 0;
     for (; size > KEPT / 2; count++) size -= (entries[count] as Entry).size;
@@ -93,7 +93,7 @@ export function logTail(fetch: Fetch) {
     entries = entries.slice(count);
   }
 
-  /** A query that begins after this call: one under way may not see what the caller was woken for. */
+  /** Waits for a query that starts after this call: a running one may miss the event that woke the caller. */
   function refresh(): Promise<void> {
     next ??= (async () => {
       await underWay?.catch(() => {});
@@ -107,7 +107,7 @@ export function logTail(fetch: Fetch) {
     return next;
   }
 
-  /** What is in memory after a position. */
+  /** The cached records after a position. */
   function pageAfter(from: LogPosition, filter: LogFilter, limit: number): LogPage {
     const deliveries: Delivery[] = [];
     for (let n = firstAfter(entries, from); n < entries.length; n++) {
@@ -127,13 +127,13 @@ export function logTail(fetch: Fetch) {
   return {
     async read(from: LogPosition, filter: LogFilter, limit: number): Promise<LogPage> {
       widen(filter, from);
-      // The tail is where the foremost reader is; who is behind it reads up to it.
+      // The tail follows the foremost reader; a reader behind the cache reads up to it by a query.
       if (compare(from, end) > 0) restart(from);
       if (compare(from, start) < 0) return pageBefore(start, from, filter, limit);
       const page = pageAfter(from, filter, limit);
       if (page.deliveries.length > 0) return page;
       await refresh();
-      // What is in memory may have been forgotten meanwhile.
+      // The cache may have dropped these records in the meantime.
       if (compare(page.to, start) < 0) return pageBefore(start, page.to, filter, limit);
       return pageAfter(page.to, filter, limit);
     },
@@ -148,7 +148,7 @@ function compare(a: LogPosition, b: LogPosition): number {
   return compareDecimals(a.transactionId, b.transactionId) || compareDecimals(a.position, b.position);
 }
 
-/** Of whole numbers without leading zeros. */
+/** Compares whole numbers without leading zeros. */
 function compareDecimals(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : Number(a > b));
 }

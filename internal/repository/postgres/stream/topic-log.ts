@@ -1,4 +1,4 @@
-/** One topic of the event log, read and written by hand as a console does with a broker's topic: without a consumer. */
+/** Reads and writes one topic of the event log without a consumer, like a broker's console tools. */
 import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { type Event, isEventType } from '../../../domain/events.ts';
@@ -10,9 +10,9 @@ import { events } from '../schema/stream.ts';
 import { appendEntries } from './event-log.ts';
 
 export interface TopicLog {
-  /** Where a reader begins who wants only what is still to come. */
+  /** The position from which a reader gets only new records. */
   end(): Promise<LogPosition>;
-  /** The next records after a place, at most `limit`, and the place to go on from. */
+  /** Up to `limit` records after a position, and the position to continue from. */
   read(topic: string, after: LogPosition, limit: number): Promise<{ records: unknown[]; to: LogPosition }>;
   produce(topic: string, records: readonly { key: string; value: unknown }[]): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface TopicLog {
 const { transactionId, position, eventType, topic, record } = events;
 const horizon = sql`pg_snapshot_xmin(pg_current_snapshot())`;
 
-// By hand: it reads no table. Everything of transactions below the oldest open one has been committed; see event-log.ts.
+// By hand: it reads no table. All transactions below the horizon have ended; see event-log.ts.
 const end = statement<{ transaction_id: string }>('log-end', sql`select ${horizon} as transaction_id`);
 
 const read = prepared('read-topic', (db) =>

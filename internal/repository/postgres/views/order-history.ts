@@ -1,4 +1,4 @@
-/** The history of orders, in a partition for each month. */
+/** Stores the order history, partitioned by month. */
 import { desc, eq, getTableColumns, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { OrderId } from '../../../domain/order.ts';
@@ -11,7 +11,7 @@ import { asUuid } from '../stream/event-ids.ts';
 
 const { orderId, at, eventId, eventType, producer, payload } = getTableColumns(orderHistory);
 
-// An entry that exists already stays as it is.
+// An existing entry is left unchanged.
 const append = bulkInsert(
   'append-history',
   orderHistory,

@@ -1,4 +1,4 @@
-/** What is shown of orders, read in one statement, so that an older reading can be told from a newer one. */
+/** Reads the data of order views in one statement, with a revision that orders older and newer reads. */
 import { and, eq, getTableColumns, ne } from 'drizzle-orm';
 import type pg from 'pg';
 import type { OrderView, ViewSource } from '../../../service/views/ports.ts';
@@ -37,7 +37,7 @@ function toView({ order, payment, reservation, delivery }: ViewRow): OrderView {
     ...(delivery ? { delivery: toDelivery(delivery) } : {}),
     ...(payment ? { payment: payment.state } : {}),
     ...(reservation ? { reservation: reservation.state as 'reserved' | 'released' } : {}),
-    // Numbers that only ever rise: how far each row has come.
+    // These numbers only increase: the progress of each row.
     revision: [
       order.version +
         (payment?.version ?? 0) +
