@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { ALL_TOPICS } from '../internal/domain/topics.ts';
 import { type Config, loadEnvFile, readConfig } from './config.ts';
-import { askOwner } from './embedded/owner.ts';
+import { holderOf } from './embedded/lock.ts';
 import { choosePlace } from './embedded/place.ts';
 import { ConfigError, describeFault } from './faults.ts';
 import type { TopicConsole } from './topic/console.ts';
@@ -33,13 +33,13 @@ async function openKafka(brokers: readonly string[]) {
 
 async function open(config: Config): Promise<TopicConsole> {
   if (config.KAFKA_BROKERS) return openKafka(config.KAFKA_BROKERS);
-  const databaseUrl = config.DATABASE_URL ?? (await databaseOfRunning(choosePlace(config.DATA_DIR).dataDir));
+  const databaseUrl = config.DATABASE_URL ?? databaseOfRunning(choosePlace(config.DATA_DIR).dataDir);
   return (await import('./topic/postgres.ts')).postgresConsole(databaseUrl);
 }
 
-async function databaseOfRunning(dataDir: string): Promise<string> {
-  const owner = await askOwner(dataDir);
-  if (owner?.databaseUrl) return owner.databaseUrl;
+function databaseOfRunning(dataDir: string): string {
+  const databaseUrl = holderOf(dataDir)?.databaseUrl;
+  if (databaseUrl) return databaseUrl;
   throw new ConfigError(
     `No Tiffin is running on the data directory ${dataDir}; start one, or set DATA_DIR, DATABASE_URL or KAFKA_BROKERS as it has them.`,
   );

@@ -1,7 +1,7 @@
-/** The keeper process: runs the servers for the program that forked it, and stops them when asked or orphaned. */
+/** The keeper process: runs the servers for the program that forked it, and stops them when asked or when that program ends. */
 import fs from 'node:fs';
 import getPort, { portNumbers } from 'get-port';
-import { type Owner, own } from './owner.ts';
+import { eraseRecord, lockDataDir, record } from './lock.ts';
 import type { ServerUser } from './place.ts';
 import { embeddedPostgres } from './postgres.ts';
 import { embeddedRedis, type RedisChoice } from './redis.ts';
@@ -33,22 +33,21 @@ const ATTEMPTS = 5;
 
 const order = JSON.parse(process.argv[2]!) as KeeperOrder;
 const servers: ServerProcess[] = [];
-const urls: Urls = {};
-let stopped: Promise<void> | undefined;
+let isLocked = false;
+let isEnding = false;
 
 function tell(message: KeeperMessage): void {
   if (process.connected) process.send?.(message, undefined, {}, () => {});
 }
 
-function fail(message: string): void {
-  if (!stopped) tell({ type: 'failed', message });
-  void stop(1);
-}
-
-function status(): Owner {
-  // A program that was killed has given up its children before its end of the channel is noticed here.
-  const isOrphan = process.platform !== 'win32' && process.ppid !== order.program;
-  return { program: order.program, isStopping: stopped !== undefined || isOrphan, ...urls };
+/** Stops the servers and ends this process; with a fault, tells the program. */
+async function end(fault?: string): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
+  if (fault) tell({ type: 'failed', message: fault });
+  if (isLocked) eraseRecord(order.dataDir);
+  await Promise.all(servers.map((server) => server.stop()));
+  process.exit(fault ? 1 : 0);
 }
 
 /** Starts a server, on another port where the first was taken. Resolves with its URL. */
@@ -56,62 +55,57 @@ async function start(name: string, firstPort: number, kindOn: (port: number) => 
   const ports = portNumbers(firstPort, firstPort + 100);
   for (let attempt = 1; ; attempt += 1) {
     const kind = kindOn(await getPort({ host: LOOPBACK, port: ports }));
-    if (stopped) throw new Error(`The embedded ${name} was stopped before it started.`);
+    if (isEnding) throw new Error(`The embedded ${name} was stopped before it started.`);
     const server = startServer(kind);
     servers.push(server);
     try {
       await server.ready;
-      void server.ended.then((how) => fail(`The embedded ${name} has ended (${how}).`));
+      void server.ended.then((how) => end(`The embedded ${name} has ended (${how}).`));
       return kind.url;
     } catch (error) {
-      if (stopped || attempt === ATTEMPTS)
+      if (isEnding || attempt === ATTEMPTS)
         throw new Error(`The embedded ${name} did not start (${(error as Error).message}): ${lastFault()}`);
     }
   }
 }
 
-/** The log's last line of this run that tells of a fault, else its last line. */
+/** The log's last line of this run that reports a fault, else its last line. */
 function lastFault(): string {
   const lines = fs.readFileSync(order.logFile).subarray(order.logStart).toString().trimEnd().split('\n');
   const line = lines.findLast((line) => /FATAL|PANIC|[Ee]rror/.test(line)) ?? lines.at(-1) ?? '';
   return `${line.replace(/^.*(FATAL|PANIC): +/, '').replace(/\.?$/, '.')}`;
 }
 
-async function startAll(): Promise<void> {
-  const { dataDir, user, redisKind } = order;
-  await own(dataDir, status);
+async function startAll(): Promise<Urls> {
+  const { program, dataDir, user, redisKind } = order;
+  await lockDataDir(dataDir, program, () => {
+    isLocked = false;
+    void end(`Another process has taken over the data directory ${dataDir}.`);
+  });
+  isLocked = true;
+  const urls: Urls = {};
   const startPostgres = async () => {
     urls.databaseUrl = await start('Postgres', 54_320, await embeddedPostgres(dataDir, user));
   };
   const startRedis = async () => {
     urls.redisUrl = await start('Redis', 63_790, await embeddedRedis(dataDir, user, redisKind));
   };
-  const results = await Promise.allSettled([order.postgres && startPostgres(), order.redis && startRedis()]);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
-  tell({ type: 'ready', urls });
-}
-
-/** Stops the servers and ends this process. Safe to call twice. */
-function stop(exitCode: number): Promise<void> {
-  stopped ??= (async () => {
-    const stopAll = () => Promise.all(servers.map((server) => server.stop()));
-    await stopAll(); // ends a start that is under way
-    await starting.catch(() => {});
-    await stopAll();
-    process.exit(exitCode);
-  })();
-  return stopped;
+  await Promise.all([order.postgres && startPostgres(), order.redis && startRedis()]);
+  record(dataDir, { program, ...urls });
+  return urls;
 }
 
 // The program decides when its servers stop: a signal to the whole group or container must not come first.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {});
-process.on('disconnect', () => void stop(0));
+process.on('disconnect', () => void end());
 process.on('message', (message) => {
-  if (message === 'stop') void stop(0);
+  if (message === 'stop') void end();
 });
 
-const starting = startAll();
-starting.catch((error: Error) => {
+try {
+  const urls = await startAll();
+  if (!isEnding) tell({ type: 'ready', urls });
+} catch (error) {
   console.error(error);
-  fail(error.message);
-});
+  await end((error as Error).message);
+}

@@ -17,64 +17,41 @@ export interface Place {
   reason?: string;
 }
 
-/** What this version and earlier ones put into a data directory. */
+/** The names that this version and earlier ones give to what they put into a data directory. */
 const OURS =
-  /^(postgres|redis|programs|servers\.log|owner\.(sock|lock)|logs|locks|embedded\.json|postgres\.init-.*)$/;
+  /^(postgres|redis|programs|servers\.log|keeper\.(lock|json)|owner\.(sock|lock)|logs|locks|embedded\.json|postgres\.init-.*)$/;
 
 const isRoot = () => process.getuid?.() === 0;
 
-/** DATA_DIR; else `data` in the current directory; else, where the servers could not use that, a place kept for this directory. */
+/** DATA_DIR; else `data` in the current directory; else, where the servers cannot use that, a directory kept for this one. */
 export function choosePlace(setting: string | undefined): Place {
   if (setting) return { dataDir: path.resolve(setting) };
   const usual = path.resolve('data');
+  const other = path.join(stateDir(), nameFor(process.cwd()));
   const reason = obstacleTo(usual);
-  const name = nameFor(process.cwd());
-  const candidates = stateDirs().map((dir) => path.join(dir, name));
   // Once in use it stays in use, so that orders are still there after the current directory was opened.
-  const used = candidates.find((dir) => holdsData(dir) && canKeepDataIn(dir));
-  if (!reason && (holdsData(usual) || !used)) return { dataDir: usual };
-  const dataDir = used ?? candidates.find(canKeepDataIn);
-  if (dataDir) return { dataDir, reason: reason ?? 'earlier data are there' };
-  throw new ConfigError(
-    `${usual} cannot hold the data, because ${reason}, and neither can ${candidates.join(' or ')}; set DATA_DIR.`,
-  );
+  if (!reason && (holdsData(usual) || !holdsData(other))) return { dataDir: usual };
+  return { dataDir: other, reason: reason ?? 'earlier data are there' };
 }
 
 function obstacleTo(usual: string): string | undefined {
-  const parent = path.dirname(usual);
-  const target = fs.existsSync(usual) ? usual : parent;
-  if (!isWritable(target)) return `${target} cannot be written`;
+  const target = fs.existsSync(usual) ? usual : path.dirname(usual);
+  if (faultOfWriting(target)) return `${target} cannot be written`;
   const user = serverUser(usual);
-  const closed = user && closedDir(parent, user);
+  const closed = user && closedDir(path.dirname(usual), user);
   return closed && `${closed} is closed to the user the servers run as (uid ${user.uid})`;
 }
 
 const holdsData = (dir: string) => fs.existsSync(path.join(dir, 'postgres'));
 
+function stateDir(): string {
+  if (isRoot()) return '/var/lib/tiffin';
+  return path.join(process.env.XDG_STATE_HOME || path.join(os.homedir(), '.local', 'state'), 'tiffin');
+}
+
 function nameFor(checkout: string): string {
   const digest = createHash('sha256').update(checkout).digest('hex').slice(0, 12);
   return `${path.basename(checkout).replace(/[^\w.-]/g, '_')}-${digest}`;
-}
-
-function stateDirs(): string[] {
-  const temporary = path.join(os.tmpdir(), `tiffin-${process.getuid?.() ?? 'data'}`);
-  if (isRoot()) return ['/var/lib/tiffin', temporary];
-  const { XDG_STATE_HOME, HOME } = process.env;
-  const state = XDG_STATE_HOME || (HOME && path.join(HOME, '.local', 'state'));
-  return [...(state ? [path.join(state, 'tiffin')] : []), temporary];
-}
-
-/** Makes the directory above, which has to be ours: anybody may have made one in the temporary directory. */
-function canKeepDataIn(dir: string): boolean {
-  const parent = path.dirname(dir);
-  try {
-    makeDir(parent);
-    const isOwn = process.getuid === undefined || fs.statSync(parent).uid === process.getuid();
-    const user = serverUser(dir);
-    return isOwn && isWritable(parent) && !(user && closedDir(parent, user));
-  } catch {
-    return false;
-  }
 }
 
 /**
@@ -82,14 +59,9 @@ function canKeepDataIn(dir: string): boolean {
  * returned. Only what Tiffin makes is given: a directory with other things in it stays with its owner.
  */
 export function prepareDataDir(dir: string): { dataDir: string; user: ServerUser | undefined } {
-  try {
-    makeDir(dir);
-    fs.accessSync(dir, fs.constants.W_OK);
-  } catch (error) {
-    throw new ConfigError(
-      `The data directory ${dir} cannot be used (${(error as Error).message}); set DATA_DIR to another.`,
-    );
-  }
+  const fault = faultOfMaking(dir) ?? faultOfWriting(dir);
+  if (fault)
+    throw new ConfigError(`The data directory ${dir} cannot be used (${fault}); set DATA_DIR to another.`);
   const dataDir = fs.realpathSync(dir);
   const user = serverUser(dataDir);
   if (user) {
@@ -113,15 +85,13 @@ export function prepareDataDir(dir: string): { dataDir: string; user: ServerUser
 }
 
 /** The user of the servers when this program is root, which Postgres refuses to be; undefined when it is not. */
-export function serverUser(dataDir: string): ServerUser | undefined {
+function serverUser(dataDir: string): ServerUser | undefined {
   if (!isRoot()) return undefined;
   const cluster = ownerOf(path.join(dataDir, 'postgres'));
   if (cluster) return cluster;
-  for (const dir of [dataDir, path.dirname(dataDir)]) {
-    const owner = ownerOf(dir);
-    if (owner && lookUp(String(owner.uid))) return owner; // initdb wants an entry in passwd
-  }
-  const user = lookUp('postgres') ?? lookUp('nobody');
+  const owners = [ownerOf(dataDir), ownerOf(path.dirname(dataDir))];
+  const known = owners.find((owner) => owner && lookUp(String(owner.uid))); // initdb wants an entry in passwd
+  const user = known ?? lookUp('postgres') ?? lookUp('nobody');
   if (user) return user;
   throw new ConfigError(
     "Postgres refuses to run as root, and there is no user 'postgres' or 'nobody' to run it as; start Tiffin as an ordinary user, or set DATABASE_URL.",
@@ -144,32 +114,31 @@ export function giveTo(user: ServerUser | undefined, ...paths: string[]): void {
 
 /** The first directory on the way to `dir`, or `dir` itself, that the user may not enter. */
 function closedDir(dir: string, user: ServerUser): string | undefined {
-  const way = [dir];
-  while (path.dirname(way[0] as string) !== way[0]) way.unshift(path.dirname(way[0] as string));
+  const names = dir.split(path.sep);
+  const way = names.map((_, i) => names.slice(0, i + 1).join(path.sep) || path.sep);
   const script = 'for d; do test -x "$d" || { printf %s "$d"; exit; }; done';
-  const { stdout } = spawnSync('/bin/sh', ['-c', script, 'sh', ...way], {
-    ...user,
-    cwd: '/',
-    encoding: 'utf8',
-  });
-  return stdout || undefined;
+  const options = { ...user, cwd: '/', encoding: 'utf8' } as const;
+  return spawnSync('/bin/sh', ['-c', script, 'sh', ...way], options).stdout || undefined;
 }
 
-/** Open to other users where this program is root, whatever its umask: the servers have to pass through. */
-function makeDir(dir: string): void {
+/** Makes it open to other users where this program is root, whatever its umask: the servers have to pass through. */
+function faultOfMaking(dir: string): string | undefined {
   const umask = isRoot() ? process.umask(0o022) : undefined;
   try {
     fs.mkdirSync(dir, { recursive: true });
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   } finally {
     if (umask !== undefined) process.umask(umask);
   }
 }
 
-function isWritable(dir: string): boolean {
+function faultOfWriting(dir: string): string | undefined {
   try {
     fs.accessSync(dir, fs.constants.W_OK);
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }

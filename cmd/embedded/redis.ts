@@ -3,14 +3,16 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { giveTo, type ServerUser } from './place.ts';
-import { LOOPBACK, type ServerKind } from './server-process.ts';
-import { endServersIn } from './strays.ts';
+import { endStray, LOOPBACK, type ServerKind } from './server-process.ts';
 
 export type RedisChoice = 'auto' | 'native' | 'wasm';
 
-/** Prepares the working directory, and returns how to run the server on a port. It keeps nothing on disk: Postgres is the truth. */
+export const redisPidFile = (dataDir: string) => path.join(dataDir, 'redis', 'redis.pid');
+
+/** Prepares the working directory, and returns how to run the server on a port. Redis keeps nothing on disk: Postgres has the truth. */
 export async function embeddedRedis(
   dataDir: string,
   user: ServerUser | undefined,
@@ -19,73 +21,52 @@ export async function embeddedRedis(
   const program = choice === 'wasm' ? undefined : (onPath('redis-server') ?? onPath('valkey-server'));
   if (!program && choice === 'native')
     throw new Error('EMBEDDED_REDIS is native, and neither redis-server nor valkey-server is on the PATH.');
-  const dir = path.join(dataDir, 'redis');
+  const pidFile = redisPidFile(dataDir);
+  const dir = path.dirname(pidFile);
   fs.mkdirSync(dir, { recursive: true });
   giveTo(user, dir);
-  await endServersIn(dir);
-  return (port) => (program ? native(program, dir, port, user) : wasm(dir, port));
-}
-
-const urlOf = (port: number) => `redis://${LOOPBACK}:${port}`;
-const stopWith: ServerKind['stopWith'] = [
-  ['SIGTERM', 2_000],
-  ['SIGKILL', 1_000],
-];
-
-function native(program: string, dir: string, port: number, user: ServerUser | undefined): ServerKind {
-  const memoryOnly = ['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'];
-  const args = ['--bind', LOOPBACK, '--port', String(port), '--dir', dir, '--daemonize', 'no', ...memoryOnly];
-  return {
-    url: urlOf(port),
-    spawn: () => spawn(program, args, { ...user, cwd: dir, stdio: ['ignore', 'inherit', 'inherit'] }),
-    isReady: async (child) => (await pidBehind(port)) === child.pid,
-    stopWith,
+  await endStray(pidFile);
+  return (port) => {
+    let isListening = false;
+    return {
+      url: `redis://${LOOPBACK}:${port}`,
+      spawn: () => {
+        if (program) return spawn(program, flags(port, pidFile), { ...user, cwd: dir, stdio: ['ignore', 'inherit', 'inherit'] });
+        return startWasm(port, dir).once('message', () => {
+          isListening = true;
+        });
+      },
+      isReady: async ({ pid }) => (program ? (await pidBehind(port)) === pid : isListening),
+      stopWith: [
+        ['SIGTERM', 2_000],
+        ['SIGKILL', 1_000],
+      ],
+    };
   };
 }
 
-/** Runs as this program does, whose files it needs, and ends when its IPC channel does, that is, with the keeper. */
-function wasm(dir: string, port: number): ServerKind {
+function flags(port: number, pidFile: string): string[] {
+  const memoryOnly = ['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'];
+  return ['--bind', LOOPBACK, '--port', String(port), '--pidfile', pidFile, '--daemonize', 'no', ...memoryOnly];
+}
+
+/** Runs as this program does, whose files it needs, and ends when its IPC channel closes, that is, with the keeper. */
+function startWasm(port: number, cwd: string) {
   const program = fileURLToPath(import.meta.resolve('./valkey.ts'));
   const args = ['--no-warnings', '--import', import.meta.resolve('tsx'), program, String(port)];
-  let isListening = false;
-  return {
-    url: urlOf(port),
-    spawn: () =>
-      spawn(process.execPath, args, { cwd: dir, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }).once(
-        'message',
-        () => {
-          isListening = true;
-        },
-      ),
-    isReady: () => isListening,
-    stopWith,
-  };
+  return spawn(process.execPath, args, { cwd, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 }
 
 function onPath(program: string): string | undefined {
-  for (const dir of (process.env.PATH ?? '').split(path.delimiter)) {
-    const file = path.resolve(dir || '.', program);
-    try {
-      fs.accessSync(file, fs.constants.X_OK);
-      return file;
-    } catch {
-      // Not in this directory.
-    }
-  }
-  return undefined;
+  const files = (process.env.PATH ?? '').split(path.delimiter).map((dir) => path.resolve(dir || '.', program));
+  return files.find((file) => fs.statSync(file, { throwIfNoEntry: false })?.isFile());
 }
 
-/** The pid of the server on that port, as it says itself. */
-function pidBehind(port: number): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    let answer = '';
-    const socket = net.connect(port, LOOPBACK);
-    socket.setTimeout(1_000, () => socket.destroy());
-    socket.on('data', (data) => {
-      answer += data;
-    });
-    socket.on('error', () => {}); // it does not listen yet
-    socket.on('close', () => resolve(Number(/^process_id:(\d+)\r$/m.exec(answer)?.[1])));
-    socket.write('INFO server\r\nQUIT\r\n');
-  });
+/** The pid of the server on that port, as the server reports it. */
+async function pidBehind(port: number): Promise<number> {
+  const socket = net.connect(port, LOOPBACK);
+  socket.setTimeout(1_000, () => socket.destroy());
+  socket.write('INFO server\r\nQUIT\r\n');
+  const answer = await text(socket).catch(() => ''); // it does not listen yet
+  return Number(/^process_id:(\d+)\r$/m.exec(answer)?.[1]);
 }

@@ -1,4 +1,4 @@
-/** Starts the Postgres and Redis of a Tiffin that was given none, through a keeper process that outlives no owner. */
+/** Starts the Postgres and Redis of a Tiffin that was given none, in a keeper process that ends with the program. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -6,10 +6,11 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../faults.ts';
 import type { KeeperMessage, KeeperOrder, Urls } from './keeper.ts';
-import { askOwner } from './owner.ts';
+import { unlock } from './lock.ts';
 import { prepareDataDir } from './place.ts';
-import type { RedisChoice } from './redis.ts';
-import { endServersIn } from './strays.ts';
+import { postgresPidFile } from './postgres.ts';
+import { type RedisChoice, redisPidFile } from './redis.ts';
+import { endStray } from './server-process.ts';
 
 export interface EmbeddedOptions {
   dataDir: string;
@@ -20,7 +21,7 @@ export interface EmbeddedOptions {
 }
 
 export interface EmbeddedServers extends Urls {
-  /** Resolves with a sentence when a server has ended that nobody stopped; the others are stopped. */
+  /** Resolves with a sentence when a server ends without having been stopped; the others are stopped. */
   failed: Promise<string>;
   stop(): Promise<void>;
 }
@@ -86,7 +87,8 @@ async function stopKeeper(child: ChildProcess, dataDir: string): Promise<void> {
     await gone;
     clearTimeout(timer);
   }
-  // A keeper that was killed leaves its servers, unless the next one has taken them over.
-  if (child.signalCode === null || (await askOwner(dataDir))) return;
-  await Promise.all(['postgres', 'redis'].map((name) => endServersIn(path.join(dataDir, name))));
+  if (child.signalCode === null) return;
+  // A keeper that was killed leaves its servers and its lock.
+  await Promise.all([postgresPidFile(dataDir), redisPidFile(dataDir)].map(endStray));
+  unlock(dataDir);
 }

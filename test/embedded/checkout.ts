@@ -1,4 +1,4 @@
-/** Copies of this checkout for tests, in places of their own, with what npm installed. */
+/** Makes copies of this checkout for tests, with the packages that npm installed. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

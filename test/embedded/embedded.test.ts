@@ -1,12 +1,11 @@
-/** The embedded servers, tried with real processes that die in every way they can. */
+/** Embedded servers whose program, keeper and servers are real processes that are stopped and killed in turn. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { askOwner } from '../../cmd/embedded/owner.ts';
-import { serversIn } from '../../cmd/embedded/strays.ts';
+import { holderOf } from '../../cmd/embedded/lock.ts';
 import { hasNativeRedis } from '../support/start-servers.ts';
 import { until } from '../support/until.ts';
 import {
@@ -17,6 +16,7 @@ import {
   kill,
   pidsOf,
   ping,
+  processesIn,
   query,
   root,
   running,
@@ -30,7 +30,7 @@ const NOBODY = { uid: 65_534, gid: 65_534 };
 
 for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wasm'] as const)) {
   test(
-    `a first start gives a working Postgres and Redis (${redisKind}), and stopping leaves nothing`,
+    `the first start gives a working Postgres and Redis (${redisKind}), and stopping it leaves no process`,
     LIMIT,
     async () => {
       const dir = path.join(root, `new-${redisKind}`);
@@ -40,19 +40,19 @@ for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wa
       await stop(program);
       assert.deepEqual(running(dir), []);
       assert.equal(exists(keeper), false);
-      assert.equal(await askOwner(dir), undefined);
+      assert.equal(holderOf(dir), undefined);
     },
   );
 
   for (const name of ['postgres', 'redis'] as const) {
     test(
-      `when the ${name} beside a Redis (${redisKind}) is killed the program learns of it, and no server is left`,
+      `the program is told when the ${name} of a pair with Redis (${redisKind}) is killed, and no server is left`,
       LIMIT,
       async () => {
         const dir = await dataDir();
         const program = start({ dataDir: dir, redisKind });
         const { databaseUrl } = await program.up;
-        await query(databaseUrl, 'CREATE TABLE kept AS SELECT 7 AS n');
+        await query(databaseUrl, 'CREATE TABLE stored AS SELECT 7 AS n');
         process.kill(pidsOf(dir)[name], 'SIGKILL');
         assert.match(
           await program.failed,
@@ -61,13 +61,13 @@ for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wa
         await program.exited;
         assert.deepEqual(running(dir), []);
         const again = await start({ dataDir: dir, redisKind }).up;
-        assert.deepEqual(await query(again.databaseUrl, 'SELECT n FROM kept'), [{ n: 7 }]);
+        assert.deepEqual(await query(again.databaseUrl, 'SELECT n FROM stored'), [{ n: 7 }]);
       },
     );
   }
 
   test(
-    `when the keeper is killed the program learns of it and ends its servers (${redisKind})`,
+    `the program is told when the keeper is killed, and ends the servers (Redis: ${redisKind})`,
     LIMIT,
     async () => {
       const dir = await dataDir();
@@ -81,7 +81,7 @@ for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wa
   );
 
   test(
-    `a program that is killed takes its servers (${redisKind}) along, and another may start at once`,
+    `the servers end when the program is killed, and another program may start at once (Redis: ${redisKind})`,
     LIMIT,
     async () => {
       const dir = await dataDir();
@@ -98,7 +98,7 @@ for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wa
   );
 
   test(
-    `a program and its keeper killed together leave servers (${redisKind}) that the next start ends`,
+    `the next start ends the servers that a killed program and a killed keeper left (Redis: ${redisKind})`,
     LIMIT,
     async () => {
       const dir = await dataDir();
@@ -126,13 +126,13 @@ for (const redisKind of hasNativeRedis() ? (['wasm', 'native'] as const) : (['wa
   );
 }
 
-test('a killed first initialisation does not spoil the data directory', LIMIT, async () => {
+test('the data directory can be used after its first initialisation was killed', LIMIT, async () => {
   const dir = path.join(root, 'half');
   const draft = () => fs.readdirSync(dir).find((name) => name.startsWith('postgres.init-'));
   const first = start({ dataDir: dir, redis: false });
   const initdb = await until('initdb to write', () => {
     const cluster = path.join(dir, (fs.existsSync(dir) && draft()) || 'none', 'cluster');
-    return fs.existsSync(cluster) && fs.readdirSync(cluster).length > 3 ? serversIn(cluster)[0] : undefined;
+    return fs.existsSync(cluster) && fs.readdirSync(cluster).length > 3 ? processesIn(cluster)[0] : undefined;
   });
   process.kill(Number(columnOf('ppid', initdb)), 'SIGKILL');
   await kill(first);
@@ -151,13 +151,13 @@ test(
     const urls = await first.up;
     const inUse = `The data directory ${dir} is in use by process ${first.process.pid}; stop it, or set DATA_DIR to another.`;
     await assert.rejects(start({ dataDir: dir }).up, { message: inUse });
-    assert.deepEqual(await askOwner(dir), { program: first.process.pid, isStopping: false, ...urls });
+    assert.deepEqual(holderOf(dir), { program: first.process.pid, ...urls });
     const { keeper } = pidsOf(dir);
     first.process.kill('SIGSTOP');
     await assert.rejects(start({ dataDir: dir }).up, { message: inUse });
     first.process.kill('SIGCONT');
     process.kill(keeper, 'SIGSTOP');
-    await assert.rejects(start({ dataDir: dir }).up, /is in use by another process/);
+    await assert.rejects(start({ dataDir: dir }).up, { message: inUse });
     process.kill(keeper, 'SIGCONT');
     await assertBothAnswer(urls);
   },
@@ -174,20 +174,20 @@ test(
       assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
       for (const result of results)
         if (result.status === 'rejected') assert.match(result.reason.message, /is in use by/);
-      await kill(all[results.findIndex(({ status }) => status === 'fulfilled')]!); // leaves its socket behind
+      await kill(all[results.findIndex(({ status }) => status === 'fulfilled')]!); // its keeper goes on for a moment
     }
     await until('the last server to end', () => running(dir).length === 0);
   },
 );
 
-test('a data directory with a long path has an owner, too', LIMIT, async () => {
+test('a data directory with a long path is locked, too', LIMIT, async () => {
   const dir = path.join(root, 'x'.repeat(120));
   const first = start({ dataDir: dir, postgres: false });
   await first.up;
   await assert.rejects(start({ dataDir: dir, postgres: false }).up, /is in use by process/);
 });
 
-test('the usual port is left to the program that has it', LIMIT, async () => {
+test('a start chooses another port when the usual one is in use', LIMIT, async () => {
   const stranger = net.createServer().listen(63_790, '127.0.0.1');
   await once(stranger, 'listening').catch(() => {}); // a port that another has already is as good
   const { redisUrl } = await start({ dataDir: path.join(root, 'ports'), postgres: false }).up;
@@ -196,7 +196,7 @@ test('the usual port is left to the program that has it', LIMIT, async () => {
   stranger.close();
 });
 
-test('Ctrl-C in the terminal reaches the program but not its servers', LIMIT, async () => {
+test('a Ctrl-C in the terminal reaches the program but not its servers', LIMIT, async () => {
   const dir = await dataDir();
   const program = start({ dataDir: dir });
   await program.up;
@@ -204,7 +204,7 @@ test('Ctrl-C in the terminal reaches the program but not its servers', LIMIT, as
   for (const pid of Object.values(pidsOf(dir))) assert.notEqual(columnOf('pgid', pid), own);
 });
 
-test('a signal to the keeper and the program alike leaves the servers to the program', LIMIT, async () => {
+test('the servers go on when the keeper gets a signal, because the program decides when they stop', LIMIT, async () => {
   const dir = await dataDir();
   const program = start({ dataDir: dir });
   const urls = await program.up;
@@ -212,7 +212,7 @@ test('a signal to the keeper and the program alike leaves the servers to the pro
   await assertBothAnswer(urls);
 });
 
-test('Postgres keeps what it committed and is set up as promised', LIMIT, async () => {
+test('Postgres runs with durable commits and the documented settings', LIMIT, async () => {
   const { databaseUrl } = await start({ dataDir: await dataDir(), redis: false }).up;
   const expected = {
     fsync: 'on',
@@ -230,7 +230,7 @@ test('Postgres keeps what it committed and is set up as promised', LIMIT, async 
 });
 
 test(
-  'a data directory that root closed to others is handed over, and one behind a closed directory is refused by its name',
+  'root gives a closed data directory to the servers' user, and a directory behind a closed one is refused by name',
   asRoot,
   async () => {
     const closed = path.join(root, 'closed');
@@ -247,7 +247,7 @@ test(
   },
 );
 
-test('a directory that holds other things than data is not handed over', asRoot, async () => {
+test('root keeps a directory that holds other files than Tiffin's data', asRoot, async () => {
   const dir = path.join(root, 'shared');
   fs.mkdirSync(dir, { mode: 0o700 });
   fs.writeFileSync(path.join(dir, 'letter.txt'), '');
@@ -255,7 +255,7 @@ test('a directory that holds other things than data is not handed over', asRoot,
   assert.equal(fs.statSync(dir).uid, 0);
 });
 
-test('data that an earlier version left to a user of its own go on working', asRoot, async () => {
+test('data that belong to the user that an earlier version made can still be used', asRoot, async () => {
   const dir = await dataDir();
   const postgres = path.join(dir, 'postgres');
   for (const name of ['locks', 'logs']) fs.mkdirSync(path.join(dir, name));
@@ -268,7 +268,7 @@ test('data that an earlier version left to a user of its own go on working', asR
 });
 
 test(
-  'an ordinary user can run everything, whatever its settings of Postgres and language',
+  'an ordinary user can run both servers, whatever its PG… and locale variables',
   asRoot,
   async () => {
     const dir = path.join(root, 'ordinary');

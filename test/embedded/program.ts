@@ -1,4 +1,4 @@
-/** A stand-in for the program: owns embedded servers until it gets SIGTERM or is killed, and tells its parent by IPC. */
+/** Stands in for the program: has embedded servers until it gets SIGTERM or is killed, and reports to its parent by IPC. */
 import { type EmbeddedOptions, startEmbedded } from '../../cmd/embedded/servers.ts';
 
 const options = JSON.parse(process.argv[2]!) as EmbeddedOptions;
@@ -8,7 +8,7 @@ try {
   const servers = await startEmbedded(options);
   const { databaseUrl, redisUrl } = servers;
   tell({ up: { databaseUrl, redisUrl } });
-  // Embedded servers keep no program alive; the real one has its HTTP server.
+  // Embedded servers do not keep a program alive. The real program has its HTTP server for that.
   const alive = setInterval(() => {}, 60_000);
   const stop = async () => {
     await servers.stop();

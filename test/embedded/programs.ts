@@ -1,6 +1,6 @@
-/** Programs with embedded servers for tests: starts them on data directories of their own, and looks at what runs there. */
+/** Starts programs with embedded servers on data directories of their own, and finds the processes that run there. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, type ForkOptions, fork } from 'node:child_process';
+import { type ChildProcess, execFileSync, type ForkOptions, fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -10,15 +10,14 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { type EmbeddedOptions, startEmbedded } from '../../cmd/embedded/servers.ts';
-import { serversIn } from '../../cmd/embedded/strays.ts';
 
 export type Urls = { databaseUrl: string; redisUrl: string };
 
 export interface Program {
   process: ChildProcess;
-  /** Its URLs, or a rejection with its own words. */
+  /** Its URLs, or a rejection with the program's message. */
   up: Promise<Urls>;
-  /** What it says when a server ends by itself. */
+  /** The program's message when a server ends by itself. */
   failed: Promise<string>;
   exited: Promise<unknown>;
 }
@@ -36,7 +35,7 @@ after(() => {
   assert.deepEqual(left, [], 'servers were left running');
 });
 
-/** A data directory that is copied from an initialised one, which saves an initdb a test. */
+/** Copies an initialised data directory, which saves each test an initdb. */
 export async function dataDir(): Promise<string> {
   directories += 1;
   const dir = path.join(root, `data${directories}`);
@@ -123,14 +122,34 @@ export async function assertBothAnswer({ databaseUrl, redisUrl }: Urls): Promise
 
 /** Pids of all server processes of a data directory. */
 export const running = (dir: string) =>
-  ['postgres', 'redis'].flatMap((name) => serversIn(path.join(dir, name)));
+  ['postgres', 'redis'].flatMap((name) => processesIn(path.join(dir, name)));
+
+/** Pids of the processes that work in a directory. */
+export function processesIn(dir: string): number[] {
+  if (process.platform !== 'linux') {
+    const { stdout } = spawnSync('lsof', ['-t', '-a', '-d', 'cwd', '--', dir], { encoding: 'utf8' });
+    return stdout.split('\n').filter(Boolean).map(Number);
+  }
+  return fs
+    .readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0 && workingDirectoryOf(pid) === dir);
+}
+
+function workingDirectoryOf(pid: number): string | undefined {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined; // The process has ended.
+  }
+}
 
 /** Pids of the servers and of the keeper, whose children they are. */
 export function pidsOf(dir: string): { postgres: number; redis: number; keeper: number } {
   const postgres = Number(
     fs.readFileSync(path.join(dir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0],
   );
-  const redis = serversIn(path.join(dir, 'redis'))[0] as number;
+  const redis = processesIn(path.join(dir, 'redis'))[0] as number;
   return { postgres, redis, keeper: Number(columnOf('ppid', redis)) };
 }
 

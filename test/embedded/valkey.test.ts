@@ -1,4 +1,4 @@
-/** Valkey as WebAssembly, driven by us: it answers promptly and whole, whatever the clients do. */
+/** Valkey as WebAssembly, as Tiffin runs it, answers promptly and completely, whatever its clients do. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,14 +40,14 @@ function client(): Redis {
   return redis;
 }
 
-test('a lone client is answered at once, not at the next timer', LIMIT, async () => {
+test('a single client is answered at once, not at the next timer', LIMIT, async () => {
   const startedAt = performance.now();
   for (let i = 0; i < 1_000; i += 1) await redis.set('lone', i);
   const each = (performance.now() - startedAt) / 1_000;
   assert.ok(each < 5, `${each.toFixed(2)} ms a command`);
 });
 
-test('a pipeline of 50,000 commands is answered whole and in order', LIMIT, async () => {
+test('a pipeline of 50,000 commands is answered completely and in order', LIMIT, async () => {
   const pipeline = redis.pipeline();
   for (let i = 0; i < 50_000; i += 1) pipeline.echo(String(i));
   const answers = await pipeline.exec();
@@ -58,7 +58,7 @@ test('a pipeline of 50,000 commands is answered whole and in order', LIMIT, asyn
   });
 });
 
-test('a reply of many megabytes arrives whole and without waiting for the timer', LIMIT, async () => {
+test('a reply of many megabytes arrives completely and without waiting for the timer', LIMIT, async () => {
   const members = Array.from({ length: 200_000 }, (_, i) => `order:${i}`);
   for (let i = 0; i < members.length; i += 10_000) {
     await redis.call(
@@ -100,7 +100,7 @@ test('many clients are served side by side, and a blocked one is woken', LIMIT, 
   for (const each of [...clients, blocked]) each.disconnect();
 });
 
-test('clients that vanish in the middle of a reply harm nobody and are forgotten', LIMIT, async () => {
+test('clients that disconnect in the middle of a reply are removed and disturb no other client', LIMIT, async () => {
   await redis.set('page', 'x'.repeat(8 << 20));
   for (let i = 0; i < 10; i += 1) {
     const socket = net.connect(port, '127.0.0.1');
@@ -116,7 +116,7 @@ test('clients that vanish in the middle of a reply harm nobody and are forgotten
   assert.equal(await redis.strlen('page'), 8 << 20);
 });
 
-test('an idle server uses next to no processor', {
+test('an idle server uses almost no processor time', {
   ...LIMIT,
   skip: !fs.existsSync('/proc/self/stat'),
 }, async () => {
