@@ -18,8 +18,8 @@ const BEYOND_DRIZZLE = `
   DROP SCHEMA unpartitioned CASCADE;
   CREATE TABLE order_history_rest PARTITION OF order_history DEFAULT;`;
 
-// Output: a line for each table, column, index, constraint and sequence. Column lines contain NOT NULL, so the
-// constraints of type 'n', which repeat it since Postgres 18, are left out.
+// Output: a line for each table, column, index, constraint and sequence. Column lines contain NOT NULL, so
+// the constraints of type 'n', which repeat it since Postgres 18, are left out.
 const CATALOG = `
   WITH tables AS (
     SELECT * FROM pg_class
