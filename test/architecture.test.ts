@@ -1,4 +1,4 @@
-/** The shape of the code: which way imports point, what the domain may not know, and how long and what called a file may be. */
+/** The architecture rules: directions of imports, purity of the domain, lengths and names of files. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { test } from 'node:test';
 const ROOT = path.resolve(import.meta.dirname, '..');
 const LONGEST = 250;
 const LONGEST_MEDIAN = 90;
-/** The capabilities, each a folder of this name in every layer; one may know only those before it. */
+/** The capabilities: each has a folder of this name in every layer, and may import only those before it. */
 const CAPABILITIES = [
   'stream',
   'scheduling',
@@ -23,19 +23,19 @@ const CAPABILITIES = [
 const SERVICE = 'internal/service/';
 const POSTGRES = 'internal/repository/postgres/';
 const ROUTES = 'internal/transport/http/routes/';
-/** What one capability of internal/service may use of another, beside its ports.ts. */
+/** The files of internal/service that other capabilities may import, besides each ports.ts. */
 const SHARED = ['stream/consumer.ts', 'stream/external-records.ts', 'scheduling/set-timers.ts'];
 /** The packages that use cases may import. */
 const SERVICE_PACKAGES = ['p-map'];
-/** Names that say nothing of what is inside. */
+/** Names of files and folders that do not describe their content. */
 const EMPTY_NAMES = /^(utils?|helpers?|common|types?|shared)$/;
-/** What would make the domain depend on the moment or the machine it runs on. */
+/** Code that depends on the time or the machine, or is not synchronous; the domain may not contain it. */
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\basync\b|\bawait\b|\bprocess\.|\bperformance\.|\bset(?:Timeout|Interval|Immediate)\b|['"]node:/g;
 const IMPORT =
   /\bimport\s*\(\s*['"]([^'"]+)['"]|\b(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*['"]([^'"]+)['"]/g;
 
-/** Everything that is wrong with a file; `file` is its path from the root, with forward slashes. */
+/** The violations of the rules in a file; `file` is its path from the root, with forward slashes. */
 function violations(file: string, source: string): string[] {
   const lines = source.replace(/\n$/, '').split('\n').length;
   return [
@@ -51,14 +51,14 @@ function emptyNames(file: string): string[] {
   return file
     .split('/')
     .filter((step) => EMPTY_NAMES.test(step.replace(/(\.test)?\.\w+$/, '')))
-    .map((step) => `${file} is named '${step}', which says nothing`);
+    .map((step) => `${file} is named '${step}', which does not describe its content`);
 }
 
 function wrongImports(file: string, source: string): string[] {
   const from = areaOf(file);
   return importsOf(source)
     .map((specifier) => ({ specifier, to: targetOf(file, specifier) }))
-    .filter(({ specifier, to }) => !mayImport(file, from, to, specifier) || leavesItsRoom(file, specifier))
+    .filter(({ specifier, to }) => !mayImport(file, from, to, specifier) || breaksBoundary(file, specifier))
     .map(({ specifier }) => `${file} may not import '${specifier}'`);
 }
 
@@ -79,7 +79,7 @@ function withoutComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '');
 }
 
-/** 'internal/domain', 'internal/transport/http', 'cmd': the folder whose insides may know each other. */
+/** Files may import each other within an area: 'internal/domain', 'internal/transport/http', 'cmd'. */
 function areaOf(file: string): string {
   const steps = file.split('/');
   if (steps[0] !== 'internal') return steps[0] as string;
@@ -87,7 +87,7 @@ function areaOf(file: string): string {
   return steps.slice(0, Math.min(depth, steps.length - 1)).join('/');
 }
 
-/** The area that an import leads to; 'node' for a builtin, 'package' for what npm installed. */
+/** The area of an import's target; 'node' for a built-in module, 'package' for an npm package. */
 function targetOf(file: string, specifier: string): string {
   if (specifier.startsWith('node:')) return 'node';
   if (!specifier.startsWith('.')) return 'package';
@@ -108,42 +108,42 @@ function mayImport(file: string, from: string, to: string, specifier: string): b
   }
 }
 
-/** Within a layer: whether the import runs from a capability to a later one, past another's face, or from the framework to its routes. */
-function leavesItsRoom(file: string, specifier: string): boolean {
+/** Whether an import leads to a later capability, to another's internals, or from framework to routes. */
+function breaksBoundary(file: string, specifier: string): boolean {
   if (!specifier.startsWith('.')) return false;
   const target = resolved(file, specifier);
   if (file.startsWith(SERVICE) && target.startsWith(SERVICE)) {
-    const [from, to] = [roomOf(file, SERVICE), roomOf(target, SERVICE)];
+    const [from, to] = [capabilityOf(file, SERVICE), capabilityOf(target, SERVICE)];
     if (to === from || to === undefined) return false;
     if (from === undefined) return true;
-    const isFace = target.endsWith('/ports.ts') || SHARED.includes(target.slice(SERVICE.length));
-    return !isFace || CAPABILITIES.indexOf(to) > CAPABILITIES.indexOf(from);
+    const isPublic = target.endsWith('/ports.ts') || SHARED.includes(target.slice(SERVICE.length));
+    return !isPublic || CAPABILITIES.indexOf(to) > CAPABILITIES.indexOf(from);
   }
   return target.startsWith(ROUTES) && file.startsWith('internal/transport/http/') && !file.startsWith(ROUTES);
 }
 
-/** The folder of a capability that a file stands in; undefined at the root of its layer. */
-function roomOf(file: string, base: string): string | undefined {
-  const [room, ...rest] = file.slice(base.length).split('/');
-  return rest.length > 0 ? room : undefined;
+/** The capability whose folder contains the file; undefined for a file at the root of its layer. */
+function capabilityOf(file: string, base: string): string | undefined {
+  const [folder, ...rest] = file.slice(base.length).split('/');
+  return rest.length > 0 ? folder : undefined;
 }
 
 function resolved(file: string, specifier: string): string {
   return path.posix.normalize(path.posix.join(path.posix.dirname(file), specifier));
 }
 
-/** The imports that close a circle, found by following each file's imports to files already on the way. */
-function circles(sources: ReadonlyMap<string, string>): string[] {
+/** Import cycles, found by following the imports of each file until a file repeats. */
+function cycles(sources: ReadonlyMap<string, string>): string[] {
   const found: string[] = [];
   const done = new Set<string>();
-  const visit = (file: string, way: readonly string[]): void => {
-    if (way.includes(file)) {
-      found.push([...way.slice(way.indexOf(file)), file].join(' → '));
+  const visit = (file: string, trail: readonly string[]): void => {
+    if (trail.includes(file)) {
+      found.push([...trail.slice(trail.indexOf(file)), file].join(' → '));
       return;
     }
     if (done.has(file)) return;
     const relative = importsOf(sources.get(file) ?? '').filter((specifier) => specifier.startsWith('.'));
-    for (const specifier of relative) visit(resolved(file, specifier), [...way, file]);
+    for (const specifier of relative) visit(resolved(file, specifier), [...trail, file]);
     done.add(file);
   };
   for (const file of sources.keys()) visit(file, []);
@@ -160,12 +160,12 @@ function sourceFiles(): string[] {
     .filter((file) => file.endsWith('.ts') && !file.includes('node_modules/'));
 }
 
-test('the code keeps its shape', () => {
+test('every file follows the architecture rules', () => {
   const files = sourceFiles();
-  assert.ok(files.length > 50, 'there are files to look at');
+  assert.ok(files.length > 50, 'the source files were found');
   const found = files.flatMap((file) => {
     const all = violations(file, fs.readFileSync(path.join(ROOT, file), 'utf8'));
-    // A long table of cases is no fault of a test.
+    // Tests may be longer, since they contain tables of cases.
     return file.startsWith('test/') ? all.filter((violation) => !violation.includes(' lines; ')) : all;
   });
   assert.deepEqual(found, []);
@@ -176,17 +176,17 @@ function productSources(): Map<string, string> {
   return new Map(files.map((file) => [file, fs.readFileSync(path.join(ROOT, file), 'utf8')]));
 }
 
-test('no import closes a circle', () => {
-  assert.deepEqual(circles(productSources()), []);
+test('the imports form no cycle', () => {
+  assert.deepEqual(cycles(productSources()), []);
 });
 
-test('a circle of imports is found, and named once', () => {
+test('a cycle of imports is reported once', () => {
   const sources = new Map([
     ['cmd/a.ts', "import { b } from './b.ts';"],
     ['cmd/b.ts', "import { c } from './c.ts';"],
     ['cmd/c.ts', "import { b } from './b.ts';"],
   ]);
-  assert.deepEqual(circles(sources), ['cmd/b.ts → cmd/c.ts → cmd/b.ts']);
+  assert.deepEqual(cycles(sources), ['cmd/b.ts → cmd/c.ts → cmd/b.ts']);
 });
 
 test('half of the files have fewer than 90 lines', () => {
@@ -197,23 +197,23 @@ test('half of the files have fewer than 90 lines', () => {
 });
 
 test('the folders of every layer, and of its tests, are named for the capabilities', () => {
-  const rooms = sourceFiles().flatMap((file) =>
+  const folders = sourceFiles().flatMap((file) =>
     [SERVICE, POSTGRES, ROUTES, 'test/service/', 'test/postgres/']
       .filter((base) => file.startsWith(base))
-      .flatMap((base) => roomOf(file, base) ?? []),
+      .flatMap((base) => capabilityOf(file, base) ?? []),
   );
   const beside = ['schema', 'operations'];
   assert.deepEqual(
-    [...new Set(rooms)].filter((room) => ![...CAPABILITIES, ...beside].includes(room)),
+    [...new Set(folders)].filter((folder) => ![...CAPABILITIES, ...beside].includes(folder)),
     [],
   );
 });
 
-/** Statements of Postgres that no schema checks by itself: made by `statement`, or executed as they stand. */
+/** SQL by hand, which is not checked against the schema: made by `statement`, or passed to `execute`. */
 const BY_HAND = /\bstatement(<[^()]*>)?\(|\.execute(<[^()]*>)?\(\s*(sql|\/\/)/;
 const MOST_BY_HAND = 24;
 
-test('SQL by hand is rare, and says why it is by hand', () => {
+test('SQL by hand is rare, and a comment explains each use', () => {
   const found = [...productSources()]
     .filter(([file]) => file.startsWith(POSTGRES) && !/\/(queries|bulk-parameters)\.ts$/.test(file))
     .flatMap(([file, source]) => {
@@ -231,7 +231,7 @@ test('SQL by hand is rare, and says why it is by hand', () => {
           : [],
       );
     });
-  assert.ok(found.length > 10 && found.length <= MOST_BY_HAND, `there are ${found.length}`);
+  assert.ok(found.length > 10 && found.length <= MOST_BY_HAND, `${found.length} statements were found`);
   assert.deepEqual(
     found.filter(({ isExplained }) => !isExplained),
     [],
@@ -279,7 +279,7 @@ const BAD: readonly [file: string, source: string, violation: RegExp][] = [
 ];
 
 for (const [file, source, violation] of BAD) {
-  test(`it is refused that ${file} holds \`${source.slice(0, 60).trim() || 'anything'}\``, () => {
+  test(`the rules refuse ${file} with \`${source.slice(0, 60).trim() || 'any content'}\``, () => {
     const found = violations(file, source);
     assert.ok(
       found.some((text) => violation.test(text)),
@@ -314,7 +314,7 @@ const GOOD: readonly [file: string, source: string][] = [
 ];
 
 for (const [file, source] of GOOD) {
-  test(`it is allowed that ${file} holds \`${source.slice(0, 60).replaceAll('\n', ' ').trim()}\``, () => {
+  test(`the rules allow ${file} with \`${source.slice(0, 60).replaceAll('\n', ' ').trim()}\``, () => {
     assert.deepEqual(violations(file, source), []);
   });
 }

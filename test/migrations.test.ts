@@ -1,4 +1,4 @@
-/** The migrations follow the schema, and the journal is one that the migrator applies as a whole. */
+/** The migrations match the schema, and the migrator applies all migrations of the journal. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -7,17 +7,17 @@ import { test } from 'node:test';
 import { MIGRATIONS } from '../internal/repository/postgres/database.ts';
 import { describedTables, migratedTables, readJournal } from './support/schema.ts';
 
-/** SHA-256 of the migrations that databases out there have applied. */
+/** SHA-256 of each migration that existing databases may have applied. */
 const LANDED = {
   '0001_orders_and_events': '552b851e73bcd9220015c7b0179ee0f7c103f4cf3cc5977836547b5c8d598b18',
   '0002_fulfilment': 'acd4f9d4fa564de1181d1e0f979fd1bdefe93e029526224d23e9bff5780fa354',
 };
 
-test('every change of the schema has a migration; `npm run migration` makes one', async () => {
+test('every change of the schema has a migration; `npm run migration` generates it', async () => {
   assert.deepEqual((await describedTables()).tables, migratedTables().tables);
 });
 
-test('the journal names every migration, numbered and in the order of time', () => {
+test('the journal lists every migration, numbered and in the order of time', () => {
   const { entries } = readJournal();
   const tags = entries.map(({ tag }) => tag);
   assert.deepEqual(

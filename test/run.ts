@@ -1,11 +1,11 @@
-/** Runs the tests (`npm test -- [part of a path …]`) on servers of their own, and leaves nothing running behind. */
+/** Runs the tests (`npm test -- [part of a path …]`) on servers of their own, which it stops afterwards. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { startTestServers } from './support/start-servers.ts';
 
-/** How long one file of tests may take: one that hangs then fails, and by its name. */
+/** The time limit of a test file; a file that hangs then fails, and the report names it. */
 const FILE_MS = 300_000;
 
 const root = path.resolve(import.meta.dirname, '..');

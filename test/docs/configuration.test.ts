@@ -1,4 +1,4 @@
-/** The documentation of the settings is made from their schemas, and names every one of them. */
+/** The configuration documents are generated from the settings and describe every one of them. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -9,12 +9,12 @@ import { readConfig } from '../../cmd/config.ts';
 
 const file = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
 
-test('docs/configuration.md and .env.example are what `npm run configuration` makes of the code now', async () => {
+test('docs/configuration.md and .env.example equal the current output of `npm run configuration`', async () => {
   assert.equal(await file('docs/configuration.md'), configurationPage(), 'run: npm run configuration');
   assert.equal(await file('.env.example'), exampleFile(), 'run: npm run configuration');
 });
 
-test('every setting stands in one section, and says what it takes and what it does', () => {
+test('every setting belongs to exactly one section, and has documented values and a description', () => {
   const listed = Object.values(SECTIONS).flatMap((section) => Object.keys(section));
   assert.deepEqual(listed.sort(), Object.keys(SETTINGS).sort());
   for (const line of configurationPage()
@@ -25,6 +25,6 @@ test('every setting stands in one section, and says what it takes and what it do
   }
 });
 
-test('the example file as it stands is the configuration without any setting', () => {
+test('the unmodified example file gives the default configuration', () => {
   assert.deepEqual(readConfig(parseEnv(exampleFile())), readConfig({}));
 });

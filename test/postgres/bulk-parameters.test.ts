@@ -1,4 +1,4 @@
-/** Rows that travel as one text for each column come back from a real Postgres as they were sent. */
+/** Bulk parameters on a real Postgres: rows sent as one text for each column are stored unchanged. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { sql } from 'drizzle-orm';
@@ -56,7 +56,7 @@ describe('bulk parameters', () => {
     await database.drop();
   });
 
-  it('carry values of every type, line breaks, quotes and braces included, and NULL where a value is absent', async () => {
+  it('values of every type are stored unchanged, with line breaks, quotes and braces; absent values are NULL', async () => {
     const insert = bulkInsert('insert-notes', notes, columns);
     const note = 'two\nlines, "quoted", \\n and {braces}';
     const full = { n: 1, note, at: 1_777_629_600_123, price: 1_250, data: { note }, raw: [note] };
@@ -67,10 +67,10 @@ describe('bulk parameters', () => {
       { ...NOTHING, n: 3 },
     ]);
     const { rows } = await pool.query(`SELECT raw::text FROM notes WHERE n = 3`);
-    assert.deepEqual(rows, [{ raw: 'null' }], 'in JSON null is a value');
+    assert.deepEqual(rows, [{ raw: 'null' }], 'the JSON value null is not NULL');
   });
 
-  it('update the rows that are there already, in the columns named for it', async () => {
+  it('existing rows are updated, only in the columns named for updates', async () => {
     await pool.query('TRUNCATE notes');
     const { n, note, price } = columns;
     const save = bulkInsert('save-notes', notes, { n, note, price }, { target: [n], update: [note] });
@@ -85,17 +85,17 @@ describe('bulk parameters', () => {
     ]);
   });
 
-  it('carry no row at all as no row', async () => {
+  it('an empty list of rows yields no row', async () => {
     assert.deepEqual(await notesOf([]), []);
   });
 
-  it('replace in text the characters that cannot travel', async () => {
+  it('characters that cannot be sent in text are replaced', async () => {
     assert.deepEqual(await notesOf([{ n: 1, note: 'a\u0000b\u001ec\u001fd\ud800e' }]), [
       'a\ufffdb\ufffdc\ufffdd\ufffde',
     ]);
   });
 
-  it('bring any other text back as it was, in any number of rows', async () => {
+  it('any other text is returned unchanged, in any number of rows', async () => {
     const words = fc.option(
       fc
         .string({ unit: 'binary' })

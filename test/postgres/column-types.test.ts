@@ -1,4 +1,4 @@
-/** The column types of the schema on a real Postgres: a value comes back as it was written. */
+/** The column types of the schema on a real Postgres: values are read back as they were written. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eq } from 'drizzle-orm';
@@ -31,7 +31,7 @@ const ORDER = {
   fingerprint: 'f1',
 } as const;
 
-describe('a value of the schema', () => {
+describe('the column types', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let pool: pg.Pool;
   let db: NodePgDatabase;
@@ -39,7 +39,7 @@ describe('a value of the schema', () => {
   before(async () => {
     database = await freshDatabase();
     await migrateDatabase(database.url);
-    // One connection, so that a setting made by one query holds for the next.
+    // One connection, so that SET TimeZone also applies to the queries after it.
     pool = openPool(database.url, { max: 1, onError: () => {} });
     db = drizzle(pool);
   });
@@ -48,7 +48,7 @@ describe('a value of the schema', () => {
     await database.drop();
   });
 
-  it('is money in minor units and time in epoch milliseconds, whatever the time zone of the session', async () => {
+  it('money is read in minor units and time in epoch milliseconds, whatever the time zone of the session', async () => {
     await db.insert(orders).values(ORDER);
     for (const zone of ['UTC', 'Asia/Kolkata', 'America/St_Johns']) {
       await pool.query(`SET TimeZone = '${zone}'`);
@@ -60,7 +60,7 @@ describe('a value of the schema', () => {
     }
   });
 
-  it('is a time of any year that Postgres knows', async () => {
+  it('a time in any year that Postgres supports is read back unchanged', async () => {
     for (const dueAt of [
       Date.parse('0099-12-31T23:59:59.001Z'),
       0,
@@ -75,7 +75,7 @@ describe('a value of the schema', () => {
     }
   });
 
-  it('is JSON of any kind, read once, without what Postgres cannot hold', async () => {
+  it('JSON of any type is parsed once, and characters that Postgres cannot store are replaced', async () => {
     const headers = { source: 'half \ud800 and \u0000' };
     for (const record of [{ b: 1, a: [null] }, 'text', '{"text":"that looks like JSON"}', 7, false, []]) {
       const [stored] = await db
@@ -87,7 +87,7 @@ describe('a value of the schema', () => {
     }
   });
 
-  it('is decimal text where it has 64 bits, and can be asked for by it', async () => {
+  it('a 64-bit number is read as decimal text, and can be queried by that text', async () => {
     const [stored] = await db.insert(events).values({ eventType: 't', orderId: 'o', record: 0 }).returning();
     assert.match(stored?.position ?? '', /^\d+$/);
     assert.match(stored?.transactionId ?? '', /^\d+$/);

@@ -1,4 +1,4 @@
-/** A database that an earlier version made and filled is migrated: its rows stay as they were, and its order goes on. */
+/** Migrates a filled database of each earlier version: its rows stay unchanged, and its order can proceed. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -43,7 +43,7 @@ const ORDER = {
   fingerprint: 'f1',
 };
 
-/** Rows as the versions before stored them, of every table; they are written out, since the code's own ones change with it. */
+/** Rows of every table as earlier versions stored them; literals, since rows from the code change with it. */
 const ROWS: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>> = {
   orders: [
     {
@@ -185,7 +185,7 @@ const ROWS: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]
   ],
 };
 
-/** Applies the first `count` migrations, as the version did that had no more of them. */
+/** Applies only the first `count` migrations, as an earlier version did. */
 async function migrateUpTo(url: string, count: number): Promise<void> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-migrations-'));
   try {
@@ -201,7 +201,7 @@ async function migrateUpTo(url: string, count: number): Promise<void> {
 
 type Columns = ReadonlyMap<string, readonly string[]>;
 
-/** The columns of each table; a partition's rows are those of its table. */
+/** The columns of each table; partitions are left out, since a query of the table includes their rows. */
 async function columnsOf(client: pg.Client): Promise<Columns> {
   const { rows } = await client.query<{ name: string; columns: string[] }>(`
     SELECT relname AS name, array_agg(attname::text) AS columns FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
@@ -223,7 +223,7 @@ async function fill(client: pg.Client, tables: Columns): Promise<void> {
   await client.query('UPDATE scheduler_switch SET paused = true');
 }
 
-/** Every row of these tables, each value as Postgres writes it. */
+/** Every row of these tables, with each value cast to text. */
 async function dump(client: pg.Client, tables: Columns): Promise<Record<string, unknown[]>> {
   const dumped: Record<string, unknown[]> = {};
   for (const [table, columns] of tables) {
@@ -233,7 +233,7 @@ async function dump(client: pg.Client, tables: Columns): Promise<Record<string, 
   return dumped;
 }
 
-async function goesOn(url: string): Promise<void> {
+async function assertOrderProceeds(url: string): Promise<void> {
   const pool = openPool(url, { max: 2, onError: () => {} });
   const log = postgresEventLog(pool, url, recordingLog());
   try {
@@ -256,7 +256,7 @@ async function goesOn(url: string): Promise<void> {
     const types = new Set(['order.created', 'order.processing']);
     const topics: string[] = [];
     let position = BEGINNING;
-    // Transactions of other tests on the same server hold the end of the log back.
+    // Open transactions of other tests on the same server hold back the horizon of the event log.
     await until('both events to be readable', async () => {
       const page = await log.read(position, { topics: new Set(), types }, 10);
       position = page.to;
@@ -272,7 +272,7 @@ async function goesOn(url: string): Promise<void> {
 
 const { entries } = readJournal();
 for (const [n, { tag }] of entries.entries()) {
-  it(`a database that ended with ${tag} keeps its rows, and its order goes on`, async (t) => {
+  it(`a database migrated up to ${tag} keeps its rows, and its order can proceed`, async (t) => {
     const database = await freshDatabase();
     const client = new pg.Client({ connectionString: database.url });
     t.after(async () => {
@@ -291,6 +291,6 @@ for (const [n, { tag }] of entries.entries()) {
     assert.deepEqual(await dump(client, tables), before);
     const applied = await client.query('SELECT FROM migrations');
     assert.equal(applied.rowCount, entries.length);
-    await goesOn(database.url);
+    await assertOrderProceeds(database.url);
   });
 }

@@ -1,4 +1,4 @@
-/** Riders and deliveries on a real Postgres: what goes in comes out, the nearest come first, and places are taken once. */
+/** Riders and deliveries on a real Postgres: reading and saving, the nearest riders, and their capacity. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Delivery, Place } from '../../../internal/domain/delivery.ts';
@@ -22,7 +22,7 @@ describe('riders', () => {
     );
   const release = (...ids: string[]) => town.transactions.run((tx) => town.riders.release(tx, ids));
 
-  it('are changed without losing what they carry, or their place where none is given', async () => {
+  it('an update keeps the number of orders that a rider carries, and the place if none is given', async () => {
     const stored = await town.rider('ravi');
     assert.deepEqual(stored, {
       id: 'ravi',
@@ -41,7 +41,7 @@ describe('riders', () => {
     assert.equal((await find('ravi'))?.carrying, 0);
   });
 
-  it('move forward in time only', async () => {
+  it('a place that is older than the stored one is ignored', async () => {
     await town.rider('ravi');
     assert.equal(await town.riders.move('ravi', [1, 2], NOON + 1_000), true);
     assert.equal(await town.riders.move('ravi', [3, 4], NOON), true);
@@ -49,7 +49,7 @@ describe('riders', () => {
     assert.equal(await town.riders.move('nobody', [1, 2], NOON), false);
   });
 
-  it('are found nearest first for each pickup, and those who are nowhere in particular beside them', async () => {
+  it('free riders are found nearest first for each pickup, together with riders without a known place', async () => {
     for (let n = 0; n < 5; n += 1) {
       await town.rider(`south-${n}`, { place: [n / 100, 0] });
       await town.rider(`north-${n}`, { place: [60 + n / 100, 0] });
@@ -68,7 +68,7 @@ describe('riders', () => {
     assert.equal((await free([undefined], 100)).length, 11);
   });
 
-  it('are found through an index, however many there are', async () => {
+  it('the nearest riders are found through an index, even among 5,000', async () => {
     await town.pool.query(
       `INSERT INTO riders (rider_id, name, latitude, longitude)
        SELECT 'r' || n, 'x', (n * 7919 % 10000) / 1000.0, (n * 104729 % 10000) / 1000.0 FROM generate_series(1, 5000) n`,
@@ -82,7 +82,7 @@ describe('riders', () => {
     assert.match(JSON.stringify(rows), /riders_free/);
   });
 
-  it('give as many places as they have, and none off duty, unless it is regardless of that', async () => {
+  it('a rider is given no more orders than the capacity allows, and none off duty, unless the call disregards both', async () => {
     await town.rider('ravi', { capacity: 3 });
     await town.rider('asha', { isOnDuty: false });
     assert.deepEqual(await take({ ravi: 2, asha: 1, nobody: 1 }), { ravi: 2 });
@@ -93,7 +93,7 @@ describe('riders', () => {
     await assert.rejects(release('asha', 'asha'), { code: '23514' });
   });
 
-  it('give the last place to one of two transactions, the other waits and gets none', async () => {
+  it('of two transactions that want the last free capacity, the second waits and gets none', async () => {
     await town.rider('ravi', { capacity: 1 });
     const taken: unknown[] = [];
     let second: Promise<unknown> | undefined;
@@ -105,7 +105,7 @@ describe('riders', () => {
     assert.deepEqual([taken, await town.carrying()], [[{ ravi: 1 }, {}], { ravi: 1 }]);
   });
 
-  it('give no more than their capacity to fifty at the same moment', async () => {
+  it('fifty concurrent transactions do not exceed the capacity of the riders', async () => {
     await town.rider('ravi', { capacity: 7 });
     await town.rider('asha', { capacity: 5 });
     const wanted = (n: number): Record<string, number> =>
@@ -140,7 +140,7 @@ describe('riders', () => {
     };
     const save = (...all: Delivery[]) => town.transactions.run((tx) => town.deliveries.save(tx, all));
 
-    it('come out as they went in, and as they were changed', async () => {
+    it('deliveries are read back as they were saved, and as they were changed', async () => {
       const b = { ...requested, orderId: 'b' as OrderId };
       await save({ ...full, state: 'REQUESTED', holdsPlace: undefined } as never, b);
       await save(full);
@@ -149,7 +149,7 @@ describe('riders', () => {
       assert.deepEqual([found.get('b' as OrderId), found.size], [b, 2]);
     });
 
-    it('of a rider are those that are with them', async () => {
+    it('the current deliveries of a rider are those that are ASSIGNED or PICKED_UP', async () => {
       const states = ['REQUESTED', 'ASSIGNED', 'PICKED_UP', 'DELIVERED', 'RELEASED'] as const;
       await save(
         ...states.map((state, n): Delivery => {
@@ -163,15 +163,15 @@ describe('riders', () => {
     });
 
     const WRONG: readonly [what: string, delivery: Delivery][] = [
-      ['somebody carries it, and nobody does', { ...requested, state: 'ASSIGNED' }],
-      ['it holds a place after its end', { ...full, state: 'DELIVERED' }],
+      ['an ASSIGNED delivery without a rider', { ...requested, state: 'ASSIGNED' }],
+      ['a DELIVERED delivery that still holds a place', { ...full, state: 'DELIVERED' }],
       [
-        'it will be there sooner than expected',
+        'an ETA whose 90th percentile is before its median',
         { ...full, eta: { median: NOON, p90: NOON - 1, computedAt: NOON } },
       ],
     ];
     for (const [what, delivery] of WRONG) {
-      it(`are refused where ${what}`, async () => {
+      it(`a check constraint refuses ${what}`, async () => {
         await assert.rejects(save(delivery), { code: '23514' });
       });
     }

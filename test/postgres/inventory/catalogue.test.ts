@@ -1,4 +1,4 @@
-/** The catalogue on a real Postgres: what goes in comes out, many look-ups become few queries, and the seeds overwrite nothing. */
+/** The catalogue on a real Postgres: reading and adding, shared queries, seeds that overwrite nothing. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
@@ -18,7 +18,7 @@ const RESTAURANT: Restaurant = {
   location: { latitude: 18.97, longitude: 72.81 },
   preparationS: 600,
 };
-/** 1.15 times a hundred is less than 115 as a double has it. */
+/** Its price tests rounding: as a double, 1.15 * 100 is less than 115. */
 const DAL: MenuItem = { id: 'dal', restaurantId: 'r1', name: 'Dal', priceMinor: 115, isActive: true };
 const SHELF = { stockCount: 7, threshold: 2 };
 
@@ -30,7 +30,7 @@ describe('the catalogue', () => {
   after(() => room.close());
   beforeEach(() => room.clear());
 
-  it('keeps restaurants, items and stock as they are', async () => {
+  it('restaurants, menu items and stock are read back as they were added', async () => {
     const { location: _, ...bare } = RESTAURANT;
     const nowhere: Restaurant = { ...bare, id: 'r2', isActive: false, acceptance: 'automatic' };
     await room.catalogue.addRestaurant(RESTAURANT);
@@ -50,12 +50,12 @@ describe('the catalogue', () => {
     assert.equal(found.stocks.size, 2);
   });
 
-  it('puts no item on the menu of a restaurant that is not there, nor on a shelf', async () => {
+  it('an item of an unknown restaurant is refused, and its stock is not stored', async () => {
     await assert.rejects(room.catalogue.addItem(DAL, SHELF), { code: 'UNKNOWN_RESTAURANT' });
     assert.deepEqual(await room.shelf(), {});
   });
 
-  it('keeps no item of which only one half can be stored', async () => {
+  it('an item is not stored if its stock cannot be stored', async () => {
     await room.catalogue.addRestaurant(RESTAURANT);
     await room.stock({ dal: 1 });
     await assert.rejects(room.catalogue.addItem(DAL, SHELF), /duplicate key/);
@@ -63,7 +63,7 @@ describe('the catalogue', () => {
     assert.deepEqual(await room.shelf(), { dal: 1 });
   });
 
-  it('answers many who ask at the same moment with one query for each table, each with what they asked for', async () => {
+  it('concurrent look-ups share one query for each table, and each gets the rows that it asked for', async () => {
     await room.catalogue.addRestaurant(RESTAURANT);
     await room.catalogue.addItem(DAL, SHELF);
     let queries = 0;
@@ -85,7 +85,7 @@ describe('the catalogue', () => {
     }
   });
 
-  it('answers the others where one asks for what cannot be asked', async () => {
+  it('a look-up with an invalid id does not make concurrent look-ups fail', async () => {
     await room.stock({ dal: 1 });
     const [bad, good] = await Promise.allSettled([
       room.catalogue.look({ items: ['a\0b'] }),
@@ -103,14 +103,14 @@ describe('the catalogue within transactions', () => {
   });
   after(() => room.close());
 
-  it('answers each on its own connection, when as many are open as there are connections', async () => {
+  it('a look-up inside a transaction uses the connection of that transaction, so it succeeds even if no other is free', async () => {
     await room.stock({ dal: 1 });
     let open = 0;
     const found = await Promise.all(
       Array.from({ length: CONNECTIONS }, () =>
         room.transactions.run(async (tx) => {
           open += 1;
-          await until('all are open', async () => open === CONNECTIONS);
+          await until('all transactions to be open', async () => open === CONNECTIONS);
           return room.catalogue.look({ items: ['dal'] }, tx);
         }),
       ),
@@ -144,13 +144,13 @@ describe('the seeds', () => {
     'sushi-set': 10,
   };
 
-  it('are what the reference documents begin with, once, though processes start together and again', async () => {
+  it('an empty catalogue is seeded with the reference data once, even if processes start together or again', async () => {
     let started: Promise<unknown> | undefined;
     await room.transactions.run(async (tx) => {
-      // Whoever does not wait for the others goes on at the same moment as they.
+      // Without an advisory lock, all four would find the catalogue empty at the same moment.
       await clientOf(tx).query('LOCK TABLE restaurants');
       started = Promise.all([1, 2, 3, 4].map(() => seedCatalogue(room.pool)));
-      await until('all four to wait', async () => {
+      await until('all four to wait for a lock', async () => {
         const { rowCount } = await room.pool.query(
           `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
         );
@@ -179,7 +179,7 @@ describe('the seeds', () => {
     );
   });
 
-  it('bring nothing back that was sold or removed', async () => {
+  it('seeding again restores neither sold stock nor removed riders', async () => {
     await seedCatalogue(room.pool);
     await room.pool.query('UPDATE inventory_items SET stock_count = 1');
     await room.pool.query(`DELETE FROM riders WHERE rider_id = 'RIDER-790'`);
@@ -188,7 +188,7 @@ describe('the seeds', () => {
     assert.deepEqual(await riders(), ['RIDER-789', 'RIDER-791']);
   });
 
-  it('add nothing to what is there: one restaurant, or one shelf, is enough', async () => {
+  it('a catalogue that has only one restaurant, or only one stocked item, is not seeded', async () => {
     await room.stock({ dal: 3 });
     await seedCatalogue(room.pool);
     assert.deepEqual([await room.shelf(), await riders()], [{ dal: 3 }, []]);

@@ -1,4 +1,4 @@
-/** Stock on a real Postgres: never oversold, all of an order or nothing, given back once, and no two transactions in a circle. */
+/** Stock on a real Postgres: never oversold, reserved for whole orders only, released once, no deadlocks. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { type Stockroom, stockroom } from '../../support/stockroom.ts';
@@ -14,7 +14,7 @@ describe('stock', () => {
   const outcomes = async (...requests: Parameters<Stockroom['reserve']>) =>
     (await room.reserve(...requests)).outcomes.map(({ orderId, outcome }) => `${orderId} ${outcome}`);
 
-  it('of ten units goes to ten of fifty buyers who come at once, and never below nothing', async () => {
+  it('ten of fifty concurrent orders reserve the ten units, and the stock never falls below zero', async () => {
     await room.stock({ dal: 10 });
     const buyers = Array.from({ length: 50 }, (_, n) => `o-${n}`);
     const answers = await Promise.all(buyers.map((id) => outcomes([id, line('dal', 1)])));
@@ -28,7 +28,7 @@ describe('stock', () => {
     await room.assertNothingLost({ dal: 10 });
   });
 
-  it('is taken in the order given, all of an order or nothing, by the sum of its lines', async () => {
+  it('reservations follow the given sequence, each in full or not at all, and lines of the same item are added up', async () => {
     await room.stock({ dal: 5, rice: 1 });
     const { outcomes } = await room.reserve(
       ['a', line('dal', 2), line('dal', 1)],
@@ -51,7 +51,7 @@ describe('stock', () => {
     });
   });
 
-  it('of an item that has no shelf is none', async () => {
+  it('an item without a stock row counts as out of stock', async () => {
     const { outcomes } = await room.reserve(['a', line('ghost', 1)]);
     assert.deepEqual(outcomes, [
       { orderId: 'a', outcome: 'rejected', missing: [{ itemId: 'ghost', requested: 1, available: 0 }] },
@@ -59,23 +59,23 @@ describe('stock', () => {
     assert.deepEqual([await room.shelf(), await room.reservations()], [{}, { a: 'rejected' }]);
   });
 
-  it('is not given to an order that was refused, though there is some by now', async () => {
+  it('a rejected order reserves nothing later, even if the item is in stock again', async () => {
     assert.deepEqual(await outcomes(['a', line('dal', 1)]), ['a rejected']);
     await room.stock({ dal: 10 });
     assert.deepEqual(await outcomes(['a', line('dal', 1)]), []);
     assert.deepEqual([await room.release('a'), await room.shelf()], [[], { dal: 10 }]);
   });
 
-  it('is taken once for an order, however often and in however many batches it is asked for', async () => {
+  it('stock is reserved once for an order, even if requested several times, in one batch or in several', async () => {
     await room.stock({ dal: 10 });
     assert.deepEqual(await outcomes(['a', line('dal', 2)], ['a', line('dal', 2)]), ['a reserved']);
     assert.deepEqual(await outcomes(['a', line('dal', 2)], ['b', line('dal', 1)]), ['b reserved']);
     await room.release('a');
-    assert.deepEqual(await outcomes(['a', line('dal', 2)]), [], 'nor again once it was given back');
+    assert.deepEqual(await outcomes(['a', line('dal', 2)]), [], 'nor again after the release');
     assert.deepEqual(await room.shelf(), { dal: 9 });
   });
 
-  it('is given back once, and only what was taken', async () => {
+  it('stock is released once, and only what was reserved', async () => {
     await room.stock({ dal: 10, rice: 4 });
     await room.reserve(['a', line('dal', 2), line('rice', 1)], ['b', line('dal', 3)]);
     assert.deepEqual(await room.release('nobody'), []);
@@ -89,7 +89,7 @@ describe('stock', () => {
     assert.deepEqual(await room.reservations(), { a: 'released', b: 'released' });
   });
 
-  it('runs low once on its way down, and says which order made it so', async () => {
+  it('low stock is reported once as it falls to the threshold, with the order that caused it', async () => {
     await room.stock({ dal: 10 }, 4);
     await room.stock({ rice: 10 });
     const low = async (...requests: Parameters<Stockroom['reserve']>) =>
@@ -98,12 +98,12 @@ describe('stock', () => {
     assert.deepEqual(await low(['c', line('dal', 1)], ['d', line('dal', 9)]), [
       { orderId: 'c', itemId: 'dal', stockCount: 4, threshold: 4 },
     ]);
-    assert.deepEqual(await low(['e', line('dal', 1)]), [], 'it is low already');
+    assert.deepEqual(await low(['e', line('dal', 1)]), [], 'the stock is low already');
     await room.release('c', 'a');
-    assert.equal((await low(['f', line('dal', 7)])).length, 1, 'it was filled up in between');
+    assert.equal((await low(['f', line('dal', 7)])).length, 1, 'the stock was above the threshold before');
   });
 
-  it('is taken and given back by many at once, in whatever order they name the items, without a deadlock', async () => {
+  it('concurrent orders reserve and release items in any order without a deadlock', async () => {
     const names = ['dal', 'naan', 'raita', 'rice', 'tea'];
     const initial = Object.fromEntries(names.map((name) => [name, 60]));
     await room.stock(initial);
@@ -118,7 +118,7 @@ describe('stock', () => {
     assert.ok(Object.values(await room.shelf()).every((count) => count >= 0));
   });
 
-  it('cannot be below nothing, says the database too', async () => {
+  it('a constraint refuses a negative stock', async () => {
     await room.stock({ dal: 1 });
     await assert.rejects(room.pool.query('UPDATE inventory_items SET stock_count = -1'), /check constraint/);
   });

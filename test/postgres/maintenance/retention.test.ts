@@ -1,4 +1,4 @@
-/** What the retention lets go of, on a real Postgres: events, keys, and cursors that a move to another stream left behind. */
+/** Retention on a real Postgres: deletes old events, marks and keys, and idle cursors of an unused stream. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -35,7 +35,7 @@ describe('retention', () => {
     await pool.query('TRUNCATE events, consumer_cursors, processed_events, idempotency_keys');
   });
 
-  /** Appends an event that was stored so many hours ago. */
+  /** Appends an event that was stored `hoursAgo` hours ago. */
   async function event(orderId: string, hoursAgo: number): Promise<void> {
     await pool.query(
       `INSERT INTO events (event_id, event_type, order_id, record, stored_at)
@@ -44,7 +44,7 @@ describe('retention', () => {
     );
   }
 
-  /** Sets a consumer's cursor right after the event of an order, moved so many hours ago; at the beginning without one. */
+  /** Sets a cursor, last moved `hoursAgo` hours ago, after the event of the order, or to the beginning. */
   async function cursor(consumer: string, orderId: string | undefined, hoursAgo: number): Promise<void> {
     await pool.query(
       `INSERT INTO consumer_cursors (consumer, transaction_id, position, moved_at)
@@ -71,7 +71,7 @@ describe('retention', () => {
     return log;
   }
 
-  it('deletes only old events that every reader has passed', async () => {
+  it('only old events that every cursor has passed are deleted', async () => {
     const anyAge = Date.now() + HOUR_MS;
     await event('a', 0);
     await event('b', 0);
@@ -79,19 +79,19 @@ describe('retention', () => {
     assert.equal(
       await retention.pruneEvents(anyAge),
       0,
-      'a reader that is not there yet may want all of them',
+      'a consumer that has no cursor yet may need all of them',
     );
     await cursor('fast', 'c', 0);
     await cursor('slow', undefined, 0);
     assert.equal(await retention.pruneEvents(anyAge), 0);
     await pool.query(`DELETE FROM consumer_cursors WHERE consumer = 'slow'`);
     await cursor('slow', 'b', 0);
-    assert.equal(await retention.pruneEvents(Date.now() - HOUR_MS), 0, 'they are younger than the retention');
+    assert.equal(await retention.pruneEvents(Date.now() - HOUR_MS), 0, 'they are newer than the retention');
     assert.equal(await retention.pruneEvents(anyAge), 2);
     assert.deepEqual(await remaining(), ['c']);
   });
 
-  it('deletes marks of handled events and responses to idempotency keys that are old', async () => {
+  it('old marks of processed events and old responses to idempotency keys are deleted', async () => {
     for (const [key, days] of [
       ['old', 8],
       ['young', 6],
@@ -114,7 +114,7 @@ describe('retention', () => {
     ]);
   });
 
-  it('removes the cursors that a move to Kafka left behind, so that they do not hold the log for ever', async () => {
+  it('after a move from Postgres to Kafka, idle cursors of consumers are removed, so that old events can be deleted', async () => {
     await event('old', 400);
     await event('new', 1);
     await cursor('payment-service.settle', undefined, 300);
@@ -123,7 +123,7 @@ describe('retention', () => {
     assert.deepEqual([await cursors(), await remaining()], [[RELAY], ['new']]);
   });
 
-  it('removes the cursor of the relay after a move from Kafka to Postgres', async () => {
+  it('after a move from Kafka to Postgres, the idle cursor of the relay is removed', async () => {
     await event('old', 400);
     await cursor('payment-service.settle', 'old', 0);
     await cursor(RELAY, undefined, 300);
@@ -131,7 +131,7 @@ describe('retention', () => {
     assert.deepEqual([await cursors(), await remaining()], [['payment-service.settle'], []]);
   });
 
-  it('leaves the cursors of the other stream alone as long as somebody moves them', async () => {
+  it('a cursor of the other stream is kept if it has moved within the retention time', async () => {
     await event('old', 400);
     await cursor('payment-service.settle', undefined, 100);
     await cursor(RELAY, 'old', 0);
@@ -139,7 +139,7 @@ describe('retention', () => {
     assert.deepEqual([await cursors(), await remaining()], [[RELAY, 'payment-service.settle'], ['old']]);
   });
 
-  it('keeps the events of an idle consumer of this stream, and says which consumer it is', async () => {
+  it('an idle consumer of the current stream keeps its unread events, and a warning names the consumer', async () => {
     await event('old', 400);
     await cursor('query-service.views', undefined, 300);
     const log = await prune(onPostgres);
@@ -151,7 +151,7 @@ describe('retention', () => {
     );
   });
 
-  it('does not take a consumer for idle that has read everything', async () => {
+  it('a consumer that has read everything does not count as idle', async () => {
     await event('old', 400);
     await cursor('query-service.views', 'old', 300);
     const log = await prune(onPostgres);

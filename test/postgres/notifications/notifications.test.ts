@@ -1,4 +1,4 @@
-/** Messages to customers on a real Postgres: kept once for each order and template, and read back as they were. */
+/** Notifications on a real Postgres: stored once for each order and template, and read back unchanged. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -15,7 +15,7 @@ import { createdEvent, placedOrder } from '../../support/builders.ts';
 import { NOON } from '../../support/manual-clock.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
-describe('the messages of orders', () => {
+describe('the notifications', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let pool: pg.Pool;
   let notifications: Notifications;
@@ -48,7 +48,7 @@ describe('the messages of orders', () => {
   });
   const save = (...messages: Notification[]) => transactions.run((tx) => notifications.save(tx, messages));
 
-  it('are read back as they were, oldest first', async () => {
+  it('notifications are read back as they were saved, oldest first', async () => {
     const sent = message({ state: 'SENT', sentAt: NOON + 5, createdAt: NOON + 2 });
     const failed = message({
       template: 'ORDER_ACCEPTED',
@@ -63,7 +63,7 @@ describe('the messages of orders', () => {
     assert.deepEqual(await notifications.find([]), []);
   });
 
-  it('change until they are sent, and never after', async () => {
+  it('a notification can change until it is sent, and never afterwards', async () => {
     await save(message());
     await save(message({ attempts: 1, error: '500' }));
     assert.deepEqual(await notifications.find([A]), [message({ attempts: 1, error: '500' })]);
@@ -74,7 +74,7 @@ describe('the messages of orders', () => {
     assert.deepEqual(await notifications.find([A]), [sent]);
   });
 
-  it('are seen by the transaction that stores them, and gone with it', async () => {
+  it('a notification is visible in the transaction that saves it, and gone if that transaction fails', async () => {
     await assert.rejects(
       transactions.run(async (tx) => {
         await notifications.save(tx, [message()]);
@@ -87,7 +87,7 @@ describe('the messages of orders', () => {
     assert.deepEqual(await notifications.find([A]), []);
   });
 
-  it('stored by two transactions in opposite order do not lock each other out', async () => {
+  it('concurrent transactions that save the same notifications in opposite orders do not deadlock', async () => {
     const templates = Array.from({ length: 50 }, (_, n) => message({ template: `T${n}` }));
     await Promise.all(
       Array.from({ length: 8 }, (_, n) => save(...(n % 2 ? templates : templates.toReversed()))),
@@ -95,12 +95,12 @@ describe('the messages of orders', () => {
     assert.equal((await notifications.find([A])).length, 50);
   });
 
-  it('have a time of sending exactly when they were sent', async () => {
+  it('a constraint requires a sent time for a notification that is SENT, and refuses it for any other', async () => {
     await assert.rejects(save(message({ state: 'SENT' })), /check/);
     await assert.rejects(save(message({ sentAt: NOON })), /check/);
   });
 
-  it('go to those whom the orders name', async () => {
+  it('the recipient of an order is its customer id or its contact, and an order with neither has none', async () => {
     const contact = { name: 'Asha', phone: '+1-555-0100' };
     const orders = [
       placedOrder({ content: { id: 'a', customerId: 'c1' } }),

@@ -1,4 +1,4 @@
-/** Orders that a process remembers, on a real Postgres: what it is told is what is true, whoever changed it. */
+/** The order cache on a real Postgres: orders are current, even if another process has changed them. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
@@ -15,11 +15,11 @@ import { freshDatabase } from '../../support/servers.ts';
 interface Process {
   readonly orders: OrderStore;
   readonly transactions: Transactions;
-  /** Names of the statements it ran since it was last asked. */
+  /** Names of the statements that ran since the last call. */
   asked(): string[];
 }
 
-describe('the orders that a process knows', () => {
+describe('the order cache', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let pool: pg.Pool;
   let ours: Process;
@@ -42,10 +42,10 @@ describe('the orders that a process knows', () => {
 
   function process(cache: OrderCache): Process {
     const asked: string[] = [];
-    const listening: OrderCache = {
+    const recording: OrderCache = {
       add: cache.add,
       read: (db, ids, options) => {
-        const heard = new Proxy(db, {
+        const proxy = new Proxy(db, {
           get: (target, name) =>
             name === 'query'
               ? (statement: pg.QueryConfig, values: unknown[]) => {
@@ -54,12 +54,12 @@ describe('the orders that a process knows', () => {
                 }
               : Reflect.get(target, name),
         });
-        return cache.read(heard, ids, options);
+        return cache.read(proxy, ids, options);
       },
     };
     return {
-      orders: postgresOrderStore(pool, () => {}, listening),
-      transactions: postgresTransactions(pool, () => {}, listening),
+      orders: postgresOrderStore(pool, () => {}, recording),
+      transactions: postgresTransactions(pool, () => {}, recording),
       asked: () => asked.splice(0),
     };
   }
@@ -77,7 +77,7 @@ describe('the orders that a process knows', () => {
       await tx.saveOrders(orders);
     });
 
-  it('are asked for by their version alone, once placed, read or changed', async () => {
+  it('only the version of an order is queried once the order was placed, read or changed', async () => {
     const order = await place(ours);
     assert.deepEqual([await lock(ours, order.id), ours.asked()], [[order], ['lock-versions']]);
     const moved = movedTo(order, 'PROCESSING');
@@ -88,18 +88,18 @@ describe('the orders that a process knows', () => {
     assert.deepEqual([await lock(theirs, order.id), theirs.asked()], [[moved], ['lock-versions']]);
   });
 
-  it('are read anew where somebody else has changed them, and the others are not', async () => {
+  it('only orders that are not cached or that another process has changed are read in full', async () => {
     const [changed, same] = [await place(ours), await place(ours)];
-    const strange = await place(theirs);
+    const foreign = await place(theirs);
     const moved = movedTo(changed, 'PROCESSING');
     await save(theirs, moved);
-    const found = await lock(ours, changed.id, same.id, strange.id, 'nobody' as OrderId);
+    const found = await lock(ours, changed.id, same.id, foreign.id, 'nobody' as OrderId);
     const byId = new Map(found.map((order) => [order.id, order]));
-    assert.deepEqual(byId, new Map([moved, same, strange].map((order) => [order.id, order])));
+    assert.deepEqual(byId, new Map([moved, same, foreign].map((order) => [order.id, order])));
     assert.deepEqual(ours.asked(), ['lock-versions', 'lock-orders']);
   });
 
-  it('are not what a transaction made of them that was rolled back, while another makes the same version of them', async () => {
+  it('a change that was rolled back is not cached, even if another process stores the same version', async () => {
     const order = await place(ours);
     const rolledBack = ours.transactions.run(async (tx) => {
       await tx.lockOrders([order.id]);
@@ -117,13 +117,13 @@ describe('the orders that a process knows', () => {
     assert.deepEqual(await lock(ours, order.id), [cancelled]);
   });
 
-  it('are gone where their rows are', async () => {
+  it('a deleted order is no longer found', async () => {
     const order = await place(ours);
     await pool.query('DELETE FROM orders');
     assert.deepEqual([await lock(ours, order.id), await ours.orders.find([order.id])], [[], []]);
   });
 
-  it('are so many at most, and the latest', async () => {
+  it('the cache keeps a limited number of orders, the latest ones', async () => {
     const few = process(orderCache(2));
     const placed = [await place(few), await place(few), await place(few)].map(({ id }) => id);
     for (const [id, statement] of [

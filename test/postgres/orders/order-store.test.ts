@@ -1,4 +1,4 @@
-/** Orders on a real Postgres: placed in groups, kept once, read in pages, and guarded by the database itself. */
+/** The order store on a real Postgres: placing in groups, idempotency, transactions, lists, constraints. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -72,7 +72,7 @@ describe('the order store', () => {
     (await pool.query(`SELECT count(*)::int AS n FROM ${table}`)).rows[0].n;
   const found = async (id: string) => (await orders.find([id as OrderId]))[0];
 
-  it('stores orders with their events, and reads each back as it was', async () => {
+  it('orders are stored with their events, and each order is read back unchanged', async () => {
     const placed = Object.values(CONTENTS).map((content) =>
       placedOrder({ content, scheduledAt: NOON + 1_234 }),
     );
@@ -87,7 +87,7 @@ describe('the order store', () => {
     assert.equal(wakes, 1, 'readers are woken once for a group');
   });
 
-  it('keeps the first of two orders with one id, in one group or in two', async () => {
+  it('of two orders with the same id only the first is stored, in one group or in two', async () => {
     const first = placedOrder({ content: { id: 'twin', customerName: 'first' } });
     const second = placedOrder({ content: { id: 'twin', customerName: 'second' } });
     const other = placedOrder();
@@ -104,10 +104,10 @@ describe('the order store', () => {
     assert.deepEqual(await orders.place([placement(second)]), [
       { outcome: 'id-taken', order: first, fingerprint: 'f' },
     ]);
-    assert.equal(await count('events'), 2, 'and announces it once');
+    assert.equal(await count('events'), 2, 'each stored order has one event');
   });
 
-  it('answers an idempotency key as it was answered first, in one group or in two, and places no second order', async () => {
+  it('a repeated idempotency key gets the stored response and places no second order, in one group or in two', async () => {
     const [first, again, later] = [placedOrder(), placedOrder(), placedOrder()];
     const outcomes = await orders.place([placement(first, { key: 'k' }), placement(again, { key: 'k' })]);
     assert.deepEqual(outcomes, [{ outcome: 'placed' }, { outcome: 'answered', answer }]);
@@ -118,11 +118,11 @@ describe('the order store', () => {
     assert.equal(await count('events'), 1);
   });
 
-  it('keeps the answer to a key that names an order placed before, and never replaces one', async () => {
+  it('if an order was placed before, the response to a new key is saved separately, and never replaced', async () => {
     const order = placedOrder({ content: { id: 'taken' } });
     await orders.place([placement(order)]);
     await orders.place([placement(order, { key: 'k' })]);
-    assert.equal(await count('idempotency_keys'), 0, 'placing keeps no key whose order it did not store');
+    assert.equal(await count('idempotency_keys'), 0, 'placing saves no key for an order that existed before');
     const key = { principal: 'p', operation: 'place', key: 'k', fingerprint: 'f' };
     await orders.saveResponse(key, answer);
     await orders.saveResponse(key, { ...answer, status: 500 });
@@ -131,7 +131,7 @@ describe('the order store', () => {
     ]);
   });
 
-  it('places the same keys and ids from many groups at once without a deadlock, each once', async () => {
+  it('concurrent groups with the same keys and ids do not deadlock, and each order is placed once', async () => {
     const groups = Array.from({ length: 8 }, (_, group) =>
       Array.from({ length: 20 }, (_, n) => {
         const number = group % 2 ? n : 19 - n;
@@ -147,14 +147,14 @@ describe('the order store', () => {
     assert.equal(await count('events'), 20);
   });
 
-  it('stores nothing of a group when one of its orders breaks a rule of the database', async () => {
+  it('a group stores nothing if one of its orders violates a constraint', async () => {
     const wrong = { ...placedOrder(), version: 2 };
     await assert.rejects(orders.place([placement(placedOrder()), placement(wrong)]), /orders_check/);
     assert.equal(await count('orders'), 0);
     assert.equal(await count('events'), 0);
   });
 
-  it('refuses a timeline with a gap, an unknown status, and a failure without a reason', async () => {
+  it('constraints refuse a timeline with a gap, an unknown status, and a failure without a reason', async () => {
     const order = placedOrder();
     await orders.place([placement(order)]);
     const save = (changed: object) =>
@@ -165,7 +165,7 @@ describe('the order store', () => {
     assert.deepEqual(await found(order.id), order);
   });
 
-  it('changes orders in a transaction, and leaves no trace of one that fails', async () => {
+  it('a transaction changes orders, and a failed transaction changes nothing', async () => {
     const order = placedOrder();
     await orders.place([placement(order)]);
     const moved = movedTo(order, 'PROCESSING');
@@ -187,7 +187,7 @@ describe('the order store', () => {
     assert.deepEqual(await found(order.id), moved);
   });
 
-  it('calls a lost connection UNAVAILABLE and goes on with the next one', async () => {
+  it('a lost connection is reported as UNAVAILABLE, and the next query uses another connection', async () => {
     await assert.rejects(
       transactions.run(async (tx) => {
         await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -199,7 +199,7 @@ describe('the order store', () => {
     assert.deepEqual(await orders.find([]), []);
   });
 
-  it('lists newest first, page by page, each order once, with filters for status and time', async () => {
+  it('orders are listed newest first, page by page, each order once, with filters for status and time', async () => {
     const placed = Array.from({ length: 25 }, (_, n) => placedOrder({ at: NOON + Math.floor(n / 3) }));
     await orders.place(placed.map((order) => placement(order)));
     const done = placed.slice(0, 10).map((order) => movedTo(order, 'PROCESSING'));
@@ -232,7 +232,7 @@ describe('the order store', () => {
     );
   });
 
-  it('streams the waiting orders of a window, nearest due first, without those that are under way', async () => {
+  it('the waiting orders of a window are streamed nearest due time first, without orders in flight', async () => {
     const times = [5_000, 1_000, 3_000, 2_000, 4_000];
     const placed = times.map((ms) => placedOrder({ scheduledAt: NOON + ms }));
     await orders.place(placed.map((order) => placement(order)));
@@ -246,7 +246,7 @@ describe('the order store', () => {
     assert.deepEqual(
       await read(NOON + 2_000, NOON + 5_000),
       [2_000, 4_000],
-      'from the first moment up to the last, exclusive',
+      'the window includes its start and excludes its end',
     );
     const ids = placed.map(({ id }) => id);
     assert.deepEqual(
@@ -255,9 +255,9 @@ describe('the order store', () => {
     );
   });
 
-  it('streams the orders that are under way, each once and whole, and none that waits or has ended', async () => {
+  it('the orders in flight are streamed, each once and complete, without orders that wait or have ended', async () => {
     const steps = JOURNEYS.everything.slice(1) as Step[];
-    // More than a page of one state, created at few moments, so that pages end between orders of one time.
+    // More orders than fit on a page, with three creation times, so that a page ends between equal times.
     const many = Array.from({ length: 2_105 }, (_, n) => placedOrder({ at: NOON + (n % 3) }));
     const others = steps.map(() => placedOrder({ content: CONTENTS.everything }));
     const [waits, completed, failed, cancelled] = [
@@ -290,7 +290,7 @@ describe('the order store', () => {
     assert.deepEqual(byId(found), byId(expected));
   });
 
-  it('remembers an answer once, and tells a key that was used for something else', async () => {
+  it('a response is saved once for each key, and saving it again fails with IDEMPOTENCY_KEY_REUSED', async () => {
     const key = { principal: 'p', operation: 'cancel', key: 'k', fingerprint: 'f' };
     await transactions.run((tx) => tx.idempotency.save(key, answer));
     assert.deepEqual(await transactions.run((tx) => tx.idempotency.find(key)), answer);
@@ -300,7 +300,7 @@ describe('the order store', () => {
     );
   });
 
-  it('keeps a cancelled order with its reason', async () => {
+  it('a cancelled order is stored with its reason', async () => {
     const order = placedOrder();
     await orders.place([placement(order)]);
     const cancelled = afterEvents(order, { type: 'cancelled', at: NOON, reason: 'changed my mind' });

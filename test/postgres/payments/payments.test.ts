@@ -1,4 +1,4 @@
-/** The ledger on a real Postgres: what goes in comes out, and the database itself refuses books that do not add up. */
+/** The payment ledger on a real Postgres: reading and saving, locks, and constraints on the amounts. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
@@ -45,10 +45,10 @@ describe('the ledger', () => {
   const save = (...all: Payment[]) => transactions.run((tx) => payments.save(tx, all));
   const found = async (...ids: string[]) => [...(await payments.find(ids as OrderId[])).values()];
   const byId = (a: Payment, b: Payment) => (a.orderId < b.orderId ? -1 : 1);
-  /** Without what is undefined: a row has no such difference. */
+  /** Sorted, and without undefined fields, which a row cannot tell from absent ones. */
   const plain = (all: Payment[]) => JSON.parse(JSON.stringify([...all].sort(byId)));
 
-  it('keeps every state as it is, many in one statement', async () => {
+  it('payments in every state are saved in one statement and read back unchanged', async () => {
     const all = [
       pending('a'),
       authorized('b'),
@@ -62,14 +62,14 @@ describe('the ledger', () => {
     assert.deepEqual(plain(await found('a', 'b', 'c', 'd', 'e', 'f', 'g', 'unknown')), plain(all));
   });
 
-  it('changes what is there', async () => {
+  it('saving a payment again updates it', async () => {
     for (const payment of [pending('a'), authorized('a'), captured('a')]) {
       await save(payment);
       assert.deepEqual(plain(await found('a')), plain([payment]));
     }
   });
 
-  it('keeps the largest amount to the cent', async () => {
+  it('the largest amount is stored exactly, to the cent', async () => {
     const largest = { ...pending('a'), requestedMinor: 999_999_999_999 };
     await save(largest, { ...pending('b'), requestedMinor: 1 });
     assert.deepEqual(
@@ -78,7 +78,7 @@ describe('the ledger', () => {
     );
   });
 
-  it('makes whoever wants the same payment wait until it is let go', async () => {
+  it('a second lock on a payment waits for the first transaction, and sees its change', async () => {
     await save(authorized('a'));
     const order: string[] = [];
     let second: Promise<unknown> | undefined;
@@ -95,7 +95,7 @@ describe('the ledger', () => {
     assert.deepEqual(order, ['first', 'second sees CAPTURED']);
   });
 
-  it('gives a transaction that fails no effect', async () => {
+  it('a failed transaction stores no payment', async () => {
     const failing = transactions.run(async (tx) => {
       await payments.save(tx, [authorized('a')]);
       throw new Error('killed');
@@ -105,20 +105,23 @@ describe('the ledger', () => {
   });
 
   const WRONG: readonly [what: string, payment: Payment][] = [
-    ['more is authorized than was asked for', { ...authorized('a'), authorizedMinor: 1251 }],
-    ['more is captured than was authorized', { ...captured('a'), capturedMinor: 1251 }],
-    ['more is refunded than was captured', { ...captured('a'), refundedMinor: 1251 }],
-    ['nothing is asked for', { ...pending('a'), requestedMinor: 0 }],
-    ['a pending payment holds money', { ...pending('a'), authorizedMinor: 1 }],
-    ['an authorization has no id', { ...authorized('a'), authorizationId: undefined }],
-    ['something captured is still AUTHORIZED', { ...captured('a'), state: 'AUTHORIZED' }],
-    ['something CAPTURED is nothing', { ...authorized('a'), state: 'CAPTURED' }],
-    ['a refund is not whole', { ...captured('a'), state: 'REFUNDED', refundedAt: NOON, refundedMinor: 1 }],
-    ['something VOIDED has no time', { ...authorized('a'), state: 'VOIDED' }],
-    ['something FAILED has no reason', { ...pending('a'), state: 'FAILED' }],
+    ['an authorized amount above the requested amount', { ...authorized('a'), authorizedMinor: 1251 }],
+    ['a captured amount above the authorized amount', { ...captured('a'), capturedMinor: 1251 }],
+    ['a refunded amount above the captured amount', { ...captured('a'), refundedMinor: 1251 }],
+    ['a requested amount of zero', { ...pending('a'), requestedMinor: 0 }],
+    ['a PENDING payment with an authorized amount', { ...pending('a'), authorizedMinor: 1 }],
+    ['an AUTHORIZED payment without an authorization id', { ...authorized('a'), authorizationId: undefined }],
+    ['an AUTHORIZED payment with a captured amount', { ...captured('a'), state: 'AUTHORIZED' }],
+    ['a CAPTURED payment without a captured amount', { ...authorized('a'), state: 'CAPTURED' }],
+    [
+      'a REFUNDED payment with a partial refund',
+      { ...captured('a'), state: 'REFUNDED', refundedAt: NOON, refundedMinor: 1 },
+    ],
+    ['a VOIDED payment without a void time', { ...authorized('a'), state: 'VOIDED' }],
+    ['a FAILED payment without a reason', { ...pending('a'), state: 'FAILED' }],
   ];
   for (const [what, payment] of WRONG) {
-    it(`refuses a row where ${what}`, async () => {
+    it(`a check constraint refuses ${what}`, async () => {
       await assert.rejects(save(payment), { code: '23514' });
     });
   }

@@ -1,4 +1,4 @@
-/** Kitchen tickets as rows of a real Postgres: kept as they are, changed in place, listed in pages. */
+/** Kitchen tickets on a real Postgres: read back unchanged, changed in place, listed in pages. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { OrderId } from '../../../internal/domain/order.ts';
@@ -21,7 +21,7 @@ describe('tickets', () => {
   const open = (limit = 50, after?: { openedAt: number; orderId: OrderId }) =>
     town.tickets.listOpen('r1', { limit, ...(after ? { after } : {}) });
 
-  it('come back as they were saved, whatever they carry', async () => {
+  it('tickets in every state are read back as they were saved', async () => {
     const answered = { answeredAt: NOON + 1, closedAt: NOON + 3 };
     const all = [
       ticket('open'),
@@ -34,13 +34,13 @@ describe('tickets', () => {
     assert.equal(await town.ticket('nowhere'), undefined);
   });
 
-  it('are changed in place, and stay the restaurant’s and as old as they are', async () => {
+  it('an update changes the state of a ticket, but neither its restaurant nor its opening time', async () => {
     await save(ticket('a'));
     await save(ticket('a', { state: 'ACCEPTED', answeredAt: NOON + 5, restaurantId: 'r9', openedAt: 0 }));
     assert.deepEqual(await town.ticket('a'), ticket('a', { state: 'ACCEPTED', answeredAt: NOON + 5 }));
   });
 
-  it('are stored by the transaction or not at all', async () => {
+  it('a ticket is not stored if its transaction fails', async () => {
     const work = town.transactions.run(async (tx) => {
       await town.tickets.save(tx, [ticket('a')]);
       throw new Error('and then the process dies');
@@ -49,7 +49,7 @@ describe('tickets', () => {
     assert.equal(await town.ticket('a'), undefined);
   });
 
-  it('of a restaurant are listed while they are open or accepted, oldest first, each once however large the pages', async () => {
+  it('the open and accepted tickets of a restaurant are listed oldest first, each once, at any page size', async () => {
     const ids = Array.from({ length: 23 }, (_, n) => `t${n}`);
     // Some were opened in the same millisecond.
     const all = ids.map((id, n) => ticket(id, { openedAt: NOON + Math.floor(n / 4) }));

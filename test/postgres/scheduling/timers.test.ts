@@ -1,4 +1,4 @@
-/** Timers on a real Postgres: one of a kind for each order, set and cleared with what calls for them, read nearest first. */
+/** Timers on a real Postgres: one of each kind for an order, set in transactions and read in pages. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
@@ -50,7 +50,7 @@ describe('the timers', () => {
     return all;
   }
 
-  it('are read as they were set, nearest first, to the millisecond', async () => {
+  it('timers are read nearest due time first, exact to the millisecond', async () => {
     const [late, near, far] = [
       timer('a', 'rider', NOON - 1),
       timer('b', 'eta', NOON + 123),
@@ -60,7 +60,7 @@ describe('the timers', () => {
     assert.deepEqual(await read(), [late, near, far]);
   });
 
-  it('are one of a kind for each order: set again, one moves, and the others stay', async () => {
+  it('an order has one timer of each kind: setting it again moves it, and other timers stay', async () => {
     await set(timer('a', 'eta', NOON), timer('a', 'rider', NOON + 1), timer('b', 'eta', NOON + 2));
     await set(timer('a', 'eta', NOON + 9));
     assert.deepEqual(await read(), [
@@ -70,12 +70,12 @@ describe('the timers', () => {
     ]);
   });
 
-  it('take the last word where one call names a timer twice', async () => {
+  it('if one call sets a timer twice, the last due time counts', async () => {
     await set(timer('a', 'eta', NOON + 5), timer('b', 'eta', NOON), timer('a', 'eta', NOON + 3));
     assert.deepEqual(await read(), [timer('b', 'eta', NOON), timer('a', 'eta', NOON + 3)]);
   });
 
-  it('are cleared by order and kind, and clearing what is not there does nothing', async () => {
+  it('timers are cleared by order and kind, and clearing an unknown timer does nothing', async () => {
     await set(timer('a', 'eta', NOON), timer('a', 'rider', NOON + 1), timer('b', 'eta', NOON + 2));
     await clear(
       { orderId: 'a' as OrderId, kind: 'eta' },
@@ -89,7 +89,7 @@ describe('the timers', () => {
     assert.equal((await read()).length, 2);
   });
 
-  it('leave no trace of a transaction that fails', async () => {
+  it('a failed transaction sets and clears no timer', async () => {
     await set(timer('a', 'eta', NOON));
     await assert.rejects(
       transactions.run(async (tx) => {
@@ -102,7 +102,7 @@ describe('the timers', () => {
     assert.deepEqual(await read(), [timer('a', 'eta', NOON)]);
   });
 
-  it('of a window are those from its first moment up to its last, exclusive', async () => {
+  it('a window includes the timers at its start and excludes those at its end', async () => {
     await set(...[0, 1, 2, 3].map((ms) => timer(`o${ms}`, 'eta', NOON + ms)));
     const due = async (from: number, to: number) =>
       (await read({ from: NOON + from, to: NOON + to })).map(({ dueAt }) => dueAt - NOON);
@@ -112,7 +112,7 @@ describe('the timers', () => {
     assert.deepEqual(await due(3, Number.POSITIVE_INFINITY), [3]);
   });
 
-  it('come in pages, each timer once, though thousands are due in one millisecond', async () => {
+  it('timers are read in pages, each timer once, even if thousands are due in one millisecond', async () => {
     const many = Array.from({ length: 25_003 }, (_, n) =>
       timer(`order-${n >> 1}`, n % 2 ? 'eta' : 'rider', NOON + (n < 21_000 ? 0 : n)),
     );
@@ -136,7 +136,7 @@ describe('the timers', () => {
     assert.ok(pages.length > 1, 'more than one page');
   });
 
-  it('that are set by many at once in any order make no deadlock, and each is there once', async () => {
+  it('concurrent transactions that set the same timers in opposite orders do not deadlock', async () => {
     const names = Array.from({ length: 40 }, (_, n) => `order-${n}`);
     await Promise.all(
       Array.from({ length: 12 }, (_, round) =>
@@ -146,7 +146,7 @@ describe('the timers', () => {
     assert.equal((await read()).length, names.length);
   });
 
-  it('stand in the due queue once they are stored, and not before', async () => {
+  it('a timer is added to the due queue after its transaction has committed, and not before', async () => {
     const queue = memoryQueue(manualClock());
     const wanted = timer('a', 'rider', NOON + 5);
     const afterwards: (() => Promise<void>)[] = [];
@@ -154,7 +154,7 @@ describe('the timers', () => {
       setTimers({ timers, queue }, tx, [wanted], (work) => afterwards.push(work)),
     );
     assert.deepEqual(await read(), [wanted]);
-    assert.equal(queue.scoreOf(wanted.orderId, 'rider'), undefined, 'a crash here leaves it to reconciling');
+    assert.equal(queue.scoreOf(wanted.orderId, 'rider'), undefined, 'the timer is queued only afterwards');
     for (const work of afterwards) await work();
     assert.equal(queue.scoreOf(wanted.orderId, 'rider'), wanted.dueAt);
     await transactions.run((tx) =>

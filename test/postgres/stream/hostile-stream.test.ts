@@ -1,4 +1,4 @@
-/** Everything delivered five times and shuffled, as far as a stream may: the same orders, stock, money and messages come out. */
+/** Redelivers and shuffles events as a stream may: the orders, stock, payments and messages are the same. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
@@ -35,7 +35,7 @@ const SERVICES = [
   queryService,
 ];
 
-/** How a consumer's events are handed to it: each list is a batch. */
+/** Arranges a consumer's events for delivery; each list is a batch. */
 type Shuffle = (events: readonly Stored[]) => Stored[][];
 
 interface Stored {
@@ -47,7 +47,7 @@ interface Stored {
 
 const asItComes: Shuffle = (events) => [[...events]];
 
-/** Cut at random, orders interleaved at random, and what was delivered before delivered again, four times more. */
+/** Interleaves orders and cuts batches at random; redelivers each batch twice, then four batches so far. */
 const hostile: Shuffle = (events) => {
   const queues = new Map<string, Stored[]>();
   for (const event of events) queues.set(event.order_id, [...(queues.get(event.order_id) ?? []), event]);
@@ -73,7 +73,7 @@ const hostile: Shuffle = (events) => {
   });
 };
 
-async function live(shuffle: Shuffle) {
+async function runWith(shuffle: Shuffle) {
   const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
   const config = readConfig({ DATABASE_URL: database.url, REDIS_URL: redis.url, DATABASE_POOL: '5' });
   const wiring = await wire({ ...config, DATABASE_URL: database.url, REDIS_URL: redis.url }, recordingLog());
@@ -84,7 +84,7 @@ async function live(shuffle: Shuffle) {
     const consumers = SERVICES.flatMap((service) => service(wiring).consumers ?? []);
     await ready(wiring, client, ids);
     await deliverAll(wiring, client, consumers, shuffle);
-    // Every fifth order is cancelled once it has come as far as it can by itself.
+    // Cancels every fifth order, after the orders have advanced as far as they can without a person.
     for (const id of ids.filter((_, n) => n % 5 === 0))
       await changeOrder(
         { ...wiring, newEventId: wiring.newId },
@@ -102,7 +102,7 @@ async function live(shuffle: Shuffle) {
 type Wired = Awaited<ReturnType<typeof wire>>;
 
 async function place(wiring: Wired): Promise<OrderId[]> {
-  // Room for everybody: who gets the last place is decided by who comes first.
+  // Enough capacity for all orders, since otherwise the first delivery would get the last place.
   await wiring.riders.put({ id: 'roomy', name: 'Roomy', isOnDuty: true, capacity: 1_000 }, Date.now());
   await wiring.catalogue.addRestaurant({
     id: 'auto',
@@ -138,7 +138,7 @@ async function place(wiring: Wired): Promise<OrderId[]> {
   return commands.map(({ content }) => content.id);
 }
 
-/** What the scheduler would announce: each order, once its time has come. */
+/** Publishes the order.ready event of each order, as the scheduler does at its due time. */
 async function ready(wiring: Wired, client: pg.Client, ids: readonly OrderId[]): Promise<void> {
   const { rows } = await client.query('SELECT order_id, due_at FROM orders WHERE order_id = ANY($1)', [ids]);
   await wiring.bus.publish(
@@ -146,7 +146,7 @@ async function ready(wiring: Wired, client: pg.Client, ids: readonly OrderId[]):
   );
 }
 
-/** Hands every consumer what it has not had yet, until nothing new follows. */
+/** Delivers to every consumer the events that it has not received, until no new events follow. */
 async function deliverAll(
   wiring: Wired,
   client: pg.Client,
@@ -186,7 +186,7 @@ function isFor(consumer: AnyConsumer, { event_type }: Stored): boolean {
   );
 }
 
-/** All that outlives the stream, without times and ids. */
+/** The stored rows and the number of events of each type, without times and ids. */
 async function outcome(client: pg.Client) {
   const rows = async (text: string) => (await client.query(text)).rows;
   return {
@@ -211,14 +211,14 @@ async function outcome(client: pg.Client) {
   };
 }
 
-test('delivered five times and shuffled, orders, stock, money and messages end as if each event had come once', async () => {
-  const clean = await live(asItComes);
-  const shuffled = await live(hostile);
+test('redelivered and shuffled events lead to the same orders, stock, payments and messages as events delivered once in order', async () => {
+  const clean = await runWith(asItComes);
+  const shuffled = await runWith(hostile);
   assert.deepEqual(clean.letters, []);
   assert.deepEqual(
     clean.announced.filter(({ times }) => times !== 1),
     [],
   );
-  assert.ok(new Set(clean.orders.map(({ status }) => status)).size >= 4, 'orders end in several ways');
+  assert.ok(new Set(clean.orders.map(({ status }) => status)).size >= 4, 'orders end in several statuses');
   assert.deepEqual(shuffled, clean);
 });

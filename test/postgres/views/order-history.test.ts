@@ -1,4 +1,4 @@
-/** The history of orders on a real Postgres: every event once, a partition a month, and what belongs to none. */
+/** The order history on a real Postgres: each event once, a partition for each month, a default partition. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -24,7 +24,7 @@ const JUNE = Date.UTC(2030, 5, 15);
 const FOR_EVER = 0;
 const LIMIT = 100;
 
-/** An event of an order at this moment. */
+/** An event of the order, at this time (epoch ms). */
 function happened(orderId: string, at: number, eventId: string = randomUUID()): Event {
   return fact(
     'payment.failed',
@@ -63,7 +63,7 @@ describe('the history of orders', () => {
   const append = (...events: Event[]) => transactions.run((tx) => history.append(tx, events));
   const of = async (id: string, limit = LIMIT) => history.of(id as OrderId, limit);
   const ids = async (id: string, limit = LIMIT) => (await of(id, limit)).map(({ eventId }) => eventId);
-  /** How many rows stand in each partition that has any. */
+  /** The number of rows in each partition that has any. */
   async function stored(): Promise<Record<string, number>> {
     const { rows } = await pool.query(
       'SELECT tableoid::regclass::text AS name, count(*)::int AS n FROM order_history GROUP BY 1',
@@ -77,7 +77,7 @@ describe('the history of orders', () => {
     return rows.map(({ name }) => name);
   }
 
-  it('has every event of an order as it was, oldest first, however they came', async () => {
+  it('the history has every event of an order unchanged, oldest first, in whatever order they were appended', async () => {
     const events = [3, 1, 2].map((n) => happened('o', JUNE + n));
     await append(...events, happened('other', JUNE));
     const [third, first, second] = events as [Event, Event, Event];
@@ -92,7 +92,7 @@ describe('the history of orders', () => {
     assert.deepEqual(await of('nobody'), []);
   });
 
-  it('shows the newest where there are too many', async () => {
+  it('the history returns only the newest events if there are more than the limit', async () => {
     const events = [1, 2, 3].map((n) => happened('o', JUNE + n));
     await append(...events);
     assert.deepEqual(
@@ -101,7 +101,7 @@ describe('the history of orders', () => {
     );
   });
 
-  it('has an event once that is delivered five times, in one batch or in many, and through its consumer', async () => {
+  it('an event that is delivered five times is stored once: in one batch, in several, or through its consumer', async () => {
     const event = happened('o', JUNE);
     await append(event, event, event);
     await append(event);
@@ -118,7 +118,7 @@ describe('the history of orders', () => {
     assert.deepEqual(await ids('o'), [event.eventId, second.eventId]);
   });
 
-  it('takes foreign ids, and producers of no name', async () => {
+  it('an event id that is not a UUID and an empty producer name are accepted', async () => {
     await append({ ...happened('o', JUNE, 'no uuid'), producer: '' });
     await append({ ...happened('o', JUNE, 'no uuid'), producer: '' });
     assert.deepEqual(
@@ -127,7 +127,7 @@ describe('the history of orders', () => {
     );
   });
 
-  it('makes the partitions of this month and the next two, again and again and across the year', async () => {
+  it('maintenance creates the partitions of this month and the next two, once each and across the end of a year', async () => {
     await historyPartitions.maintain(Date.UTC(2030, 10, 30, 23, 59), FOR_EVER);
     await historyPartitions.maintain(Date.UTC(2030, 10, 30, 23, 59), FOR_EVER);
     assert.deepEqual(await partitions(), [
@@ -138,7 +138,7 @@ describe('the history of orders', () => {
     ]);
   });
 
-  it('puts an event into its month, and one that is late or early into the last partition', async () => {
+  it('an event is stored in the partition of its month, or in the default partition if there is none', async () => {
     await historyPartitions.maintain(JUNE, FOR_EVER);
     const [late, first, last, early] = [
       Date.UTC(2030, 4, 31, 23, 59, 59, 999),
@@ -158,7 +158,7 @@ describe('the history of orders', () => {
     );
   });
 
-  it('moves what the last partition has of a month into that month once it is made', async () => {
+  it('a new partition takes the events of its month from the default partition', async () => {
     const events = [JUNE, Date.UTC(2030, 8, 2), Date.UTC(2035, 0, 1)].map((at) => happened('o', at));
     await append(...events);
     assert.deepEqual(await stored(), { order_history_rest: 3 });
@@ -169,10 +169,10 @@ describe('the history of orders', () => {
       events.map(({ eventId }) => eventId),
     );
     await append(...events);
-    assert.equal((await of('o')).length, 3, 'and has each once all the same');
+    assert.equal((await of('o')).length, 3, 'each event is still there once');
   });
 
-  it('drops what is over before the day that is kept from, and nothing that is not', async () => {
+  it('a month that ended before the retention limit is removed, and later months are kept as a whole', async () => {
     await historyPartitions.maintain(JUNE, FOR_EVER);
     const kept = [happened('o', Date.UTC(2030, 6, 1)), happened('o', Date.UTC(2030, 6, 20))];
     await append(happened('o', JUNE), happened('o', Date.UTC(2029, 0)), ...kept);
@@ -181,10 +181,10 @@ describe('the history of orders', () => {
       await ids('o'),
       kept.map(({ eventId }) => eventId),
     );
-    assert.ok((await partitions()).includes('order_history_2030_07'), 'a month that is not over is whole');
+    assert.ok((await partitions()).includes('order_history_2030_07'), 'a partly expired month is kept whole');
   });
 
-  it('is kept by several processes at once while events come in, and loses none', async () => {
+  it('several processes maintain the partitions while events are appended, and no event is lost', async () => {
     await historyPartitions.maintain(Date.UTC(2029, 0), FOR_EVER);
     const others = openPool(database.url, { max: 3, onError: () => {} });
     const keeper = postgresHistoryPartitions(others);
