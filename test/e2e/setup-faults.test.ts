@@ -1,4 +1,4 @@
-/** A fault of configuration or environment ends the start with one sentence and exit code 1, without a stack. */
+/** A fault of configuration or environment ends the start with one sentence and exit code 1, and no stack. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
