@@ -1,4 +1,4 @@
-/** What a client may get wrong, on a running Tiffin: each fault has a code of its own, and nothing changes. */
+/** Invalid requests to a running Tiffin: each is refused with its own code and changes nothing. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Json, type System, startSystem } from './system.ts';
@@ -11,14 +11,14 @@ const BODY = {
 };
 const PLACING: readonly [what: string, changes: Json, status: number, code: string][] = [
   ['an unknown item', { items: [{ itemId: 'NOTHING', quantity: 1 }] }, 400, 'UNKNOWN_ITEM'],
-  ['an item of nobody’s menu', { items: [{ itemId: 'sushi-set', quantity: 1 }] }, 400, 'ITEM_NOT_SOLD_HERE'],
+  ['an item on no menu', { items: [{ itemId: 'sushi-set', quantity: 1 }] }, 400, 'ITEM_NOT_SOLD_HERE'],
   ['a quantity of zero', { items: [{ itemId: 'PIZZA-001', quantity: 0 }] }, 400, 'INVALID_QUANTITY'],
   ['a negative quantity', { items: [{ itemId: 'PIZZA-001', quantity: -1 }] }, 400, 'INVALID_QUANTITY'],
   ['a thousand lines', { items: new Array(1_000).fill(BODY.items[0]) }, 400, 'TOO_MANY_ITEMS'],
   ['no items', { items: [] }, 400, 'INVALID_ITEMS'],
   ['no address', { deliveryAddress: undefined }, 400, 'INVALID_ADDRESS'],
   [
-    'a zip code of letters',
+    'an invalid zip code',
     { deliveryAddress: { ...BODY.deliveryAddress, zipCode: '?' } },
     400,
     'INVALID_ADDRESS',
@@ -27,7 +27,7 @@ const PLACING: readonly [what: string, changes: Json, status: number, code: stri
   ['a closed restaurant', { restaurantId: 'REST-CLOSED' }, 409, 'RESTAURANT_CLOSED'],
 ];
 
-describe('a wrong request', () => {
+describe('invalid requests', () => {
   let system: System;
   before(async () => {
     system = await startSystem();
@@ -41,7 +41,7 @@ describe('a wrong request', () => {
     (await system.database.query(`SELECT count(*)::int AS n FROM ${table}`)).rows[0].n;
   async function confirmed(): Promise<string> {
     const { body } = await system.ask('POST', '/v1/orders', BODY);
-    await system.eventually('its ticket', '/v1/restaurants/REST-456/orders', (tickets) =>
+    await system.eventually('the ticket to be open', '/v1/restaurants/REST-456/orders', (tickets) =>
       tickets.orders.some((ticket: Json) => ticket.orderId === body.orderId),
     );
     return body.orderId;
@@ -56,14 +56,14 @@ describe('a wrong request', () => {
   }
 
   for (const [what, changes, status, code] of PLACING) {
-    it(`with ${what} is ${status} ${code}, and nothing is stored`, async () => {
+    it(`an order with ${what} is refused with ${status} ${code} and not stored`, async () => {
       const stored = await count('orders');
       await refused(system.ask('POST', '/v1/orders', { ...BODY, ...changes }), status, code);
       assert.equal(await count('orders'), stored);
     });
   }
 
-  it('to answer twice, after a rejection, after a cancellation, or for another restaurant is told apart', async () => {
+  it('an answer to an answered, cancelled or unknown ticket is refused with its own code', async () => {
     const accepted = await confirmed();
     await answer(accepted, 'ACCEPT');
     await refused(answer(accepted, 'ACCEPT'), 409, 'ALREADY_ACCEPTED');
@@ -77,7 +77,7 @@ describe('a wrong request', () => {
     await refused(answer('no-such-order', 'ACCEPT'), 404, 'TICKET_NOT_FOUND');
   });
 
-  it('of a rider who is not on the order, or who delivers before picking up, is told apart', async () => {
+  it('an update by another rider, and a delivery before the pick-up, are refused with their own codes', async () => {
     const id = await confirmed();
     await answer(id, 'ACCEPT');
     const { body } = await system.eventually('a rider', `/ui/orders/${id}`, ({ rider }) => rider !== null);
@@ -95,7 +95,7 @@ describe('a wrong request', () => {
     await refused(system.ask('POST', `/v1/orders/${id}/cancel`), 409, 'ILLEGAL_TRANSITION');
   });
 
-  it('of fifty buyers for ten units sells ten of them, and charges nobody else', async () => {
+  it('of fifty orders for ten units, ten are paid and forty fail as OUT_OF_STOCK', async () => {
     await system.database.query(`INSERT INTO inventory_items (item_id, stock_count) VALUES ('rare', 10)`);
     const ids = await Promise.all(
       Array.from({ length: 50 }, async (_, n) => {

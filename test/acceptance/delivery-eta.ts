@@ -1,4 +1,4 @@
-/** Walks through the flow of the delivery-eta document. */
+/** Acceptance tests that follow the flow of the delivery-eta document. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { System } from './system.ts';
@@ -18,7 +18,7 @@ const ENVELOPE = [
 export function deliveryEta(system: () => System): void {
   let orderId: string;
 
-  it('creates an order from items with their prices', async () => {
+  it('an order is placed with items and their prices', async () => {
     const placed = await system().ask('POST', '/orders', {
       customerId: 'customer-1',
       currency: 'USD',
@@ -29,7 +29,7 @@ export function deliveryEta(system: () => System): void {
     assert.equal(placed.headers.get('location'), `/orders/${orderId}`);
   });
 
-  it('flows from order.created to eta.updated, one raw topic per area, each record with the nine fields and the key', async () => {
+  it('each event from order.created to eta.updated is on the raw topic of its area, with the nine envelope fields', async () => {
     for (const [topic, type] of [
       ['raw.order-events', 'order.created'],
       ['raw.inventory-events', 'inventory.reserved'],
@@ -46,7 +46,7 @@ export function deliveryEta(system: () => System): void {
     }
   });
 
-  it('updates the ETA again and again', async () => {
+  it('the ETA is updated repeatedly', async () => {
     await system().records(
       'raw.delivery-events',
       (record) => record.orderId === orderId && record.eventType === 'eta.updated',
@@ -54,7 +54,7 @@ export function deliveryEta(system: () => System): void {
     );
   });
 
-  it('shows the current view with its ETA, and the history on request', async () => {
+  it('the view of an order has its ETA, and its history on request', async () => {
     const shown = await system().eventually(
       'the view to have a rider',
       `/ui/orders/${orderId}`,
@@ -73,13 +73,13 @@ export function deliveryEta(system: () => System): void {
     }
   });
 
-  it('rebuilds the view when the cache has lost it', async () => {
+  it('a view that was deleted from Redis is rebuilt', async () => {
     await system().redis.del(`order:${orderId}`);
     const shown = await system().ask('GET', `/ui/orders/${orderId}`);
     assert.deepEqual([shown.status, shown.body.status], [200, 'ASSIGNED']);
   });
 
-  it('streams changes live', async () => {
+  it('the live stream of an order sends its changes', async () => {
     const stream = await fetch(`${system().program.url}/ui/orders/${orderId}/stream`);
     assert.match(stream.headers.get('content-type') ?? '', /^text\/event-stream/);
     const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -90,7 +90,7 @@ export function deliveryEta(system: () => System): void {
     await reader?.cancel();
   });
 
-  it('rejects what is not in stock, and unwinds what a cancel leaves behind', async () => {
+  it('a cancellation releases the stock and voids the payment, and an order for an item out of stock fails', async () => {
     await system().records(
       'raw.inventory-events',
       (record) => record.orderId === orderId && record.eventType === 'inventory.released',
@@ -116,7 +116,7 @@ export function deliveryEta(system: () => System): void {
     );
   });
 
-  it('fails an order whose card is declined, and puts its stock back', async () => {
+  it('an order whose card is declined fails, and its stock is released', async () => {
     const placed = await system().ask('POST', '/orders', {
       customerId: 'customer-2',
       currency: 'USD',
@@ -134,7 +134,7 @@ export function deliveryEta(system: () => System): void {
     );
   });
 
-  it('has dead letters on dlq.* with their headers, and an administration of them', async () => {
+  it('a dead letter is on its dlq.* topic with its headers, and is read, replayed and deleted over HTTP', async () => {
     const poison = { eventType: 'order.processing', orderId, payload: 'not an object' };
     await system().produce('raw.order-events', poison);
     const { body } = await system().eventually('the dead letter', '/admin/dlq', ({ deadLetters }) =>

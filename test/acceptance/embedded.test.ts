@@ -1,4 +1,4 @@
-/** Each reference document's own steps, on the embedded stream. */
+/** The acceptance tests of the reference documents, on the Postgres stream. */
 import { after, before, describe } from 'node:test';
 import { type System, startSystem } from './system.ts';
 import { walks } from './walks.ts';

@@ -1,4 +1,4 @@
-/** Walks through the steps of the food-ordering document. */
+/** Acceptance tests that follow the steps of the food-ordering document. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { until } from '../support/until.ts';
@@ -26,7 +26,7 @@ export function foodOrdering(system: () => System): void {
       (body) => body.status === status,
     );
 
-  it('creates the order: 201, its location, PLACED', async () => {
+  it('an order is placed with 201 and a Location header, and a repeated request gets the stored response', async () => {
     const placed = await system().ask('POST', '/v1/orders', BODY, HEADERS);
     assert.deepEqual([placed.status, placed.body.status], [201, 'PLACED']);
     orderId = placed.body.orderId;
@@ -37,7 +37,7 @@ export function foodOrdering(system: () => System): void {
     assert.equal(again.headers.get('idempotency-replayed'), 'true');
   });
 
-  it('refuses an address without a zip code as INVALID_ADDRESS', async () => {
+  it('an address without a zip code is refused with INVALID_ADDRESS', async () => {
     const { zipCode: _, ...address } = BODY.deliveryAddress;
     const refused = await system().ask('POST', '/v1/orders', { ...BODY, deliveryAddress: address });
     assert.equal(refused.status, 400);
@@ -46,7 +46,7 @@ export function foodOrdering(system: () => System): void {
     assert.equal(typeof error.detail, 'string');
   });
 
-  it('publishes order_placed', async () => {
+  it('a record of the order is published on order_placed', async () => {
     const [record] = await system().records('order_placed', (candidate) => candidate.orderId === orderId);
     assert.deepEqual(
       [record.customerId, record.restaurantId, record.items, record.deliveryAddress],
@@ -54,7 +54,7 @@ export function foodOrdering(system: () => System): void {
     );
   });
 
-  it('lets the restaurant accept it, once', async () => {
+  it('the restaurant accepts the order, and a second acceptance is refused with 409', async () => {
     const estimatedReadyTime = new Date(Date.now() + 15 * 60_000).toISOString();
     const path = `/v1/restaurants/REST-456/orders/${orderId}`;
     await system().eventually('the ticket to be open', '/v1/restaurants/REST-456/orders', (body) =>
@@ -68,7 +68,7 @@ export function foodOrdering(system: () => System): void {
     assert.deepEqual([again.status, again.body.errors[0].code], [409, 'ALREADY_ACCEPTED']);
   });
 
-  it('publishes order_accepted and rider_request once each, and assigns a rider', async () => {
+  it('order_accepted and rider_request are published once each, and a rider is assigned', async () => {
     const isOurs = (record: { orderId?: string }) => record.orderId === orderId;
     const [assigned] = await system().records('rider_assigned', isOurs);
     assert.equal(assigned.eventType, 'rider_assigned');
@@ -84,18 +84,18 @@ export function foodOrdering(system: () => System): void {
     assert.ok(Date.parse(shown.body.eta) > Date.now());
   });
 
-  it('lets the rider pick it up and deliver it, in that order', async () => {
+  it('the assigned rider picks the order up and then delivers it, and other updates are refused', async () => {
     const path = `/v1/riders/${riderId}/orders/${orderId}`;
     const early = await system().ask('PATCH', path, {
       status: 'DELIVERED',
       timestamp: new Date().toISOString(),
     });
     assert.deepEqual([early.status, early.body.errors[0].code], [409, 'NOT_PICKED_UP']);
-    const stranger = await system().ask('PATCH', `/v1/riders/RIDER-0/orders/${orderId}`, {
+    const byOther = await system().ask('PATCH', `/v1/riders/RIDER-0/orders/${orderId}`, {
       status: 'PICKED_UP',
       timestamp: new Date().toISOString(),
     });
-    assert.ok(stranger.status >= 400 && stranger.status < 500);
+    assert.ok(byOther.status >= 400 && byOther.status < 500);
     const picked = await system().ask('PATCH', path, {
       status: 'PICKED_UP',
       timestamp: new Date().toISOString(),
@@ -115,7 +115,7 @@ export function foodOrdering(system: () => System): void {
     assert.deepEqual([shown.body.customerId, shown.body.restaurantId], ['CUST-123', 'REST-456']);
   });
 
-  it('re-emits every status on order_events', async () => {
+  it('the status DELIVERED is published once on order_events', async () => {
     const records = await system().records(
       'order_events',
       (record) => record.orderId === orderId && record.status === 'DELIVERED',
@@ -123,7 +123,7 @@ export function foodOrdering(system: () => System): void {
     assert.equal(records.length, 1);
   });
 
-  it('notifies the customer of each status once', async () => {
+  it('the customer is notified of each status once', async () => {
     const ours = () => system().messages.filter(({ variables }) => variables.orderId === orderId);
     await until('the last message', () => ours().some(({ template }) => template === 'ORDER_DELIVERED'));
     const templates = ours().map(({ template }) => template);
@@ -136,7 +136,7 @@ export function foodOrdering(system: () => System): void {
     await system().records('notification_sent', (record) => record.orderId === orderId, 5);
   });
 
-  it('keeps its two keys in Redis, and the table in Postgres', async () => {
+  it('the order has its two keys in Redis and its row in Postgres', async () => {
     const snapshot = JSON.parse((await system().redis.get(`order:${orderId}`)) ?? '{}');
     assert.equal(snapshot.status, 'DELIVERED');
     assert.equal(await system().redis.ttl(`order:${orderId}`), -1);
@@ -150,7 +150,7 @@ export function foodOrdering(system: () => System): void {
     assert.equal(rows[0].status, 'DELIVERED');
   });
 
-  it('consumes a rider_assigned that another producer published', async () => {
+  it('a record that another producer published on rider_assigned assigns the rider', async () => {
     const placed = await system().ask('POST', '/v1/orders', { ...BODY, customerId: 'CUST-124' });
     const other = placed.body.orderId;
     await system().database.query('UPDATE riders SET is_on_duty = false');

@@ -1,4 +1,4 @@
-/** Each reference document's own steps, on Kafka. */
+/** The acceptance tests of the reference documents, on Kafka. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** Walks through the steps of the order-manager document. */
+/** Acceptance tests that follow the steps of the order-manager document. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { until } from '../support/until.ts';
@@ -15,7 +15,7 @@ const SAMPLE = {
 export function orderManager(system: () => System): void {
   let orderId: string;
 
-  it('checks stock and prices over HTTP: the sample costs 48.50', async () => {
+  it('stock and prices are checked over HTTP, and the sample costs 48.50', async () => {
     const check = await system().ask('POST', '/check_inventory', {
       items: [
         { item_id: 'sushi-set', quantity: 1 },
@@ -39,7 +39,7 @@ export function orderManager(system: () => System): void {
     });
   });
 
-  it('takes the sample from validated_orders through PROCESSING to CONFIRMED', async () => {
+  it('the sample on validated_orders becomes an order that reaches PROCESSING and then CONFIRMED', async () => {
     await system().produce('validated_orders', SAMPLE);
     const [first] = await system().records(
       'order_status_updates',
@@ -61,7 +61,7 @@ export function orderManager(system: () => System): void {
     assert.equal(updates[0].details.final_total, 48.5);
   });
 
-  it('writes the enriched record for whoever keeps orders, and keeps them itself', async () => {
+  it('the enriched record is published on db_write_order_status, and the order is stored in Postgres', async () => {
     const [record] = await system().records(
       'db_write_order_status',
       (candidate: Json) => candidate.order_id === orderId,
@@ -77,7 +77,7 @@ export function orderManager(system: () => System): void {
     assert.deepEqual(rows, [{ status: 'COMPLETED', total_amount: '48.50' }]);
   });
 
-  it('shows the latest status in Redis for an hour, with the price', async () => {
+  it('the latest status is in Redis for an hour, with the price', async () => {
     const status = await until('order_status to be CONFIRMED', async () => {
       const text = await system().redis.get(`order_status:${orderId}`);
       const parsed = text && JSON.parse(text);
@@ -85,12 +85,12 @@ export function orderManager(system: () => System): void {
     });
     assert.equal(status.details.final_total, 48.5);
     const ttl = await system().redis.ttl(`order_status:${orderId}`);
-    assert.ok(ttl > 3_500 && ttl <= 3_600, `it lives for ${ttl} s`);
+    assert.ok(ttl > 3_500 && ttl <= 3_600, `the key expires in ${ttl} s`);
     const answer = await system().ask('GET', `/orders/${orderId}/status`);
     assert.equal(answer.body.status, 'CONFIRMED');
   });
 
-  it('really takes the stock', async () => {
+  it('the stock of the ordered items is reduced', async () => {
     const { rows } = await system().database.query(
       `SELECT item_id, stock_count FROM inventory_items WHERE item_id IN ('sushi-set', 'pho-bo') ORDER BY item_id`,
     );
@@ -100,7 +100,7 @@ export function orderManager(system: () => System): void {
     ]);
   });
 
-  it('fails an order for what is not in stock, and charges nothing', async () => {
+  it('an order for an item out of stock fails, and no payment is made', async () => {
     await system().produce('validated_orders', {
       user_id: 'user-002',
       items: [{ item_id: 'item-zero-stock', quantity: 1, price: 3 }],
@@ -111,7 +111,7 @@ export function orderManager(system: () => System): void {
     assert.equal(paid.rowCount, 0);
   });
 
-  it('makes a dead letter of a malformed message, and its neighbours flow', async () => {
+  it('a malformed message becomes a dead letter, and the next message is handled', async () => {
     await system().produce('validated_orders', '{"user_id": "user-003", "items": [');
     await system().produce('validated_orders', {
       user_id: 'user-004',

@@ -1,10 +1,10 @@
-/** Walks through the steps of the scheduled-orders document. */
+/** Acceptance tests that follow the steps of the scheduled-orders document. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { System } from './system.ts';
 
 export function scheduledOrders(system: () => System): void {
-  it('takes an immediate order under the id of the client, and completes it', async () => {
+  it('an immediate order is placed under the id that the client chose, and completes', async () => {
     const placed = await system().ask('POST', '/orders', {
       id: 'order-1',
       customer_name: 'Asha',
@@ -30,7 +30,7 @@ export function scheduledOrders(system: () => System): void {
     assert.equal(byPath.body.status, 'COMPLETED');
   });
 
-  it('holds an order for later in the sorted set by its due time, and sends it off then', async () => {
+  it('a scheduled order waits in the sorted set under its due time, and is dispatched at that time', async () => {
     const dueAt = Math.ceil(Date.now() / 1000) * 1000 + 3_000;
     const placed = await system().ask('POST', '/orders', {
       id: 'order-future',
@@ -54,10 +54,10 @@ export function scheduledOrders(system: () => System): void {
       ({ status }) => status === 'COMPLETED',
     );
     const [ready] = await system().records('order.ready', (record) => record.order_id === 'order-future');
-    assert.ok(Date.parse(ready.ready_at) >= dueAt, 'it did not leave early');
+    assert.ok(Date.parse(ready.ready_at) >= dueAt, 'the order is not dispatched early');
   });
 
-  it('has the plain fields on its three topics', async () => {
+  it('the records on the three topics have their timestamps, and no scheduled_at for an immediate order', async () => {
     const isOurs = (record: { order_id?: string }) => record.order_id === 'order-1';
     const [created] = await system().records('order.created', isOurs);
     const [ready] = await system().records('order.ready', isOurs);
@@ -68,7 +68,7 @@ export function scheduledOrders(system: () => System): void {
     assert.equal('scheduled_at' in created, false);
   });
 
-  it('answers 400 without an id, and 404 for an unknown one', async () => {
+  it('GET /orders returns 400 without an id, and 404 for an unknown id', async () => {
     assert.equal((await system().ask('GET', '/orders')).status, 400);
     assert.equal((await system().ask('GET', '/orders?id=nobody')).status, 404);
   });

@@ -1,4 +1,4 @@
-/** A running Tiffin as an outside client has it: its address, its topics, its Redis, its database, and who it notifies. */
+/** Runs Tiffin for acceptance tests, with access to its API, topics, Redis, database and notifications. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,7 +14,7 @@ import { type Answer, type Program, request, startProgram } from '../support/pro
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was written
+// biome-ignore lint/suspicious/noExplicitAny: tests read records and bodies of any shape
 export type Json = any;
 
 export interface System {
@@ -22,14 +22,14 @@ export interface System {
   readonly database: pg.Client;
   readonly program: Program;
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
-  /** Asks until the answer is as wanted. */
+  /** Repeats the GET until its body satisfies `isWanted`; `what` names the condition in the error. */
   eventually(what: string, path: string, isWanted: (body: Json) => boolean): Promise<Answer>;
   produce(topic: string, record: unknown): Promise<void>;
-  /** Waits for this many records that are as wanted, from the beginning of the topic. */
+  /** Waits until `count` records, read from the beginning of the topic, satisfy `isWanted`. */
   records(topic: string, isWanted: (record: Json) => boolean, count?: number): Promise<Json[]>;
   /** The headers of the first record on a topic. */
   headers(topic: string): Promise<Record<string, string>>;
-  /** What the notification provider was sent. */
+  /** The messages that the notification provider received. */
   readonly messages: Json[];
   stop(): Promise<void>;
 }
@@ -83,7 +83,7 @@ export async function startSystem(env: Record<string, string> = {}): Promise<Sys
 }
 
 interface Topics {
-  /** Everything that is on a topic now. */
+  /** All records that are on the topic now. */
   read(topic: string): Promise<readonly { record: Json; headers: Record<string, string> }[]>;
   produce(topic: string, text: string): Promise<void>;
   close(): Promise<void>;
@@ -116,7 +116,7 @@ async function kafkaTopics(brokers: string): Promise<Topics> {
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   const admin = kafka.admin();
   await admin.connect();
-  await until('every topic to be there', async () => {
+  await until('every topic to exist', async () => {
     const known = await admin.listTopics();
     return ALL_TOPICS.every((topic) => known.includes(topic));
   });

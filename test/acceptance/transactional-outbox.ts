@@ -1,4 +1,4 @@
-/** Walks through the three parts of the transactional-outbox document's testing flow. */
+/** Acceptance tests that follow the three parts of the transactional-outbox document's testing flow. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { System } from './system.ts';
@@ -9,7 +9,7 @@ export function transactionalOutbox(system: () => System): void {
   let orderId: string;
   const stock = async () => (await system().ask('GET', `/api/v1/inventory/${itemId}`)).body.available_qty;
 
-  it('sets up a restaurant and an item with ten in stock', async () => {
+  it('a restaurant is added, and an item with ten in stock', async () => {
     const restaurant = await system().ask('POST', '/api/v1/inventory/add/restaurant', { name: 'Spice Hall' });
     assert.equal(restaurant.status, 201);
     restaurantId = restaurant.body.id;
@@ -25,7 +25,7 @@ export function transactionalOutbox(system: () => System): void {
     assert.ok(Date.parse(found.body.updated_at));
   });
 
-  it('places an order at once, and takes it from stock behind the scenes: 10 → 9', async () => {
+  it('an order is placed immediately, and its item is reserved asynchronously: stock 10 → 9', async () => {
     const placed = await system().ask('POST', '/api/v1/orders', {
       user_id: 'user-001',
       restaurant_id: restaurantId,
@@ -45,7 +45,7 @@ export function transactionalOutbox(system: () => System): void {
     assert.equal(order.body.id, orderId);
   });
 
-  it('cancels it at once, and gives back what it took: 9 → 10', async () => {
+  it('the order is cancelled immediately, and its item is released: stock 9 → 10', async () => {
     const cancelled = await system().ask('POST', `/api/v1/orders/${orderId}/cancel`);
     assert.deepEqual([cancelled.status, cancelled.body.status], [200, 'CANCELLED']);
     await system().eventually(
@@ -55,7 +55,7 @@ export function transactionalOutbox(system: () => System): void {
     );
   });
 
-  it('takes an order along its primary flow, and refuses a jump', async () => {
+  it('an order moves through its primary flow, and a skipped status is refused with 409', async () => {
     const placed = await system().ask('POST', `/api/v1/orders?user_id=user-001`, {
       restaurant_id: restaurantId,
       items: [{ menu_item_id: itemId, quantity: 2 }],
@@ -73,7 +73,7 @@ export function transactionalOutbox(system: () => System): void {
     assert.equal(await stock(), 8);
   });
 
-  it('names its events on order_events as the document does', async () => {
+  it('the events on order_events have the names that the document gives them', async () => {
     for (const name of [
       'order.placed.v1',
       'inventory.deducted.success.v1',
@@ -87,7 +87,7 @@ export function transactionalOutbox(system: () => System): void {
     }
   });
 
-  it('has a table for the outbox, one for processed events, and its page at /docs', async () => {
+  it('the outbox and the processed events are tables, and the API documentation is at /docs', async () => {
     const { rows } = await system().database.query('SELECT count(*)::int AS n FROM processed_events');
     assert.ok(rows[0].n > 0);
     assert.ok((await system().database.query('SELECT FROM events WHERE order_id = $1', [orderId])).rowCount);

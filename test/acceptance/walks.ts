@@ -1,4 +1,4 @@
-/** The walks through the five reference documents, by name. */
+/** The acceptance tests of each of the five reference documents, by the document's name. */
 import { deliveryEta } from './delivery-eta.ts';
 import { foodOrdering } from './food-ordering.ts';
 import { orderManager } from './order-manager.ts';

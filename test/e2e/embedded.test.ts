@@ -1,4 +1,4 @@
-/** The default way to run, as a newcomer meets it: nothing but Node. */
+/** Tiffin on its embedded Postgres and Redis: the default, which needs nothing but Node. */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -36,7 +36,7 @@ describe('Tiffin on its embedded servers', () => {
       timeout: 60_000,
     });
 
-  it('takes an immediate order under the id of the client and completes it', async () => {
+  it('an immediate order is placed under the id that the client chose, and completes', async () => {
     const placed = await request('POST', `${program.url}/orders`, {
       id: 'order-1',
       customer_name: 'Asha',
@@ -57,7 +57,7 @@ describe('Tiffin on its embedded servers', () => {
     await reaches(program.url, 'order-1', 'COMPLETED');
   });
 
-  it('sends a scheduled order off at its time, and says in a log line how late that was', async () => {
+  it('a scheduled order is dispatched at its due time, and a log line states the delay', async () => {
     const dueAt = Date.now() + 2_500;
     const body = {
       id: 'order-future',
@@ -75,7 +75,7 @@ describe('Tiffin on its embedded servers', () => {
     assert.ok((line.lateMs as { p50: number }).p50 >= 0);
   });
 
-  it('shows its topics and the records on them, and takes records by hand', async () => {
+  it('cmd/topic.ts lists the topics, and reads and writes their records', async () => {
     const { stdout: topics } = await topic('list');
     assert.ok(topics.split('\n').includes('order.ready'));
     const { stdout } = await topic('consume', 'order.created', '--from-beginning', '--count', '1');
@@ -98,13 +98,13 @@ describe('Tiffin on its embedded servers', () => {
     await ended;
   });
 
-  it('refuses a second program on the same data, and says what to do', async () => {
+  it('a second program on the same data directory fails and names the process that uses it', async () => {
     const { code, stderr } = await runProgram({ ...env, PORT: '0' });
     assert.equal(code, 1);
     assert.match(stderr, /^tiffin: The data directory .* is in use by process \d+/);
   });
 
-  it('names a wrong setting in one sentence', async () => {
+  it('a start with wrong settings fails with one sentence that names each of them', async () => {
     const { code, stderr } = await runProgram({ ...env, PORT: 'eighty', DISPATCH_INTERVAL_MS: '0' });
     assert.equal(code, 1);
     assert.match(
@@ -113,7 +113,7 @@ describe('Tiffin on its embedded servers', () => {
     );
   });
 
-  it('completes after a SIGKILL what it had acknowledged before', async () => {
+  it('orders that were acknowledged before a SIGKILL complete after a restart', async () => {
     const ids = ['killed-now', 'killed-later'];
     await request('POST', `${program.url}/orders`, {
       id: 'killed-later',
@@ -131,21 +131,21 @@ describe('Tiffin on its embedded servers', () => {
     for (const id of ids) await reaches(program.url, id, 'COMPLETED');
   });
 
-  it('logs no error in a healthy run', () => {
+  it('a healthy run logs no error', () => {
     assert.deepEqual(
       program.log.filter(({ level }) => level === 'error' || level === 'fatal'),
       [],
     );
   });
 
-  it('stops with a sentence and a non-zero exit code when an embedded server dies, and has its orders after a restart', async () => {
+  it('when an embedded server dies, the program logs the fault, exits with code 1 and loses no order', async () => {
     await request('POST', `${program.url}/orders`, { id: 'kept', customer_name: 'Asha', total_price: 1 });
     const [postgres] = fs
       .readFileSync(path.join(dataDir, 'data', 'postgres', 'postmaster.pid'), 'utf8')
       .split('\n');
     process.kill(Number(postgres), 'SIGKILL');
     assert.deepEqual(await once(program.child, 'exit'), [1, null]);
-    const { msg, fault } = await until('the last words', () =>
+    const { msg, fault } = await until('the fatal log line', () =>
       program.log.find(({ level }) => level === 'fatal'),
     );
     assert.match(msg, /^Tiffin stops; no acknowledged order is lost/);

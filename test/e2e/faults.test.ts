@@ -1,4 +1,4 @@
-/** What may go wrong around the program, on the Postgres stream: nothing is lost, nothing happens twice. */
+/** Killed processes and outages of Redis and Postgres: each acknowledged order completes exactly once. */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
 const order = { customer_name: 'Asha', total_price: 12.5 };
 const inMs = (ms: number) => ({ scheduled_time: new Date(Date.now() + ms).toISOString() });
 
-describe('when something fails', () => {
+describe('faults on the Postgres stream', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let redis: Awaited<ReturnType<typeof freshRedis>>;
   let postgresProxy: ServerProxy;
@@ -42,7 +42,7 @@ describe('when something fails', () => {
     await Promise.all([database.drop(), redis.drop()]);
   });
 
-  it('a program that is killed again and again loses no acknowledged order and completes each once', async () => {
+  it('a program that is killed repeatedly loses no acknowledged order and completes each order once', async () => {
     let program = await start();
     const client = placeOrders(() => program.url, {
       prefix: 'k',
@@ -63,8 +63,8 @@ describe('when something fails', () => {
     await assertEachCompletedOnce(database.url, client.acknowledged);
   });
 
-  it('one process for each service, two of them scheduling: one is killed, and each order still completes once', async () => {
-    const [api, doomed] = await Promise.all([
+  it('with services in separate processes, each order completes once although one of two schedulers is killed', async () => {
+    const [api, scheduler] = await Promise.all([
       start(['order-service', 'event-relay']),
       start(['scheduler-worker']),
       start(['scheduler-worker']),
@@ -73,7 +73,7 @@ describe('when something fails', () => {
     ]);
     const client = placeOrders(() => api.url, { prefix: 's', lanes: 8, dueInMs: () => randomInt(1_000) });
     await until('orders to be placed', () => client.acknowledged.length > 500);
-    await kill(doomed);
+    await kill(scheduler);
     const before = client.acknowledged.length;
     await until('more orders to be placed', () => client.acknowledged.length > before + 200);
     await client.stop();
@@ -81,46 +81,46 @@ describe('when something fails', () => {
     await assertEachCompletedOnce(database.url, client.acknowledged);
   });
 
-  it('orders that wait come back after Redis has lost everything', async () => {
+  it('after Redis has lost its data, the waiting orders are queued again and each completes once', async () => {
     const { url, log } = await start();
     const ids = Array.from({ length: 50 }, (_, n) => `flushed-${n}`);
     await Promise.all(
       ids.map((id, n) => request('POST', `${url}/orders`, { id, ...order, ...inMs(3_000 + n * 10) })),
     );
-    // What is lost before is no news: it is brought back all the same.
-    await until('the first rebuilding', () => log.find(({ msg }) => msg === 'the schedule is complete'));
+    // A loss before the first rebuild ends is repaired too, but not logged as a loss.
+    await until('the first rebuild', () => log.find(({ msg }) => msg === 'the schedule is complete'));
     await until(
-      'all to wait',
+      'all orders to wait',
       async () => (await request('GET', `${url}/scheduler`)).body.waiting === ids.length,
     );
     const direct = new Redis(redis.url);
     await direct.flushdb();
     direct.disconnect();
-    await until('the loss to be noticed', () =>
+    await until('the loss to be logged', () =>
       log.find(({ msg }) => msg.startsWith('the schedule was lost')),
     );
     for (const id of ids) await reaches(url, id, 'COMPLETED');
     await assertEachCompletedOnce(database.url, ids);
   });
 
-  it('while Redis is away orders are accepted and wait, and leave when it is back', async () => {
+  it('orders are accepted while Redis is unreachable, and complete once it is back', async () => {
     const { url } = await start();
     await request('POST', `${url}/orders`, { id: 'before', ...order });
     await reaches(url, 'before', 'COMPLETED');
     await redisProxy.cut();
     assert.equal((await request('POST', `${url}/orders`, { id: 'meanwhile', ...order })).status, 201);
-    const ready = await until('the check to notice', async () => {
+    const ready = await until('/readyz to report that Redis is down', async () => {
       const answer = await request('GET', `${url}/readyz`);
       return answer.body.checks.redis !== 'ok' && answer;
     });
-    assert.equal(ready.status, 200, 'it still takes orders');
+    assert.equal(ready.status, 200, 'the program still accepts orders');
     assert.equal((await request('GET', `${url}/orders/meanwhile`)).body.status, 'CREATED');
     await redisProxy.restore();
     await reaches(url, 'meanwhile', 'COMPLETED');
     await assertEachCompletedOnce(database.url, ['before', 'meanwhile']);
   });
 
-  it('while Postgres is away placing is 503, and it works again by itself', async () => {
+  it('placing an order returns 503 while Postgres is unreachable, and works again once it is back', async () => {
     const { url } = await start();
     await request('POST', `${url}/orders`, { id: 'waiting', ...order, ...inMs(1_000) });
     await postgresProxy.cut();
@@ -139,7 +139,7 @@ describe('when something fails', () => {
     await assertEachCompletedOnce(database.url, ['waiting', 'refused']);
   });
 
-  it('a program that is asked to stop finishes what it has begun and exits with 0', async () => {
+  it('a program stopped by SIGTERM logs no error, exits with code 0 and loses no acknowledged order', async () => {
     const program = await start();
     const client = placeOrders(() => program.url, { prefix: 't', lanes: 4, dueInMs: () => undefined });
     await until('orders to be placed', () => client.acknowledged.length > 100);
@@ -156,7 +156,7 @@ describe('when something fails', () => {
     await assertEachCompletedOnce(database.url, client.acknowledged);
   });
 
-  it('pausing holds orders back and outlives a lost Redis; resuming lets them go', async () => {
+  it('a paused scheduler keeps orders waiting even after Redis has lost its data, and resuming dispatches them', async () => {
     const { url } = await start();
     await until(
       'the scheduler to run',

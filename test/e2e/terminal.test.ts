@@ -1,4 +1,4 @@
-/** What somebody sees who starts it in a terminal: after the ready line, what to do next. */
+/** The output of the program: in a terminal the ready line and next steps, on a pipe only log lines. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,12 +12,12 @@ import { until } from '../support/until.ts';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const directory = temporaryDirectory(0o755);
 const env = { DATA_DIR: path.join(directory, 'data'), EMBEDDED_REDIS: 'wasm', PORT: '0' };
-/** That of util-linux, which runs a command on a terminal of its own. */
+/** Whether `script` of util-linux is installed; it runs a command in a terminal of its own. */
 const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
 
-test('on a terminal the ready line is followed by the page, the API and an order to place, at the right port', {
+test('in a terminal, the ready line is followed by the URLs and a curl command that places an order', {
   timeout: 60_000,
-  skip: !hasScript && 'there is no script of util-linux',
+  skip: !hasScript && 'the script command of util-linux is not installed',
 }, async () => {
   const command = `exec ${process.execPath} --import tsx cmd/tiffin.ts`;
   const terminal = spawn('script', ['-qefc', command, '/dev/null'], {
@@ -29,12 +29,12 @@ test('on a terminal the ready line is followed by the page, the API and an order
   terminal.stdout.on('data', (data) => {
     screen += data;
   });
-  const example = await until('the example', () => /-d '\{.*\}'\r?\n/.test(screen) && screen);
+  const example = await until('the example command', () => /-d '\{.*\}'\r?\n/.test(screen) && screen);
   const url = /Tiffin is ready at (http:[\w./:]+)/.exec(example)?.[1] as string;
   const after = example.slice(example.indexOf('Tiffin is ready'));
   assert.ok(after.includes(`  ${url}/\r\n`), after);
   assert.ok(after.includes(`${url}/docs\r\n`), after);
-  // The example is run as it stands.
+  // Run the printed command unchanged.
   const curl = after.slice(after.indexOf('curl ')).replaceAll('\r', '').trim();
   const { stdout } = spawnSync('sh', ['-c', `${curl} --silent`], { encoding: 'utf8' });
   assert.equal(JSON.parse(stdout).id, 'order-1');
@@ -44,9 +44,9 @@ test('on a terminal the ready line is followed by the page, the API and an order
   assert.match(screen, /Tiffin has stopped/);
 });
 
-test('on a pipe there are log lines only', { timeout: 60_000 }, async () => {
+test('on a pipe, the program prints only log lines', { timeout: 60_000 }, async () => {
   const program = await startProgram({ ...env, LOG_FORMAT: 'json' });
-  await program.stop(); // a line that is not JSON would have failed the reading of the log
+  await program.stop(); // the reader of the log throws on a line that is not JSON
   assert.ok(program.log.every(({ msg }) => typeof msg === 'string' && !msg.includes('curl')));
   assert.ok(fs.existsSync(env.DATA_DIR));
 });

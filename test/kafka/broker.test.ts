@@ -1,4 +1,4 @@
-/** The Kafka broker that `npm run kafka` and the tests start: it serves, stores its data, and ends with its starter. */
+/** The Kafka broker of `npm run kafka` and the tests: it stores its data and ends with its parent process. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -87,7 +87,7 @@ describe('a Kafka broker from Maven artifacts', { skip, timeout: 180_000 }, () =
     );
   });
 
-  test('a second broker on the same folder fails with the reason, and the first one goes on serving', async () => {
+  test('a second broker on the same folder fails with the reason, and the first broker still works', async () => {
     await assert.rejects(startKafka({ dir: join(dir, 'broker') }), /Failed to acquire lock on file \.lock/);
     await broker.restart();
     await produce(broker.brokers, randomUUID(), ['still here']);

@@ -1,4 +1,4 @@
-/** Orders and events for tests: valid by default, and different only where a test says so. */
+/** Orders and events for tests: valid by default, with the changes that a test passes. */
 import { announce } from '../../internal/domain/announce.ts';
 import type { Deadlines } from '../../internal/domain/deadlines.ts';
 import type { Event, EventOf } from '../../internal/domain/events.ts';
@@ -13,7 +13,7 @@ export function nextId(prefix: string): string {
   return `${prefix}-${count}`;
 }
 
-/** How long an order may wait, as Tiffin has it by default. */
+/** The default deadlines, milliseconds. */
 export const DEADLINES: Deadlines = {
   processing: 900_000,
   acceptance: 600_000,
@@ -26,7 +26,7 @@ export const DEADLINES: Deadlines = {
 export const ADDRESS = { street: '1 Churchgate', city: 'Mumbai', state: 'MH', zipCode: '400020' };
 const ITEMS = [{ itemId: 'sushi-set', quantity: 2, unitPriceMinor: 950 }];
 
-/** What kinds of content there are, by what the order needs. */
+/** The content of an order, by the kind of fulfilment that it needs. */
 export const CONTENTS = {
   plain: { items: [] },
   items: { items: ITEMS },
@@ -48,7 +48,7 @@ export function content(changes: Partial<Omit<OrderContent, 'id'>> & { id?: stri
 
 export type Kind = keyof typeof CONTENTS;
 export type Step = Exclude<Milestone, 'CREATED'>;
-/** When the orders of `orderAt` are due, and when commands come. */
+/** The due time of the orders of `orderAt`, and the time of the commands. */
 export const LATER = NOON + 60_000;
 
 export interface Placed {
@@ -57,7 +57,7 @@ export interface Placed {
   readonly at?: number;
 }
 
-/** A new order; at noon, for now, unless it is said otherwise. */
+/** A new order; by default it is placed at noon and due immediately. */
 export function placedOrder({ content: changes, scheduledAt, at = NOON }: Placed = {}): Order {
   return evolve(undefined, place(content(changes), scheduledAt, at));
 }
@@ -67,17 +67,17 @@ export function after(order: Order, ...events: OrderEvent[]): Order {
   return events.reduce<Order>(evolve, order);
 }
 
-/** The order, moved along milestone by milestone. */
+/** The order, advanced through these milestones. */
 export function movedTo(order: Order, ...milestones: Exclude<Milestone, 'CREATED'>[]): Order {
   return after(order, ...milestones.map((to) => ({ type: 'advanced', at: order.updatedAt, to }) as const));
 }
 
-/** The order, moved on to this milestone at this time. */
+/** The order, advanced to this milestone at this time. */
 export function movedAt(order: Order, at: number, to: Exclude<Milestone, 'CREATED'>): Order {
   return after(order, { type: 'advanced', at, to });
 }
 
-/** The announcement of the status that an order has come to last. */
+/** The event of an order's last change of status. */
 export function changedEvent(order: Order): Event {
   const at = order.updatedAt;
   const change = {
@@ -119,7 +119,7 @@ export function processingEvent(orderId: string, eventId = nextId('event')): Eve
   return envelope('order.processing', orderId, eventId, { status: 'PROCESSING', version: 2 });
 }
 
-/** The scheduler's announcement, with the id that this schedule of the order always has. */
+/** The event that the scheduler publishes; its default id names the order and its due time. */
 export function readyEvent(
   orderId: string,
   dueAt: number,
@@ -175,7 +175,7 @@ export const JOURNEYS: Record<Kind, readonly Milestone[]> = {
 };
 export const STEPS = JOURNEYS.everything.slice(1) as Step[];
 
-/** An order of this kind, as far as this status. */
+/** An order of this kind in this status. */
 export function orderAt(status: OrderStatus, kind: Kind = 'everything'): Order {
   const order = placedOrder({ content: CONTENTS[kind], scheduledAt: LATER });
   switch (status) {
@@ -186,7 +186,7 @@ export function orderAt(status: OrderStatus, kind: Kind = 'everything'): Order {
     case 'REJECTED':
       return after(orderAt('CONFIRMED', kind), { type: 'rejected', at: NOON, reason: 'CLOSED' });
     case 'COMPLETED':
-      // Collected, where its usual way is another.
+      // An order whose kind does not end in COMPLETED is collected at the restaurant.
       if (!JOURNEYS[kind].includes(status)) return movedTo(orderAt('PREPARING', kind), 'COMPLETED');
       return movedTo(order, ...(JOURNEYS[kind].slice(1) as Step[]));
     default:

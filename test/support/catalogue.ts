@@ -1,4 +1,4 @@
-/** The catalogue in memory: two restaurants with a menu each, and items that stand on none. */
+/** The catalogue in memory: two restaurants with a menu each, and stock of an item that is on no menu. */
 import { TiffinError } from '../../internal/domain/errors.ts';
 import type { Catalogue, MenuItem, Restaurant, Stock } from '../../internal/service/inventory/ports.ts';
 import { NOON } from './manual-clock.ts';
@@ -64,7 +64,7 @@ function those<T>(all: ReadonlyMap<string, T>, ids: readonly string[]): Map<stri
   return new Map([...all].filter(([id]) => ids.includes(id)));
 }
 
-/** Postgres has a fault of its own for such text, and the client is told of none of ours. */
+/** Throws the error of Postgres for text with a NUL character; no client may cause it. */
 function assertStorable(id: string): void {
   if (id.includes('\0')) throw new Error('invalid byte sequence for encoding "UTF8": 0x00');
 }

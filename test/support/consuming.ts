@@ -1,4 +1,4 @@
-/** A consumer of order.processing over a store in memory, and records that it cannot handle. */
+/** A consumer of order.processing with an in-memory store, and records that it cannot handle. */
 import type { Event } from '../../internal/domain/events.ts';
 import { type ConsumeDeps, subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { AnyConsumer, Consumer } from '../../internal/service/stream/consumer.ts';
@@ -69,7 +69,7 @@ export const junk = (position: string, key: string, record: unknown = 'not json'
   record,
 });
 
-/** Throws on these events while `state.on` is true. */
+/** `refuse` throws when it gets one of these events, while `state.on` is true. */
 export function poison(
   ids: readonly string[],
   fault: () => Error = () => new RangeError('cannot stomach this'),

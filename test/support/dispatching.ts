@@ -1,4 +1,4 @@
-/** A dispatcher over a queue, a bus and a database in memory. */
+/** A dispatcher with a queue, a bus and a database in memory. */
 import type { Order } from '../../internal/domain/order.ts';
 import { type DispatchDeps, dispatcher } from '../../internal/service/scheduling/dispatch-due.ts';
 import { placedOrder } from './builders.ts';

@@ -1,4 +1,4 @@
-/** Specifications of the order's rules: given an order, when a command comes, then these events follow. */
+/** Tests of the order's rules in the form: given an order, when a command is decided, these events follow. */
 import assert from 'node:assert/strict';
 import type { Order } from '../../internal/domain/order.ts';
 import { decide, type OrderCommand } from '../../internal/domain/order-decisions.ts';

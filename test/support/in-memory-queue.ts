@@ -5,9 +5,9 @@ import type { Clock } from '../../internal/service/ports.ts';
 import type { Claim, DueQueue, ScheduleState } from '../../internal/service/scheduling/ports.ts';
 
 export interface MemoryQueue extends DueQueue {
-  /** Loses everything, as FLUSHALL does. */
+  /** Removes all members, as FLUSHALL does; the state is then `lost`. */
   flush(): void;
-  /** The score of an order: its due time, or with a fraction the end of its lease. */
+  /** The score of an order: its due time, or the end of its lease if the number has a fraction. */
   scoreOf(orderId: OrderId, kind?: TimerKind): number | undefined;
 }
 

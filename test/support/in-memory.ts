@@ -1,4 +1,4 @@
-/** The ports in memory: one store behind transactions, order store, dead letters and stream, and a due queue on a clock. */
+/** The ports in memory: one store behind transactions, orders, schedule, dead letters and stream. */
 import { TiffinError } from '../../internal/domain/errors.ts';
 import type { Event } from '../../internal/domain/events.ts';
 import { isFinal, type Order, type OrderId } from '../../internal/domain/order.ts';
@@ -50,7 +50,7 @@ export interface MemoryStore {
 export interface MemoryBus extends EventBus {
   /** Every event, in the order of the log. */
   readonly events: readonly Event[];
-  /** Hands every subscription what it has not seen, until nothing new comes; rejects with what a handler threw. */
+  /** Delivers new events to every subscription until no more follow; rejects with the error of a handler. */
   deliver(): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export function memoryStore(): MemoryStore {
   let lastLetter = 0;
   let queue: Promise<unknown> = Promise.resolve();
 
-  /** One transaction at a time; on a fault everything is as it was. */
+  /** Runs one transaction at a time; one that throws is rolled back. */
   function exclusively<T>(work: () => Promise<T>): Promise<T> {
     const result = queue.then(async () => {
       const before = copyOf(tables);
@@ -314,7 +314,7 @@ function deliveriesOf(events: readonly Event[], { topics, types }: Subscription)
     .map((event) => deliveryOf(event, topics[0]));
 }
 
-/** An event as it comes off a topic: through JSON. */
+/** An event as a consumer receives it from a topic: its record has passed through JSON. */
 export function deliveryOf(event: Event, topic = TOPICS[event.eventType][0] ?? ''): Delivery {
   return {
     topic,

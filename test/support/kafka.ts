@@ -1,4 +1,4 @@
-/** Gives a test file a Kafka broker, or the reason it has none. */
+/** Gives a test file a Kafka broker, or the reason why there is none. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,15 +9,15 @@ import { kafkaAvailable } from '../../cmd/kafka/jars.ts';
 let shared: Promise<{ brokers: string } | { skip: string }> | undefined;
 
 /**
- * The brokers at TEST_KAFKA_BROKERS, else one broker of this process's own, which ends after its last test.
- * Call it at the top level of a test file. Topics and groups may be shared with others: make names unique.
+ * The brokers at TEST_KAFKA_BROKERS, or else a broker of this process, which stops after its last test.
+ * Call it at the top level of a test file. Others may share the broker: make topic and group names unique.
  */
 export function kafkaForTests(): Promise<{ brokers: string } | { skip: string }> {
   shared ??= brokersOrSkip();
   return shared;
 }
 
-/** The reason tests start no broker of their own: not asked for (KAFKA_TESTS), or not to be had. */
+/** The reason why tests start no broker: KAFKA_TESTS is not set, or Kafka is not available. */
 export async function whyNoKafka(): Promise<string | undefined> {
   const asked = process.env.KAFKA_TESTS;
   if (!asked || asked === '0')

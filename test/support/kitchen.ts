@@ -1,4 +1,4 @@
-/** Restaurant-service for tests, whole, on a real Postgres: its consumers, its tickets, and two restaurants, one of which accepts by itself. */
+/** The restaurant-service for tests, on a real Postgres; restaurants accept manually or automatically. */
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { fact } from '../../internal/domain/announce.ts';
@@ -54,7 +54,7 @@ export async function kitchen() {
   const usual = [openConsumer(deps), followConsumer(deps)];
   const settle = async () => {};
 
-  async function hand(consumers: readonly AnyConsumer[], events: readonly Event[]): Promise<void> {
+  async function deliverTo(consumers: readonly AnyConsumer[], events: readonly Event[]): Promise<void> {
     for (const { types, handle } of consumers.map((consumer) => subscriptionOf(deps, consumer))) {
       const taken = events.filter(({ eventType }) => types.includes(eventType));
       if (taken.length > 0) await handle({ deliveries: taken.map((event) => deliveryOf(event)), settle });
@@ -83,7 +83,7 @@ export async function kitchen() {
       await deps.catalogue.addRestaurant({ id: 'r1', name: 'Asks', acceptance: 'manual', ...about });
       await deps.catalogue.addRestaurant({ id: 'auto', name: 'Takes', acceptance: 'automatic', ...about });
     },
-    /** Stores orders as they stand: delivered from a restaurant, r1, unless it is said otherwise. */
+    /** Stores orders in this status; by default, restaurant r1 prepares them and a rider delivers them. */
     async seed(
       status: OrderStatus,
       ids: readonly string[],
@@ -100,18 +100,18 @@ export async function kitchen() {
       );
       await deps.transactions.run((tx) => tx.saveOrders(orders));
     },
-    /** Hands the events, in one batch, to both consumers of the orders' events. */
-    deliver: (...all: Event[]) => hand(usual, all),
-    /** Hands on what has been announced, until nothing new follows. */
+    /** Delivers the events, in one batch, to both consumers of order events. */
+    deliver: (...all: Event[]) => deliverTo(usual, all),
+    /** Delivers the events of the log to both consumers, until no new events follow. */
     async deliverAll() {
       for (let from = 0; ; ) {
         const fresh = (await events()).slice(from);
         if (fresh.length === 0) return;
         from += fresh.length;
-        await hand(usual, fresh);
+        await deliverTo(usual, fresh);
       }
     },
-    /** Records on order_accepted, in one batch; `at` are their places there. */
+    /** Delivers records of order_accepted in one batch; `at` are their positions on the topic. */
     heard(records: readonly unknown[], at = records.map(() => randomUUID() as string), changes = {}) {
       const deliveries = records.map(
         (record, n): Delivery => ({ topic: 'order_accepted', key: '', position: at[n] as string, record }),
@@ -121,7 +121,7 @@ export async function kitchen() {
         settle,
       });
     },
-    /** The announcement of an order's status as it stands. */
+    /** The event of an order's current status. */
     async told(id: string): Promise<Event> {
       const [order] = await deps.orders.find([id as OrderId]);
       return { ...changedEvent(order as Order), eventId: randomUUID() };
@@ -147,13 +147,13 @@ export async function kitchen() {
       );
     },
     events,
-    /** The types of all events but the creations, in the order of the log. */
+    /** The types of all events except order.created, in the order of the log. */
     announced: async () => (await events()).map(({ eventType }) => eventType),
     async letters(): Promise<string[]> {
       const { rows } = await pool.query('SELECT error FROM dead_letters ORDER BY id');
       return rows.map((row) => row.error);
     },
-    /** Everything that a refusal must leave as it is. */
+    /** All rows that a refused answer must not change. */
     async everything() {
       const rows = async (text: string) => (await pool.query(text)).rows;
       return {

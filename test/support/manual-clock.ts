@@ -1,4 +1,4 @@
-/** A clock that stands still until a test moves it. */
+/** A clock that changes only when a test advances it. */
 import type { Clock } from '../../internal/service/ports.ts';
 
 /** 2030-01-01T12:00:00.000Z */

@@ -1,4 +1,4 @@
-/** A notification provider on a port of its own, which can be told what to answer, and can be down. */
+/** A notification provider on its own port; a test chooses its responses and may stop it. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,9 +11,9 @@ export interface Post {
 
 export interface TestProvider {
   readonly url: string;
-  /** Everything that was posted, taken or not, oldest first. */
+  /** All requests, accepted or refused, oldest first. */
   readonly posts: Post[];
-  /** The status it answers with; 0 for no answer at all. */
+  /** The status of the response; 0 means that no response is sent. */
   answer: (post: Post) => number;
   down(): Promise<void>;
   up(): Promise<void>;

@@ -1,4 +1,4 @@
-/** A client that places orders without pause and does not give up on one before it has been acknowledged. */
+/** A client that places orders continuously and retries each order until it is acknowledged. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { request } from './program.ts';
 
@@ -8,7 +8,7 @@ export interface OrderClient {
   stop(): Promise<void>;
 }
 
-/** `url` is asked anew for each attempt, since a program that was started again listens elsewhere. */
+/** `url` is called for each attempt, since a restarted program listens on another port. */
 export function placeOrders(
   url: () => string,
   options: { prefix: string; lanes: number; dueInMs: () => number | undefined },

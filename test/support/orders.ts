@@ -1,8 +1,8 @@
-/** What must be true of the stored orders at the end, whatever happened in between. */
+/** Checks, after a test with faults, that each stored order completed once and not before its due time. */
 import assert from 'node:assert/strict';
 import pg from 'pg';
 
-/** Every order is COMPLETED, by exactly one announcement of each step, and none left before its time. */
+/** Asserts that each order is COMPLETED, has one event of each step, and was not dispatched early. */
 export async function assertEachCompletedOnce(databaseUrl: string, ids: readonly string[]): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
@@ -19,13 +19,13 @@ export async function assertEachCompletedOnce(databaseUrl: string, ids: readonly
        GROUP BY 1, 2 HAVING count(*) <> 1`,
       [ids],
     );
-    assert.deepEqual(events.rows, [], 'every step was announced once');
+    assert.deepEqual(events.rows, [], 'every step has exactly one event');
     const early = await client.query(
       `SELECT o.order_id, o.due_at, t.entry FROM orders o, jsonb_array_elements(o.timeline) AS t(entry)
        WHERE o.order_id = ANY($1) AND t.entry->>'status' = 'PROCESSING' AND (t.entry->>'at')::numeric < floor(extract(epoch FROM o.due_at) * 1000)`,
       [ids],
     );
-    assert.deepEqual(early.rows, [], 'no order left before its time');
+    assert.deepEqual(early.rows, [], 'no order was dispatched before its due time');
   } finally {
     await client.end();
   }

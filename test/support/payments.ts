@@ -1,4 +1,4 @@
-/** Payments for tests: ledger and timers in memory, and a bank that knows what it really did with each order's money. */
+/** Payments for tests: the ledger and timers in memory, and a bank that records the money of each order. */
 import { TiffinError } from '../../internal/domain/errors.ts';
 import type { OrderId } from '../../internal/domain/order.ts';
 import type { Payment, PaymentAnswer } from '../../internal/domain/payment.ts';
@@ -43,10 +43,10 @@ export function memoryTimers(): MemoryTimers {
   };
 }
 
-/** How a request goes: `lost` is carried out and not answered, `away` neither; `pending` is for authorizations. */
+/** `lost` carries a request out but gives no answer, `away` does neither; only authorizations are `pending`. */
 export type Manner = 'answered' | 'lost' | 'away' | 'pending';
 
-/** The money of one order as the bank has it, minor units. */
+/** The bank's record of one order: the number of charges, and amounts in minor units. */
 export interface Account {
   charges: number;
   held: number;
@@ -56,12 +56,12 @@ export interface Account {
 
 export interface Bank extends PaymentProvider {
   readonly requests: readonly PaymentRequest[];
-  /** Requests that a bank never gets from a program without faults. */
+  /** Requests that contradict the order's account; a correct program never sends them. */
   readonly faults: readonly string[];
   account(orderId: string): Account;
 }
 
-/** Remembers what it did under each key. `mannerOf` says how each request goes, `refuses` whose card is declined. */
+/** Stores its answer to each key. `mannerOf` chooses how a request is treated; `refuses` declines a card. */
 export function bank({
   mannerOf = (_request: PaymentRequest): Manner => 'answered',
   refuses = (_orderId: string): boolean => false,
@@ -120,7 +120,7 @@ export function bank({
       const manner = mannerOf(request);
       requests.push(request);
       const key = request.idempotencyKey;
-      if (manner === 'away') throw new TiffinError('UNAVAILABLE', 'the bank is closed');
+      if (manner === 'away') throw new TiffinError('UNAVAILABLE', 'the payment provider is unavailable');
       const isPending = manner === 'pending' && request.step === 'authorize' && !done.has(key);
       const answer = done.get(key) ?? (isPending ? { outcome: 'pending' as const } : carryOut(request));
       if (!isPending) done.set(key, answer);

@@ -1,4 +1,4 @@
-/** Runs the real program as its own process, and talks to it as a client would. */
+/** Runs the program in its own process, and sends it requests as a client does. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -17,26 +17,26 @@ export interface LogLine {
 export interface Program {
   readonly url: string;
   readonly child: ChildProcess;
-  /** Every line it has logged so far. */
+  /** The lines that the program has logged so far. */
   readonly log: LogLine[];
-  /** Ends it without warning, and resolves when it is gone. */
+  /** Sends SIGKILL, and resolves when the process has ended. */
   kill(): Promise<void>;
-  /** Asks it to stop, and resolves with its exit code. */
+  /** Sends SIGTERM, and resolves with the exit code. */
   stop(): Promise<number | null>;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** Where and as whom the program runs, when not in this checkout as this user. */
+/** The directory, user and group of the program; by default this checkout and the current user. */
 export interface Circumstances {
   readonly cwd?: string;
   readonly uid?: number;
   readonly gid?: number;
-  /** A command that executes the one it is given. */
+  /** A command that executes the command in its arguments. */
   readonly wrapper?: readonly string[];
 }
 
-/** Starts `tiffin <services…>` on a free port; resolves once it says it is ready. */
+/** Starts `tiffin <services…>` on a free port; resolves when the program logs that it is ready. */
 export async function startProgram(
   env: Env,
   services: readonly string[] = [],
@@ -62,7 +62,7 @@ export async function startProgram(
   };
 }
 
-/** For a start that is meant to fail: resolves with its exit code and what it said. */
+/** Runs a program whose start is expected to fail; resolves with its exit code and stderr. */
 export async function runProgram(
   env: Env,
   args: readonly string[] = [],
@@ -92,7 +92,7 @@ function spawnProgram(env: Env, args: readonly string[], { wrapper = [], ...opti
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever was answered
+  // biome-ignore lint/suspicious/noExplicitAny: tests read response bodies of any shape
   readonly body: any;
 }
 
@@ -111,7 +111,7 @@ export async function request(
   return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined };
 }
 
-/** Resolves once the order has this status, in the words of GET /orders/{id}. */
+/** Resolves when GET /orders/{id} returns this status. */
 export async function reaches(url: string, id: string, status: string): Promise<Answer> {
   return until(`order ${id} to be ${status}`, async () => {
     const answer = await request('GET', `${url}/orders/${id}`).catch(() => undefined);

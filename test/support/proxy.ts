@@ -1,11 +1,11 @@
-/** A TCP proxy that can be cut, to take a server away from one client and give it back. */
+/** A TCP proxy that can be cut and restored, to make a server unreachable for one client. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface ServerProxy {
   /** The server's URL with the proxy's address in it. */
   readonly url: string;
-  /** Ends every connection and takes no more. */
+  /** Closes every connection and refuses new ones. */
   cut(): Promise<void>;
   restore(): Promise<void>;
   close(): Promise<void>;

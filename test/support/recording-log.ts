@@ -1,4 +1,4 @@
-/** A log and a meter that remember what they were told. */
+/** A log and a meter that record their calls. */
 import type { Log, LogFields, Meter } from '../../internal/service/ports.ts';
 
 export interface LogLine {
@@ -28,7 +28,7 @@ export function recordingLog(): RecordingLog {
 }
 
 export interface RecordingMeter extends Meter {
-  /** What was counted of a metric, over all labels. */
+  /** The total of a metric, over all labels. */
   total(metric: Parameters<Meter['count']>[0]): number;
 }
 

@@ -1,4 +1,4 @@
-/** Delivery-service for tests, whole, on a real Postgres: its consumers, its orders, its riders, and what must always be true of them. */
+/** The delivery-service for tests, on a real Postgres, with a check of how many orders each rider carries. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
@@ -96,7 +96,7 @@ export async function riderTown() {
       pool.query(
         'TRUNCATE orders, events, deliveries, riders, timers, processed_events, dead_letters, idempotency_keys',
       ),
-    /** Stores orders as they stand; delivered ones from a restaurant unless it is said otherwise. */
+    /** Stores orders in this status; by default, a restaurant prepares them and a rider delivers them. */
     async seed(status: OrderStatus, ids: readonly string[], kind: 'everything' | 'delivery' = 'everything') {
       const orders = ids.map((id): Order => ({ ...orderAt(status, kind), id: id as OrderId }));
       await deps.orders.place(
@@ -110,14 +110,14 @@ export async function riderTown() {
     },
     rider: (id: string, changes: Partial<Parameters<typeof deps.riders.put>[0]> = {}) =>
       deps.riders.put({ id, name: id, isOnDuty: true, capacity: 2, place: PICKUP, ...changes }, clock.now()),
-    /** Hands the events, in one batch, to every consumer that takes them. */
+    /** Delivers the events, in one batch, to every consumer that subscribes to them. */
     async deliver(...events: Event[]) {
       for (const { types, handle } of subscriptions) {
         const taken = events.filter(({ eventType }) => types.includes(eventType));
         if (taken.length > 0) await handle({ deliveries: taken.map((event) => deliveryOf(event)), settle });
       }
     },
-    /** A record on rider_assigned. */
+    /** Delivers a record of rider_assigned. */
     heard: (record: unknown, position: string = randomUUID()) => {
       const delivery: Delivery = { topic: 'rider_assigned', key: '', position, record };
       return fromOutside.handle({ deliveries: [delivery], settle });
@@ -137,7 +137,7 @@ export async function riderTown() {
         commands: () => [{ type: 'cancel' }],
         origin: { producer: 'test' },
       }),
-    /** An operator's word. */
+    /** Advances an order as an operator's request does. */
     advance: (id: string, to: 'OUT_FOR_DELIVERY' | 'DELIVERED') =>
       changeOrder(deps, {
         id: id as OrderId,
@@ -150,7 +150,7 @@ export async function riderTown() {
     async status(id: string) {
       return (await deps.orders.find([id as OrderId]))[0]?.status;
     },
-    /** The types of all events but the creations, in the order of the log; of one order where it is named. */
+    /** The types of all events except order.created, in log order; with an id, only those of that order. */
     async announced(id?: string): Promise<string[]> {
       const { rows } = await pool.query(
         `SELECT event_type FROM events WHERE event_type <> 'order.created' AND ($1::text IS NULL OR order_id = $1) ORDER BY position`,
@@ -172,7 +172,7 @@ export async function riderTown() {
       const { rows } = await pool.query('SELECT rider_id, carrying FROM riders ORDER BY rider_id');
       return Object.fromEntries(rows.map((row) => [row.rider_id, row.carrying]));
     },
-    /** Every rider carries as many as they have deliveries under way. */
+    /** Asserts that `carrying` of each rider is the number of the rider's deliveries in progress. */
     async assertBooksAddUp() {
       const { rows } = await pool.query(
         `SELECT r.rider_id, r.carrying, count(d.order_id)::int AS deliveries

@@ -1,4 +1,4 @@
-/** Reads the description of the tables and the migrations, for the tests that compare the two. */
+/** Reads the schema of the tables and the migrations, for the tests that compare the two. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -22,13 +22,13 @@ export async function describedTables(): Promise<DrizzleSnapshotJSON> {
   return JSON.parse(JSON.stringify(generateDrizzleJson(exported)));
 }
 
-/** The statements that make the described tables in an empty database. */
+/** The statements that create the described tables in an empty database. */
 export async function describedDdl(): Promise<string> {
   const nothing = JSON.parse(JSON.stringify(generateDrizzleJson({})));
   return (await generateMigration(nothing, await describedTables())).join('\n');
 }
 
-/** The tables as they were described when the newest migration was made. */
+/** The tables as the snapshot of the newest migration describes them. */
 export function migratedTables(): DrizzleSnapshotJSON {
   const { idx } = readJournal().entries.at(-1)!;
   return readMeta(`${String(idx).padStart(4, '0')}_snapshot.json`) as DrizzleSnapshotJSON;

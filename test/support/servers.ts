@@ -1,4 +1,4 @@
-/** Gives a test its own database and Redis on the run's servers, and starts servers for a test file run by hand. */
+/** Gives a test its own database and Redis on the run's servers; a file run by hand starts its own. */
 import { randomUUID } from 'node:crypto';
 import { after } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -14,7 +14,7 @@ if (!process.env.TEST_DATABASE_URL || !process.env.TEST_REDIS_URL) {
   after(servers.stop);
 }
 
-/** A new, empty database; `drop` also disconnects whoever still uses it. */
+/** A new, empty database; `drop` also closes the connections to it. */
 export async function freshDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await administer(`CREATE DATABASE ${name}`);
@@ -33,7 +33,7 @@ async function administer(statement: string): Promise<void> {
   }
 }
 
-/** The Redis servers of this run: a contract suite passes on each. */
+/** The Redis servers of this run; a contract suite runs on each of them. */
 export function redisServers(): { name: RedisName; url: string }[] {
   const native = process.env.TEST_NATIVE_REDIS_URL;
   return [
@@ -42,7 +42,7 @@ export function redisServers(): { name: RedisName; url: string }[] {
   ];
 }
 
-/** Longest a test may keep its Redis database, should it never drop it. */
+/** A Redis database that its test does not drop is free again after this time. */
 const RESERVATION_S = 300;
 const DATABASES = 16;
 

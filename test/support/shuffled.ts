@@ -1,4 +1,4 @@
-/** A list in another order, the same for the same seed. */
+/** Shuffles a list; the same seed gives the same order. */
 
 export function shuffled<T>(list: readonly T[], seed: number): T[] {
   let state = seed;

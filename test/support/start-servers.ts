@@ -1,4 +1,4 @@
-/** Starts the servers that a test run shares: one Postgres, Valkey as WebAssembly, and redis-server where there is one. */
+/** Starts the servers of a test run: Postgres, Valkey as WebAssembly, and redis-server if it is installed. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,7 +6,7 @@ import { type EmbeddedServers, startEmbedded } from '../../cmd/embedded/servers.
 
 export interface TestServers {
   env: { TEST_DATABASE_URL: string; TEST_REDIS_URL: string; TEST_NATIVE_REDIS_URL?: string };
-  /** Stops them and removes their directory. Safe to call twice. */
+  /** Stops the servers and removes their directory. Safe to call twice. */
   stop(): Promise<void>;
 }
 

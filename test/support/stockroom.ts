@@ -1,4 +1,4 @@
-/** Inventory-service for tests, whole, on a real Postgres: its consumers, its shelves, and what must always be true of them. */
+/** The inventory-service for tests, on a real Postgres, with a check that no stock is lost. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
@@ -67,13 +67,13 @@ export async function stockroom() {
       pool.query(
         'TRUNCATE orders, events, restaurants, menu_items, inventory_items, reservations, riders, processed_events, dead_letters, idempotency_keys',
       ),
-    /** Puts items on the shelf, for which there is no menu. */
+    /** Adds stock of items that are on no menu. */
     stock: (counts: Record<string, number>, threshold = 0) =>
       pool.query(
         'INSERT INTO inventory_items SELECT i, c, $3 FROM unnest($1::text[], $2::int[]) AS n(i, c)',
         [Object.keys(counts), Object.values(counts), threshold],
       ),
-    /** Stores orders as they stand, each with these lines. */
+    /** Stores orders in this status, each with these lines. */
     async seed(ids: readonly string[], items: readonly Line[], status: OrderStatus = 'PROCESSING') {
       const orders = ids.map((id): Order => ({ ...orderAt(status, 'items'), id: id as OrderId, items }));
       await deps.orders.place(
@@ -85,9 +85,9 @@ export async function stockroom() {
       );
       await deps.transactions.run((tx) => tx.saveOrders(orders));
     },
-    /** Hands the events, in one batch, to both consumers. */
+    /** Delivers the events, in one batch, to both consumers. */
     deliver: (...events: Event[]) => deliverTo(usual, events),
-    /** As `deliver`, with something in the way of stock. */
+    /** Like `deliver`, with some methods of the inventory replaced. */
     deliverWith: (inventory: Partial<Inventory>, ...events: Event[]) =>
       deliverTo(handlersOf({ ...deps.inventory, ...inventory }), events),
     processing: (id: string) => happened('order.processing', id, { status: 'PROCESSING', version: 2 }),
@@ -100,7 +100,7 @@ export async function stockroom() {
         commands: () => [{ type: 'cancel' }],
         origin: { producer: 'test' },
       }),
-    /** Straight from the port, in a transaction of its own. */
+    /** Calls the port directly, in a transaction of its own. */
     reserve: (...requests: (readonly [id: string, ...lines: Line[]])[]) =>
       deps.transactions.run((tx) =>
         deps.inventory.reserve(
@@ -118,14 +118,14 @@ export async function stockroom() {
       const { rows } = await pool.query('SELECT order_id, state FROM reservations ORDER BY order_id');
       return Object.fromEntries(rows.map((row) => [row.order_id, row.state]));
     },
-    /** The inventory events of the log, in its order. */
+    /** The inventory events, in the order of the log. */
     async announced(): Promise<Event[]> {
       const { rows } = await pool.query(
         `SELECT record FROM events WHERE event_type LIKE 'inventory.%' ORDER BY position`,
       );
       return rows.map((row) => row.record);
     },
-    /** What is left of an item and what is put aside of it are together what there was. */
+    /** Asserts that the stock and the reserved quantity of each item add up to its initial stock. */
     async assertNothingLost(initial: Record<string, number>) {
       const { rows } = await pool.query(
         `SELECT i.item_id, stock_count + coalesce(sum((line->>'quantity')::int), 0)::int AS total

@@ -1,4 +1,4 @@
-/** Lets everything that can go on without the outside do so: a number of turns of the event loop, and no time. */
+/** Waits a few turns of the event loop, so that pending work that needs no I/O and no timer completes. */
 export async function turns(count = 5): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
 }

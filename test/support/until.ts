@@ -1,4 +1,4 @@
-/** Waits for a condition, and fails by name when it does not come about. */
+/** Waits for a condition; the error after the time limit names the condition. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 export async function until<T>(
@@ -10,7 +10,7 @@ export async function until<T>(
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms in vain for ${what}`);
+    if (performance.now() > deadline) throw new Error(`timed out after ${withinMs} ms waiting for ${what}`);
     await pause(10);
   }
 }
