@@ -1,4 +1,4 @@
-/** How orders travel to Postgres in bulk: one text for each column, as Tiffin sends them, against one array for each column. */
+/** Compares bulk inserts of orders: one text for each column, as Tiffin sends them, or one array for each column. */
 import { randomUUID } from 'node:crypto';
 import { type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
@@ -26,7 +26,7 @@ const EVENT = namesOf([eventId, eventType, events.orderId, record]);
 
 type InputRow = ReturnType<typeof newRow>;
 
-/** As placing does it, but for idempotency keys. */
+/** The statement that places orders, without the idempotency keys. */
 const insertFrom = (name: string, relation: SQL) =>
   statement(
     name,
@@ -38,7 +38,7 @@ const insertFrom = (name: string, relation: SQL) =>
 interface Form {
   readonly what: string;
   readonly insert: (pool: pg.Pool, rows: readonly InputRow[]) => Promise<unknown>;
-  /** Microseconds for an order, batch by batch: until it is stored, and of this process's CPU. */
+  /** Microseconds an order, for each batch: the time until it is stored, and the CPU time of this process. */
   readonly wall: number[];
   readonly cpu: number[];
 }
@@ -120,7 +120,7 @@ await withServers(async ({ databaseUrl }) => {
   }
   printTable(rows);
   console.log(
-    `\n${ROUNDS - WARM_UP} batches of each in turn on one connection, medians; the ratio is that of the time to the text form's`,
+    `\n${ROUNDS - WARM_UP} batches of each form in turn on one connection, medians; the ratio is the time divided by that of the text form`,
   );
   console.log(await machineLine(databaseUrl));
   await pool.end();

@@ -1,4 +1,4 @@
-/** How fast and how punctually due orders leave: the due queue alone, the whole dispatcher, the processor behind it; beside the peers. */
+/** Measures rate and lateness of the due queue, the dispatcher and processing, and compares them with the peers. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -42,13 +42,13 @@ const log = benchLog();
 
 interface Watched {
   readonly bus: EventBus;
-  /** Milliseconds from the due time to the moment the stream had each order. */
+  /** Milliseconds from each order's due time until the stream has stored its event. */
   readonly lateness: number[];
   published: number;
   early: number;
 }
 
-/** The stream, with a look at what goes through it by this machine's clock. */
+/** Wraps the stream and records the lateness of each published order by this machine's clock. */
 function watch(bus: EventBus): Watched {
   const watched: Watched = {
     lateness: [],
@@ -93,7 +93,7 @@ async function until(isSo: () => boolean | Promise<boolean>, everyMs = 1): Promi
   while (!(await isSo())) await pause(everyMs);
 }
 
-/** All due already: from the first claim until every order is published and acknowledged; orders per second. */
+/** Orders per second, all due at the start, from the first claim until every order is published and acknowledged. */
 async function measureDrain(wiring: Wiring, redis: Redis, pool: pg.Pool): Promise<number> {
   await redis.flushall();
   await pool.query('TRUNCATE events');
@@ -109,7 +109,7 @@ async function measureDrain(wiring: Wiring, redis: Redis, pool: pg.Pool): Promis
   return BURST / seconds;
 }
 
-/** Lateness of orders that are due over `seconds`, in milliseconds. */
+/** Lateness in milliseconds of `count` orders whose due times are spread over `seconds`. */
 async function measureLateness(wiring: Wiring, redis: Redis, count: number, seconds: number) {
   await redis.flushall();
   await wiring.queue.setState('running');
@@ -129,7 +129,7 @@ async function measureLateness(wiring: Wiring, redis: Redis, count: number, seco
   return { lateness: watched.lateness, early: watched.early };
 }
 
-/** Script calls per second while nothing is near, from Redis's own count. */
+/** Script calls per second while no order is due soon, as counted by Redis. */
 async function measureIdle(wiring: Wiring, redis: Redis): Promise<number> {
   await redis.flushall();
   const loops = schedulerWorker(wiring).loops?.() ?? [];
@@ -144,7 +144,7 @@ async function measureIdle(wiring: Wiring, redis: Redis): Promise<number> {
   return polls / IDLE_S;
 }
 
-/** Orders per second from order.ready, all of them in the stream already, to COMPLETED, with both consumers in one process. */
+/** Orders per second from order.ready to COMPLETED, by both consumers in one process; the events are all in the stream first. */
 async function measureProcessing({ newDatabase, redisUrl }: BenchServers, redis: Redis): Promise<number> {
   const databaseUrl = await newDatabase('processing');
   const wiring = await wire(
@@ -254,7 +254,7 @@ await withServers(async (servers) => {
         target: { text: 'p50 ≤ 2 ms, p99 ≤ 10 ms', met: p50 <= 2 && p99 <= 10 },
       },
       { what: 'orders that left early', figure: whole(early), target: atMost(early, 0) },
-      { what: 'polls while nothing is near', figure: perSecond(idle), target: atMost(idle, 1.2, '/s') },
+      { what: 'polls while no order is due soon', figure: perSecond(idle), target: atMost(idle, 1.2, '/s') },
       {
         what: 'from order.ready to COMPLETED',
         figure: perSecond(processing, 'orders'),

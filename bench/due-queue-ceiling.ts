@@ -1,4 +1,4 @@
-/** Claiming and acknowledging alone, through the due queue and through the barest Lua that could do it. */
+/** Measures claiming and acknowledging alone: through the due queue, and through minimal Lua for comparison. */
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { OrderId } from '../internal/domain/order.ts';
@@ -8,7 +8,7 @@ import type { BenchServers } from './servers.ts';
 
 const BATCH = 1_000;
 const ROUNDS = 5;
-/** Longer than any drain of a benchmark, so that nothing is claimed twice. */
+/** Longer than any drain of a benchmark, so that no order is claimed twice. */
 export const LEASE_MS = 60_000;
 
 /** Epoch milliseconds, with a fraction. */
@@ -23,7 +23,7 @@ export function dueInOneSecond(count: number, fromMs: number): Waiting[] {
   }));
 }
 
-// Bare claim: takes what is due, re-scores it, returns it. KEYS[1] set; ARGV[1] limit, ARGV[2] lease in ms; output members and scores.
+// Moves due members to the end of a lease. KEYS[1] set; ARGV[1] limit, ARGV[2] lease in ms; output members and scores.
 const BARE_CLAIM = `
   local t = redis.call('TIME')
   local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -37,7 +37,7 @@ const BARE_CLAIM = `
   redis.call('ZADD', KEYS[1], unpack(scored))
   return due`;
 
-/** Orders per second claimed and acknowledged, round by round, in alternation: through the due queue, and bare. */
+/** Orders claimed and acknowledged per second in each round, alternating between the due queue and the bare Lua. */
 export async function measureQueue(
   { redisUrl }: BenchServers,
   burst: number,

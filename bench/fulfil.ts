@@ -1,4 +1,4 @@
-/** How many orders with items a second go from being placed to CONFIRMED, and how quickly the API answers meanwhile. */
+/** Measures how many orders with items become CONFIRMED per second, and the API's latency under that load. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -13,10 +13,10 @@ const SECONDS = 15;
 const GIVEN = process.argv[2]?.split(',').map(Number);
 const TARGET = 1_500;
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** Code is compiled as it proves to be worth it, which takes thousands of orders. */
+/** V8 optimises code only after it has run often, which takes thousands of orders. */
 const WARM_UP = { connections: CONNECTIONS, seconds: 12, rate: 1_000 };
 const PATIENCE_MS = 120_000;
-/** What stands beside the order-service, in a process of its own. */
+/** The services that run in a second process, beside order-service. */
 const PATH = ['scheduler-worker', 'processing-service', 'inventory-service', 'payment-service'];
 const EVERYTHING = [
   ...PATH,
@@ -64,13 +64,13 @@ async function post(url: string, body: unknown) {
   return answer.json() as Promise<{ id: string }>;
 }
 
-/** Seconds of processor time that a process has taken, from its own metrics. */
+/** Seconds of CPU time that a process has used, from its own metrics. */
 async function cpuOf({ url }: Program): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return Number(/^process_cpu_seconds_total (\S+)/m.exec(text)?.[1]);
 }
 
-/** A restaurant with three items that never run out, and an order of them. */
+/** Adds a restaurant with three items that never run out; returns the request body of an order for them. */
 async function orderFor(url: string): Promise<string> {
   const restaurant = await post(`${url}/api/v1/inventory/add/restaurant`, { name: 'Bench' });
   const items = [];
@@ -82,7 +82,7 @@ async function orderFor(url: string): Promise<string> {
   return JSON.stringify({ user_id: 'bench', restaurant_id: restaurant.id, items });
 }
 
-/** Orders that reached CONFIRMED by a moment, and the seconds from being placed to it. */
+/** Of the orders placed since $2: how many, how many CONFIRMED, how many of them by $1; p50 and p99 until CONFIRMED, ms. */
 const CONFIRMED = `
   SELECT count(*) FILTER (WHERE at <= $1)::int AS in_time, count(*)::int AS confirmed, (SELECT count(*)::int FROM orders WHERE created_at >= $2) AS placed,
     coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY took), 0)::float8 AS p50, coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY took), 0)::float8 AS p99
@@ -94,7 +94,7 @@ const BEHIND = `
   SELECT count(*)::int AS behind FROM consumer_cursors c
   WHERE EXISTS (SELECT FROM events e WHERE (e.transaction_id, e.position) > (c.transaction_id, c.position))`;
 
-/** Waits until all that were placed since `from` are CONFIRMED, and counts. */
+/** Waits until all orders placed since `from` are CONFIRMED, or PATIENCE_MS have passed; returns the counts. */
 async function settle(client: pg.Client, end: Date, from: Date) {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
@@ -104,7 +104,7 @@ async function settle(client: pg.Client, end: Date, from: Date) {
   }
 }
 
-/** Waits until every service has read all there is. */
+/** Waits until every consumer has read the whole event log, or PATIENCE_MS have passed. */
 async function quiet(client: pg.Client): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
@@ -150,12 +150,12 @@ await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
         const confirmed = counted.in_time / ((end.getTime() - from.getTime()) / 1000);
         const refused = [...result.answers].filter(([status]) => status !== 202);
         rows.push({
-          what: `${name}: ${whole(rate)} placed/s, CONFIRMED meanwhile`,
+          what: `${name}: ${whole(rate)} placed/s, rate of CONFIRMED`,
           figure: `${perSecond(confirmed)}; all ${whole(counted.placed)} after ${settled.toFixed(1)} s; place to CONFIRMED p50 ${whole(counted.p50)} ms, p99 ${whole(counted.p99)} ms; CPU each ${cpu.map(whole).join(' + ')} µs`,
           ...(rate > TARGET ? { target: atLeast(confirmed, TARGET, '/s') } : {}),
         });
         rows.push({
-          what: '    the API meanwhile',
+          what: '    the API under this load',
           figure: `p50 ${percentile(result.latencies, 0.5).toFixed(1)} ms, p99 ${api.toFixed(1)} ms${refused.length > 0 ? `, other answers ${JSON.stringify(refused)}` : ''}`,
           target: atMost(api, 200, ' ms p99'),
         });
@@ -167,7 +167,7 @@ await withServers(async ({ newDatabase, redisUrl, databaseUrl }) => {
   }
   printTable(rows);
   console.log(
-    `\n${CONNECTIONS} connections, ${SECONDS} s at each rate, three lines an order; the client, order-service in one process, the others in a second one, Postgres and Redis on one machine; CPU is of the two processes alone`,
+    `\n${CONNECTIONS} connections, ${SECONDS} s at each rate, three lines an order; order-service in one process, the other services in a second one; client, Postgres and Redis on the same machine; CPU is that of the two processes alone`,
   );
   console.log(await machineLine(databaseUrl, redisUrl));
 });

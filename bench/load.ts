@@ -1,23 +1,23 @@
-/** An HTTP/1.1 client that sends one prepared request over keep-alive connections: less work for each answer than autocannon. */
+/** An HTTP/1.1 client that repeats one request over keep-alive connections, with less work per answer than autocannon. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
 export interface Load {
-  /** Answers by status, over the whole run. */
+  /** Number of answers by status, over the whole run. */
   readonly answers: ReadonlyMap<number, number>;
   readonly seconds: number;
-  /** Milliseconds; from the time a request was meant to be sent where there is a rate. */
+  /** Milliseconds; with a rate, counted from the time at which the request should have been sent. */
   readonly latencies: number[];
 }
 
 export interface LoadOptions {
   readonly connections: number;
   readonly seconds: number;
-  /** Requests per second, sent whether or not earlier ones were answered; absent, each connection sends as fast as it is answered. */
+  /** Requests per second, independent of earlier answers. Without it, each connection sends again once it is answered. */
   readonly rate?: number;
 }
 
-/** Sends `body` by POST again and again; every request that was sent is answered before this resolves. */
+/** Sends `body` by POST repeatedly; resolves when every request that was sent is answered. */
 export async function load(url: string, body: string, options: LoadOptions): Promise<Load> {
   const { hostname, port, pathname } = new URL(url);
   const request = Buffer.from(
@@ -26,7 +26,7 @@ export async function load(url: string, body: string, options: LoadOptions): Pro
   const answers = new Map<number, number>();
   const latencies: number[] = [];
   const idle: Connection[] = [];
-  /** Times at which requests were meant to be sent, for those no connection was free for. */
+  /** Planned send times of the requests that wait for a free connection. */
   const overdue: number[] = [];
   let underWay = 0;
   let allAnswered: () => void = () => {};
@@ -69,7 +69,7 @@ export async function load(url: string, body: string, options: LoadOptions): Pro
   return { answers, seconds, latencies };
 }
 
-/** Calls back `rate` times a second with the time each call was meant for. */
+/** Calls `call` `rate` times a second, with the time for which that call was planned. */
 async function atRate(rate: number, seconds: number, call: (meantAt: number) => void): Promise<void> {
   const started = performance.now();
   const total = Math.round(rate * seconds);

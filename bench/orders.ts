@@ -1,4 +1,4 @@
-/** Orders that wait, put into Postgres in bulk as the program would have stored them one by one. */
+/** Inserts many waiting orders into Postgres in one statement, as the program would have stored them. */
 import type pg from 'pg';
 
 /** `count` orders due evenly between `fromMs` and `toMs` from now. Input of the statement: count, both ends in ms. */

@@ -1,4 +1,4 @@
-/** Runs a peer's script under the Node.js that bench/package.json brings, since graphile-worker needs 22.18. */
+/** Runs a peer's script under the Node.js that bench/package.json installs, since graphile-worker needs 22.18. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,14 +9,14 @@ const run = promisify(execFile);
 
 export type Peer = 'bullmq' | 'graphile-worker';
 
-/** Installs the peers where they are missing. */
+/** Installs the peers if they are missing. */
 export async function installPeers(): Promise<void> {
   if (existsSync(`${HERE}node_modules`)) return;
   console.error('installing the peers (npm ci --prefix bench)');
   await run('npm', ['ci', '--prefix', HERE], { shell: process.platform === 'win32' });
 }
 
-/** Figures that a peer's script printed, as JSON, on its last line. */
+/** Jobs per second, which the peer's script prints as JSON on its last line. */
 export async function runPeer(
   peer: Peer,
   task: 'enqueue' | 'drain',

@@ -33,7 +33,7 @@ async function bare(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** The same routes, and one transaction for each request; as many at a time as there are connections. */
+/** The same routes with one transaction for each request, as many at a time as there are database connections. */
 function onePerRequest(wiring: Wiring): Service {
   const { newId, config } = wiring;
   const deps = { ...wiring, newEventId: newId, newOrderId: newId };
@@ -60,7 +60,7 @@ async function tiffin(service: (wiring: Wiring) => Service): Promise<string> {
 const kind = process.argv[2];
 const url = kind === 'bare' ? await bare() : await tiffin(kind === 'single' ? onePerRequest : orderService);
 process.send?.({ url });
-// Whoever started this server asks what it has cost so far: microseconds of CPU, all threads.
+// Answers each message of the parent process with the CPU time of all threads so far, microseconds.
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
   process.send?.({ cpu: user + system });

@@ -1,4 +1,4 @@
-/** How fast orders are placed over HTTP: Tiffin against Koa without a database, and against one transaction per request. */
+/** Measures placing over HTTP: Tiffin against Koa without a database, and against one transaction per request. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +23,7 @@ interface Server {
   readonly url: string;
   readonly child: ChildProcess;
   readonly databaseUrl?: string;
-  /** Orders per second, and microseconds of CPU that the server process took for one, round by round. */
+  /** For each round: orders per second, and microseconds of CPU that the server process used for an order. */
   readonly rates: number[];
   readonly costs: number[];
   readonly loads: Load[];
@@ -31,7 +31,7 @@ interface Server {
 
 async function startServer(kind: string, env: Record<string, string>): Promise<Server> {
   const child = fork(fileURLToPath(new URL('./place-server.ts', import.meta.url)), [kind], {
-    // As `npm start` runs it; the bare server too.
+    // The same flags as `npm start`, for the bare server too.
     execArgv: ['--max-semi-space-size=64', '--v8-pool-size=1', '--import', 'tsx'],
     env: { ...process.env, ...env },
   });
@@ -62,7 +62,7 @@ async function cpuOf({ child }: Server): Promise<number> {
 
 const created = ({ answers }: Load) => answers.get(201) ?? 0;
 
-/** Every answer was 201, and there is a row and an event for each. */
+/** Counts the 201 answers, the order rows and the events; the three must be equal. */
 async function verify({
   databaseUrl,
   loads,

@@ -1,4 +1,4 @@
-/** A log and a meter for parts that are measured without the program around them; both remember what a benchmark asks for. */
+/** A log that keeps its lines and a meter that does nothing, for parts that are measured without the whole program. */
 import type { Log, LogFields, Meter } from '../internal/service/ports.ts';
 
 export interface LoggedLine {
@@ -7,7 +7,7 @@ export interface LoggedLine {
   readonly fields: LogFields;
 }
 
-/** Prints warnings and errors; keeps every line with the time it came, by `performance.now()`. */
+/** Prints warnings and errors unless they match `expect`; keeps lines from `info` up, timed by `performance.now()`. */
 export function benchLog(options: { expect?: RegExp } = {}): Log & { readonly lines: LoggedLine[] } {
   const lines: LoggedLine[] = [];
   const write = (isFault: boolean) => (fields: LogFields, message: string) => {

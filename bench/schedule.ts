@@ -1,4 +1,4 @@
-/** How fast orders get into the due queue, what one costs there, and how fast a lost queue is rebuilt; beside raw Redis and the peers. */
+/** Measures scheduling, memory per order and the rebuild of a lost queue, compared with raw Redis and the peers. */
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -26,7 +26,7 @@ import {
 
 const REBUILD = Number(process.argv[2] ?? 1_000_000);
 const BATCH = 1_000;
-/** Batches sent at a time where the peers send as many. */
+/** Batches sent concurrently, as many as the peers send. */
 const UNDER_WAY = 4;
 const PER_ROUND = 100_000;
 const ROUNDS = 7;
@@ -42,11 +42,11 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 interface ScheduleRates {
   readonly ours: number[];
   readonly raw: number[];
-  /** Ours with several batches under way, as the peers are measured. */
+  /** Tiffin with several concurrent batches, as the peers are measured. */
   readonly together: number[];
 }
 
-/** Orders per second, round by round, in alternation: through the due queue, by bare ZADD, and several batches at a time. */
+/** Orders per second in each round, alternating: the due queue, bare ZADD, and the due queue with concurrent batches. */
 async function measureSchedule({ redisUrl }: BenchServers): Promise<ScheduleRates> {
   const redis = new Redis(redisUrl);
   const queue = redisDueQueue(redis, { prefix: 'bench', shards: 1, leaseMs: 5_000 });
@@ -92,7 +92,7 @@ async function measureSchedule({ redisUrl }: BenchServers): Promise<ScheduleRate
 
 interface Rebuild {
   readonly atStartMs: number;
-  /** From FLUSHALL on. */
+  /** This time and the next two count from FLUSHALL. */
   readonly noticedMs: number;
   readonly nextMinuteMs: number;
   readonly allMs: number;
@@ -102,7 +102,7 @@ interface Rebuild {
   readonly isComplete: boolean;
 }
 
-/** Fills Postgres with waiting orders, lets the real scheduler build its queue, wipes Redis, and watches it come back. */
+/** Fills Postgres with waiting orders, lets the scheduler build its queue, flushes Redis, and times the rebuild. */
 async function measureRebuild({ databaseUrl, redisUrl }: BenchServers): Promise<Rebuild> {
   const log = benchLog({ expect: /^the schedule was lost/ });
   const config = { ...readConfig({}), DATABASE_URL: databaseUrl, REDIS_URL: redisUrl };
@@ -118,7 +118,7 @@ async function measureRebuild({ databaseUrl, redisUrl }: BenchServers): Promise<
     }
   };
   const nextMinute = Math.round(REBUILD / 60);
-  // A minute's share of an hour is due within the next minute, and none before all is back.
+  // The last sixtieth is inserted before the flush: due within the next minute, but not before the rebuild is done.
   await insertWaiting(pool, REBUILD - nextMinute, { fromMs: 120_000, toMs: 3_600_000 });
   await pool.query('VACUUM ANALYZE orders');
 

@@ -12,11 +12,11 @@ import { startEmbedded } from '../cmd/embedded/servers.ts';
 export interface BenchServers {
   readonly databaseUrl: string;
   readonly redisUrl: string;
-  /** Another, empty database on the same server. */
+  /** Creates an empty database on the same server and returns its URL. */
   newDatabase(name: string): Promise<string>;
 }
 
-/** Starts the servers in a new directory, runs `work`, and stops and removes all of it, whatever happens. */
+/** Starts the servers in a new directory and runs `work`; then stops them and removes the directory, even after an error. */
 export async function withServers(work: (servers: BenchServers) => Promise<void>): Promise<void> {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-bench-'));
   fs.chmodSync(root, 0o755);

@@ -1,4 +1,4 @@
-/** The slowest Redis calls of a piece of work, from Redis's own log of each call. */
+/** Finds the slowest Redis call of a piece of work in Redis's slow log. */
 import type { Redis } from 'ioredis';
 import { percentile } from './percentiles.ts';
 
@@ -6,11 +6,11 @@ export interface SlowestCall {
   readonly name: string;
   readonly ms: number;
   readonly p99Ms: number;
-  /** What Redis's latency monitor saw besides: writing the append-only file, for one. */
+  /** Events of Redis's latency monitor, such as writing the append-only file. */
   readonly events: string;
 }
 
-/** The slowest of all Redis calls while `work` runs, by Redis's own log of each. */
+/** The slowest Redis call while `work` runs; the slow log records every call. */
 export async function slowestCall(redis: Redis, work: () => Promise<unknown>): Promise<SlowestCall> {
   await redis.config('SET', 'slowlog-max-len', 1_000_000);
   await redis.config('SET', 'latency-monitor-threshold', 1);
@@ -22,7 +22,7 @@ export async function slowestCall(redis: Redis, work: () => Promise<unknown>): P
   const entries = (await redis.slowlog('GET', 1_000_000)) as [number, number, number, string[]][];
   const calls = entries
     .map(([, , micros, args]) => ({ name: (args[0] ?? '').toLowerCase(), micros }))
-    // The bench's own.
+    // Without the benchmark's own calls.
     .filter(({ name }) => !['flushall', 'config', 'slowlog', 'latency'].includes(name));
   const slowest = calls.reduce((slowest, call) => (call.micros > slowest.micros ? call : slowest));
   const latest = (await redis.call('LATENCY', 'LATEST')) as [string, number, number, number][];

@@ -1,4 +1,4 @@
-/** The one table that a benchmark prints, and the line that says which machine it was taken on. */
+/** Prints the results of a benchmark as a table, and describes the machine and the servers in one line. */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { Redis } from 'ioredis';
@@ -26,7 +26,7 @@ export const atMost = (value: number, bound: number, unit = ''): Target => ({
   met: value <= bound,
 });
 
-/** A number as people read it: thousands apart, and decimals only where they tell something. */
+/** Formats a number with thousands separators and at most two decimals: none from 100, one from 10. */
 export function whole(value: number): string {
   const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toLocaleString('en-US', { maximumFractionDigits: digits });

@@ -1,4 +1,4 @@
-/** The configuration: what is taken, and a sentence for what is not. */
+/** Reading the configuration: which values are accepted, and the error message for every other value. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConfig } from './config.ts';
@@ -11,21 +11,21 @@ function faultOf(env: Record<string, string>): string {
     assert.ok(error instanceof ConfigError);
     return error.message;
   }
-  return 'it was taken';
+  return 'the configuration was accepted';
 }
 
-test('nothing at all is a configuration: embedded, on loopback, at port 8080', () => {
+test('without any setting the servers are embedded and the address is 127.0.0.1:8080', () => {
   const { HOST, PORT, DATABASE_URL, REDIS_URL, KAFKA_BROKERS, DISPATCH_INTERVAL_MS, SCHEDULE_SHARDS } =
     readConfig({});
   assert.deepEqual([HOST, PORT, DISPATCH_INTERVAL_MS, SCHEDULE_SHARDS], ['127.0.0.1', 8080, 1_000, 1]);
   assert.deepEqual([DATABASE_URL, REDIS_URL, KAFKA_BROKERS], [undefined, undefined, undefined]);
 });
 
-test('an empty variable is as good as none', () => {
+test('an empty variable counts as not set', () => {
   assert.deepEqual(readConfig({ PORT: '', DATABASE_URL: '', KAFKA_BROKERS: '', AUTH: '' }), readConfig({}));
 });
 
-test('what is set is read: numbers as numbers, brokers as a list', () => {
+test('numbers are read as numbers, brokers as a list, and other variables are ignored', () => {
   const config = readConfig({
     PORT: '0',
     DATABASE_URL: 'postgresql://me@db:5432/tiffin',
@@ -68,7 +68,7 @@ const WRONG: readonly [name: string, value: string, why: RegExp][] = [
   ['AUTH_JWKS_URL', 'ftp://keys', /AUTH_JWKS_URL must be a URL that begins with http:\/\/ or https:\/\//],
 ];
 for (const [name, value, why] of WRONG) {
-  test(`${name}=${value} stops the start with a sentence that names it`, () => {
+  test(`${name}=${value} is refused with one sentence that names the setting`, () => {
     const fault = faultOf({ [name]: value });
     assert.match(fault, why);
     assert.match(fault, /\.$/);
@@ -76,7 +76,7 @@ for (const [name, value, why] of WRONG) {
   });
 }
 
-test('several wrong values are named at once', () => {
+test('the error names all wrong values at once', () => {
   const fault = faultOf({ PORT: 'x', LOG_LEVEL: 'y', REDIS_URL: 'z' });
   for (const name of ['PORT', 'LOG_LEVEL', 'REDIS_URL']) assert.match(fault, new RegExp(`${name} must`));
 });
@@ -85,7 +85,7 @@ const SECRET = 'a secret of at least 32 characters';
 const KEYS = 'https://login.example/.well-known/jwks.json';
 
 for (const host of ['0.0.0.0', '::', '192.168.1.7', 'example.com', '127.0.0.1.example.com']) {
-  test(`listening on ${host} is refused while nobody has to log in, unless that is meant`, () => {
+  test(`listening on ${host} is refused unless authentication is configured or AUTH=off is set`, () => {
     assert.match(faultOf({ HOST: host }), /HOST is .*AUTH=off/);
     for (const meant of [{ AUTH: 'off' }, { AUTH_JWT_SECRET: SECRET }, { AUTH_JWKS_URL: KEYS }])
       assert.equal(readConfig({ HOST: host, ...meant }).HOST, host);
@@ -93,26 +93,26 @@ for (const host of ['0.0.0.0', '::', '192.168.1.7', 'example.com', '127.0.0.1.ex
 }
 
 for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', '::1']) {
-  test(`listening on ${host} is nobody's business but this machine's`, () => {
+  test(`listening on ${host} needs no authentication`, () => {
     assert.equal(readConfig({ HOST: host }).HOST, host);
   });
 }
 
-test('a wrong URL is not shown with its password, nor is a secret that is too short', () => {
+test('the error shows neither the password of a wrong URL nor a secret that is too short', () => {
   assert.doesNotMatch(faultOf({ DATABASE_URL: 'mysql://me:s3cret@db/x' }), /s3cret/);
   assert.doesNotMatch(faultOf({ AUTH_JWT_SECRET: 's3cret' }), /s3cret/);
 });
 
-test('tokens are checked with a secret or with published keys, not with both', () => {
+test('AUTH_JWT_SECRET together with AUTH_JWKS_URL is refused', () => {
   const fault = faultOf({ AUTH_JWT_SECRET: SECRET, AUTH_JWKS_URL: KEYS });
   assert.match(fault, /^AUTH_JWT_SECRET and AUTH_JWKS_URL are both set, .*\.$/);
 });
 
-test('keys to check tokens with and AUTH=off contradict each other', () => {
+test('AUTH=off together with a secret or a key URL is refused', () => {
   assert.match(faultOf({ AUTH: 'off', AUTH_JWT_SECRET: SECRET }), /^AUTH is off, and AUTH_JWT_SECRET is set/);
   assert.match(faultOf({ AUTH: 'off', AUTH_JWKS_URL: KEYS }), /^AUTH is off, and AUTH_JWKS_URL is set/);
 });
 
-test('a port of spaces is not port 0', () => {
+test('a PORT of spaces is refused instead of read as 0', () => {
   assert.match(faultOf({ PORT: ' ' }), /PORT must be/);
 });

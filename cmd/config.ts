@@ -1,4 +1,4 @@
-/** The configuration: environment variables, read once, each fault named in a sentence. */
+/** Reads the configuration from environment variables; the error names every wrong setting. */
 import { z } from 'zod';
 import { SETTINGS } from './config/settings.ts';
 import { ConfigError } from './faults.ts';
@@ -20,7 +20,7 @@ export function loadEnvFile(): void {
 }
 
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  // An empty variable is as good as none: that is how compose files and .env files leave one out.
+  // An empty variable counts as not set: that is how compose files and .env files omit a setting.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
@@ -41,16 +41,16 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 function assertAuthIsMeant({ HOST, AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL }: Config): void {
   if (AUTH_JWT_SECRET && AUTH_JWKS_URL) {
     throw new ConfigError(
-      'AUTH_JWT_SECRET and AUTH_JWKS_URL are both set, and tokens are checked with one of them.',
+      'AUTH_JWT_SECRET and AUTH_JWKS_URL are both set, but only one of them can be used to check tokens.',
     );
   }
   const key = AUTH_JWT_SECRET ? 'AUTH_JWT_SECRET' : AUTH_JWKS_URL ? 'AUTH_JWKS_URL' : undefined;
   if (AUTH === 'off' && key) {
-    throw new ConfigError(`AUTH is off, and ${key} is set all the same; set only one of them.`);
+    throw new ConfigError(`AUTH is off, and ${key} is set; set only one of them.`);
   }
   if (!LOOPBACK.test(HOST) && AUTH !== 'off' && !key) {
     throw new ConfigError(
-      `HOST is '${HOST}', which others can reach, and nobody would have to log in; listen on 127.0.0.1, set AUTH_JWT_SECRET or AUTH_JWKS_URL, or set AUTH=off where something in front of it decides who may come in.`,
+      `HOST is '${HOST}', which other machines can reach, but authentication is not configured; listen on 127.0.0.1, set AUTH_JWT_SECRET or AUTH_JWKS_URL, or set AUTH=off if a proxy in front of Tiffin controls access.`,
     );
   }
 }

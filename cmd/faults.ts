@@ -1,10 +1,10 @@
-/** Faults of configuration and surroundings, each told in one sentence. Every other fault is one of ours and shows its stack. */
+/** Describes a fault of configuration or environment in one sentence; any other fault is a bug, with its stack. */
 import { TiffinError } from '../internal/domain/errors.ts';
 
-/** A setting, or something around this program, that its operator has to change; the message is a whole sentence. */
+/** A fault in a setting or in the environment that the operator has to correct; the message is a whole sentence. */
 export class ConfigError extends Error {}
 
-/** What to print when the program cannot go on. */
+/** The text to print when the program ends because of an error. */
 export function describeFault(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return outsideFault(error) ?? error.stack ?? error.message;

@@ -1,4 +1,4 @@
-/** Names the process that listens on a port, where the system tells (Linux, and a process that this user may look into). */
+/** Names the process that listens on a port; only on Linux, and only a process that this user may inspect. */
 import fs from 'node:fs';
 
 const LISTENING = '0A';
@@ -17,7 +17,7 @@ export function portHolder(port: number): string | undefined {
   }
 }
 
-/** The links that descriptors of the port's listening sockets have. */
+/** The link targets of the descriptors of the port's listening sockets, such as `socket:[4711]`. */
 function listeners(table: string, port: number): string[] {
   if (!fs.existsSync(table)) return [];
   return fs
@@ -37,6 +37,6 @@ function holds(pid: string, sockets: ReadonlySet<string>): boolean {
       .readdirSync(`/proc/${pid}/fd`)
       .some((fd) => sockets.has(fs.readlinkSync(`/proc/${pid}/fd/${fd}`)));
   } catch {
-    return false; // Gone meanwhile, or another user's.
+    return false; // The process has ended, or belongs to another user.
   }
 }

@@ -46,7 +46,7 @@ const USAGE = `Usage: npm start -- [--demo] [service …]
 Runs the named services in this process, or all of them:
   ${NAMES.join('\n  ')}
 
---demo has a town of customers, restaurants and riders live on it for half a minute.
+--demo simulates customers, restaurants and riders on it for half a minute.
 
 Settings are environment variables; .env.example lists them.
 `;
@@ -103,13 +103,13 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** In a process of its own, as any client would be; it prints its books at the end, and Tiffin goes on. */
+/** Runs the demo as a client in a process of its own; Tiffin continues after the demo has ended. */
 function startDemo(url: string): void {
   const demo = fileURLToPath(new URL('./demo/main.ts', import.meta.url));
   fork(demo, ['--url', url], { execArgv: process.execArgv });
 }
 
-/** What to try first, for somebody who has just started it in a terminal. */
+/** The first steps to try, shown when Tiffin starts in a terminal. */
 function nextSteps(url: string): string {
   return `
   Place and follow orders:  ${url}/
@@ -123,7 +123,7 @@ function nextSteps(url: string): string {
 `;
 }
 
-/** Starts what was not named: Postgres, Redis or both. When one of them ends by itself, so does this program. */
+/** Starts an embedded server for each URL that is not set. If one of them ends by itself, so does this program. */
 async function embed(config: Config, log: Logger): Promise<EmbeddedServers> {
   const { dataDir, reason } = choosePlace(config.DATA_DIR);
   log.info({ reason }, `the embedded servers keep their data in ${dataDir}`);
@@ -146,7 +146,7 @@ async function embed(config: Config, log: Logger): Promise<EmbeddedServers> {
 async function loadOrderLogic({ ORDER_LOGIC }: Config) {
   if (!ORDER_LOGIC) return undefined;
   const module = await import(pathToFileURL(ORDER_LOGIC).href).catch((error: Error) => {
-    const reason = error.message.replace(/\s*\n\s*/g, ' '); // a fault of syntax has a line for each place
+    const reason = error.message.replace(/\s*\n\s*/g, ' '); // a syntax error has several lines
     throw new ConfigError(`ORDER_LOGIC names '${ORDER_LOGIC}', which cannot be loaded: ${reason}.`);
   });
   if (typeof module.default !== 'function')

@@ -1,4 +1,4 @@
-/** A console for the stream of a running Tiffin, on Kafka or on Postgres: lists, consumes and produces records, one JSON a line. */
+/** A console for the stream of a running Tiffin: lists topics, consumes and produces records as lines of JSON. */
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { ALL_TOPICS } from '../internal/domain/topics.ts';
@@ -12,8 +12,8 @@ const USAGE = `Usage: npm run topic -- <command>
 
   list                                     the topics
   consume <topic> [--from-beginning] [--count N]
-                                           prints records as they come, one JSON a line, until Ctrl-C or N of them
-  produce <topic> ['<json>'] [--key K]     puts a record on a topic; without one, each line of standard input
+                                           prints records as they arrive, one JSON value a line, until Ctrl-C or N records
+  produce <topic> ['<json>'] [--key K]     puts a record on a topic; without <json>, each line of standard input
 `;
 
 /** On Postgres the topics are the same in every Tiffin. */
@@ -25,7 +25,7 @@ async function listTopics({ KAFKA_BROKERS }: Config): Promise<readonly string[]>
   return topics;
 }
 
-// Each stream is imported where it is used: most of the time of a short command is loading what it does not need.
+// Imports only the stream in use, because loading modules takes most of the time of a short command.
 async function openKafka(brokers: readonly string[]) {
   const { kafkaConsole } = await import('./topic/kafka.ts');
   return kafkaConsole(brokers);
@@ -41,7 +41,7 @@ function databaseOfRunning(dataDir: string): string {
   const databaseUrl = holderOf(dataDir)?.databaseUrl;
   if (databaseUrl) return databaseUrl;
   throw new ConfigError(
-    `No Tiffin is running on the data directory ${dataDir}; start one, or set DATA_DIR, DATABASE_URL or KAFKA_BROKERS as it has them.`,
+    `No Tiffin is running on the data directory ${dataDir}; start one, or set DATA_DIR, DATABASE_URL or KAFKA_BROKERS to its values.`,
   );
 }
 
@@ -59,7 +59,7 @@ async function main(): Promise<void> {
   if (values.help || !command) return void process.stdout.write(USAGE);
   if (!['list', 'consume', 'produce'].includes(command))
     throw new ConfigError(`There is no command '${command}'.\n\n${USAGE}`);
-  if (command !== 'list' && !topic) throw new ConfigError(`Which topic? npm run topic -- list shows them.`);
+  if (command !== 'list' && !topic) throw new ConfigError(`Name a topic; npm run topic -- list shows them.`);
   const count = values.count === undefined ? Number.POSITIVE_INFINITY : Number(values.count);
   if (!(count >= 1))
     throw new ConfigError(`--count must be a whole number from 1, and it is '${values.count}'.`);

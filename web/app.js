@@ -1,4 +1,4 @@
-/** The page: a form for a new order, the orders of this browser, and the order that the address names. */
+/** The page: a form for a new order, the recent orders of this browser, and the order named in the URL. */
 import { $, allowed, element, timeElement } from './elements.js';
 import { ask, faultsOf, OUT_OF_REACH, onToken } from './server.js';
 import { track } from './tracking.js';
@@ -43,7 +43,7 @@ function numberLines() {
   showKind();
 }
 
-/** Only what the chosen kind of order takes. */
+/** Shows only the fields of the chosen kind of order. */
 function showKind() {
   const { value } = form.elements.kind;
   for (const part of form.querySelectorAll('[data-for]'))
@@ -82,7 +82,7 @@ function showFaults(errors) {
   for (const [pointer, details] of beside) {
     const field = fields.get(pointer);
     const id = `fault-of-${pointer}`;
-    // An item's fields stand in their labels; what is wrong with them stands below the item.
+    // The fields of an item are inside their labels, so their faults are shown below the item.
     const after = field.closest('.line')?.lastElementChild ?? field;
     after.after(element('p', { id, className: 'fault', textContent: details.join('; ') }));
     field.setAttribute('aria-invalid', 'true');
@@ -102,7 +102,7 @@ async function place() {
     keep(orderId);
     location.hash = hashOf(orderId);
   } catch {
-    const advice = 'Place it again: if it was placed already, it will not be a second time.';
+    const advice = 'Try again; the order will not be placed twice.';
     showFaults([{ detail: `${OUT_OF_REACH} ${advice}` }]);
   }
 }

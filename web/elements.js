@@ -1,9 +1,9 @@
-/** The page's elements: found, made of text, and changed only where they say something else. */
+/** Finds, creates and updates the page's elements. */
 import { timeText } from './view.js';
 
 export const $ = (id) => document.getElementById(id);
 
-/** Children that are text stay text. */
+/** Creates an element; children that are strings become text, never HTML. */
 export function element(name, properties, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
@@ -14,12 +14,12 @@ export function timeElement(at, style) {
   return element('time', { dateTime: at, textContent: timeText(at, Date.now(), style) });
 }
 
-/** Unchanged text is left alone, so that it is not read out again. */
+/** Sets an element's text if it is a different one, so that a screen reader does not repeat unchanged text. */
 export function say(id, text) {
   if ($(id).textContent !== text) $(id).textContent = text;
 }
 
-/** A browser may forbid its storage; then the page remembers until it is left. */
+/** Runs `act`; null if the browser forbids storage, and then the page remembers only while it is open. */
 export function allowed(act) {
   try {
     return act();

@@ -1,16 +1,16 @@
-/** Talks to the server: requests with the token of this tab, what is wrong in sentences, and streams of events. */
+/** Talks to the server: requests with this tab's token, the faults of an answer, and streams of events. */
 import { $, allowed, say } from './elements.js';
 import { eventReader } from './view.js';
 
 const TOKEN = 'tiffin.token';
-/** A stream says at least that it is still there every 15 s; one that says nothing for this long is gone. */
+/** The server sends at least a heartbeat every 15 s; a stream that is silent for this long is taken as lost. */
 const QUIET_MS = 40_000;
 
 export const OUT_OF_REACH = 'The server could not be reached.';
 
 let token = allowed(() => sessionStorage.getItem(TOKEN)) ?? '';
 
-/** Where the server asks for a token, so does the page. */
+/** Sends a request. If the server refuses the token or requires one, the page asks the user for a token. */
 export async function ask(path, { body, key, signal } = {}) {
   const response = await fetch(path, {
     method: body ? 'POST' : 'GET',
@@ -25,7 +25,7 @@ export async function ask(path, { body, key, signal } = {}) {
   });
   if (response.status === 401) {
     $('access').hidden = false;
-    say('access-fault', token ? 'This token does not open it.' : 'This asks for a token.');
+    say('access-fault', token ? 'This token is not accepted.' : 'An access token is required.');
   }
   return response;
 }
@@ -39,7 +39,7 @@ export async function sentenceOf(response) {
   return (await faultsOf(response)).map(({ detail }) => detail).join('; ');
 }
 
-/** Until the stream ends, by itself or for its silence; throws where the connection is lost. */
+/** Resolves when the stream has ended or was silent for QUIET_MS; throws if the connection is lost. */
 export async function readStream(body, onEvent) {
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -58,11 +58,11 @@ export async function readStream(body, onEvent) {
   }
 }
 
-/** Calls back once there is another token to try with. */
+/** Calls `act` each time the user has entered a token. */
 export function onToken(act) {
   $('access').addEventListener('submit', (event) => {
     event.preventDefault();
-    // What is not of these cannot stand in a header.
+    // A header cannot hold any other characters.
     token = $('token').value.replace(/[^\x21-\x7e]/g, '');
     allowed(() => sessionStorage.setItem(TOKEN, token));
     $('access').hidden = true;

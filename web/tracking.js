@@ -1,18 +1,18 @@
-/** Shows one order as it changes, with its history on demand, and cancels it. */
+/** Shows one order live, with its history on request, and cancels it. */
 import { $, element, say, timeElement } from './elements.js';
 import { ask, OUT_OF_REACH, readStream, sentenceOf } from './server.js';
 import { etaText, headline, isFinal, pauseMs, paymentText, stepText, stockText } from './view.js';
 
-/** After its last status an order's stock and payment are still put right. */
+/** Pauses before reading an order again after its final status, because its stock and payment settle later. */
 const AFTER_END_MS = [1_000, 4_000, 15_000];
 const ETA_EVERY_MS = 10_000;
 
-/** The order that is followed: ended by `abort()`. */
+/** Aborted when the page stops following the current order. */
 let following = new AbortController();
-/** The last that was heard of it. */
+/** The latest view of the order. */
 let view;
 
-/** Follows the order from now on, instead of another, or none; calls back with its id once it is there. */
+/** Follows this order, or none, instead of the previous one; calls `onFound` once the order is found. */
 export function track(id, onFound) {
   following.abort();
   following = new AbortController();
@@ -34,7 +34,7 @@ function pathOf(id) {
   return `/ui/orders/${encodeURIComponent(id)}`;
 }
 
-/** Comes back until the stream has ended, the order is not there, or something else is shown. */
+/** Reconnects until the order has ended, the server refuses the request, or the page stops following the order. */
 async function follow(id, signal, onFound) {
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
@@ -51,17 +51,17 @@ async function follow(id, signal, onFound) {
           if (type === 'end') hasEnded = true;
           if (type !== 'view') return;
           failures = 0;
-          say('connection', 'Shown live.');
+          say('connection', 'Updated live.');
           if (!view) onFound(id);
           render(JSON.parse(data));
         });
         if (hasEnded) return await afterEnd(id, signal);
       }
     } catch {
-      // The connection was lost, or this order is not shown any more.
+      // The connection was lost, or the page no longer follows this order.
     }
     if (signal.aborted) return;
-    say('connection', 'Not connected at the moment; trying again.');
+    say('connection', 'Disconnected; reconnecting.');
     await pause(pauseMs(failures, Math.random()), signal);
   }
 }
@@ -97,8 +97,8 @@ function render(latest) {
       view.items.map(({ quantity, name, itemId }) => `${quantity} × ${name ?? itemId}`).join(', ') || 'None',
     ],
     ['Total', view.totalAmount.toLocaleString([], { style: 'currency', currency: view.currency })],
-    ...(view.scheduledAt ? [['For', timeElement(view.scheduledAt)]] : []),
-    ['Changed', timeElement(view.updatedAt)],
+    ...(view.scheduledAt ? [['Scheduled for', timeElement(view.scheduledAt)]] : []),
+    ['Last change', timeElement(view.updatedAt)],
   ];
   $('facts').replaceChildren(
     ...facts.flatMap(([name, value]) => [element('dt', { textContent: name }), element('dd', {}, value)]),

@@ -1,6 +1,6 @@
-/** What the page asks for and what it says of an order: functions that know nothing of the page, so that tests can ask them. */
+/** Functions that build the page's requests and texts; they use no elements, so that tests can call them. */
 
-/** What each status says, and the word that `status` of the view has for it. */
+/** The text of each status, and the value that the view's `status` has for it. */
 const STATUSES = {
   CREATED: ['Placed', 'CREATED'],
   PROCESSING: ['Being processed', 'CREATED'],
@@ -12,28 +12,28 @@ const STATUSES = {
   DELIVERED: ['Delivered', 'DELIVERED'],
   COMPLETED: ['Completed', 'COMPLETED'],
   FAILED: ['Failed', 'FAILED'],
-  REJECTED: ['Refused by the restaurant', 'FAILED'],
+  REJECTED: ['Rejected by the restaurant', 'FAILED'],
   CANCELLED: ['Cancelled', 'CANCELLED'],
 };
 const STOCK = {
-  NONE: 'Nothing to put aside',
-  PENDING: 'Not put aside yet',
-  RESERVED: 'Put aside',
-  REJECTED: 'Not in stock',
-  RELEASED: 'Given back',
+  NONE: 'Nothing to reserve',
+  PENDING: 'Not reserved yet',
+  RESERVED: 'Reserved',
+  REJECTED: 'Out of stock',
+  RELEASED: 'Released',
 };
 const PAYMENT = {
-  NONE: 'Nothing to pay here',
+  NONE: 'No payment',
   PENDING: 'Not authorised yet',
   AUTHORIZED: 'Authorised',
   FAILED: 'Declined',
   CAPTURED: 'Paid',
-  VOIDED: 'Authorisation given up',
-  REFUNDED: 'Paid back',
+  VOIDED: 'Authorisation voided',
+  REFUNDED: 'Refunded',
 };
 const FINAL = ['DELIVERED', 'COMPLETED', 'FAILED', 'CANCELLED'];
 const MOST_RECENT = 10;
-/** Ms; beyond it there are no dates. */
+/** The latest time that a Date can hold, epoch ms. */
 const LAST_TIME = 8.64e15;
 const LONGEST_PAUSE_MS = 15_000;
 
@@ -43,15 +43,15 @@ export function isFinal({ status }) {
   return FINAL.includes(status);
 }
 
-/** An entry of the timeline; a fact that has no words here speaks for itself. */
+/** The text of a timeline entry; an unknown entry is shown unchanged. */
 export function stepText(status) {
-  if (status === 'RESCHEDULED') return 'Moved to another time';
+  if (status === 'RESCHEDULED') return 'Rescheduled';
   return STATUSES[status]?.[0] ?? status;
 }
 
-/** Where the order stands, in the closest words there are: the timeline tells more states apart than `status` does. */
+/** The text of the most precise status: the timeline distinguishes more statuses than the view's `status`. */
 export function headline({ status, reason, timeline }) {
-  // A fact that came late stands in the timeline, too, but under another word.
+  // Skips late entries: the timeline has them too, but they belong to another `status`.
   const step = timeline.findLast((entry) => STATUSES[entry.status]?.[1] === status);
   const text = stepText(step?.status ?? status);
   return reason ? `${text}: ${reasonText(reason)}` : text;
@@ -65,12 +65,12 @@ export function paymentText({ payment }) {
   return PAYMENT[payment] ?? payment;
 }
 
-/** 'OUT_OF_STOCK' is a code; what has small letters or spaces was written by someone. */
+/** Turns a code such as 'OUT_OF_STOCK' into words; a text that a person wrote stays unchanged. */
 export function reasonText(reason) {
   return /^[A-Z0-9_]+$/.test(reason) ? reason.toLowerCase().replaceAll('_', ' ') : reason;
 }
 
-/** How long it will take from `now`, epoch ms. */
+/** The minutes until arrival, counted from `now`, epoch ms. */
 export function etaText({ median, p90 }, now) {
   const [from, to] = [median, p90].map((at) => Math.max(0, Math.ceil((Date.parse(at) - now) / MINUTE_MS)));
   if (to === 0) return 'any moment now';
@@ -78,7 +78,7 @@ export function etaText({ median, p90 }, now) {
   return from === to ? `in ${to} min` : `in ${from} to ${to} min`;
 }
 
-/** A time of this day without its date; 'short' is without seconds. */
+/** A time as text, with its date unless it is today; the style 'short' has no seconds. */
 export function timeText(at, now, timeStyle = 'medium') {
   const date = new Date(at);
   const isToday = date.toDateString() === new Date(now).toDateString();
@@ -87,20 +87,20 @@ export function timeText(at, now, timeStyle = 'medium') {
     : date.toLocaleString([], { dateStyle: 'medium', timeStyle });
 }
 
-/** What a datetime-local field says, in RFC 3339 with the offset that holds here at that time; empty for none. */
+/** The value of a datetime-local field in RFC 3339, with the local offset at that time; empty if there is none. */
 export function toRfc3339(local) {
   const date = new Date(local);
   if (Number.isNaN(date.getTime())) return '';
   const ahead = -date.getTimezoneOffset();
   const two = (number) => String(Math.trunc(number)).padStart(2, '0');
-  // Not the field's own text: a time that the clocks skip is another one.
+  // Not the field's own text: Date moves a time that a change of clocks skips.
   const day = [String(date.getFullYear()).padStart(4, '0'), two(date.getMonth() + 1), two(date.getDate())];
   const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two);
   const offset = `${ahead < 0 ? '-' : '+'}${two(Math.abs(ahead) / 60)}:${two(Math.abs(ahead) % 60)}`;
   return `${day.join('-')}T${time.join(':')}${offset}`;
 }
 
-/** The request for a form's values, all text as it was typed; what was left empty is left out, so that the server says what is missing. */
+/** The request for the values of the form. Empty fields are omitted, so that the server names what is missing. */
 export function toRequest(
   kind,
   { customerId, customerName, totalPrice, restaurantId, lines, address, time, card },
@@ -127,7 +127,7 @@ function given(fields) {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''));
 }
 
-/** The faults of an answer: those of the fields that there are, by pointer, and the rest. */
+/** Splits the errors of an answer into those of visible fields, by pointer, and all others. */
 export function sortFaults(errors, pointers) {
   const beside = new Map();
   const others = [];
@@ -138,7 +138,7 @@ export function sortFaults(errors, pointers) {
   return { beside, others };
 }
 
-/** A key for each thing that is asked for: the same while it is asked again, another once it was done or something else is asked. */
+/** Idempotency keys: a repeated request keeps its key; a different request, or one after `done()`, gets a new key. */
 export function requestKeys(newKey) {
   let last;
   return {
@@ -153,20 +153,20 @@ export function requestKeys(newKey) {
   };
 }
 
-/** 128 random bits. Unlike crypto.randomUUID this is there on pages that came over plain HTTP as well. */
+/** 128 random bits. Unlike crypto.randomUUID this also works on pages that were served over plain HTTP. */
 export function randomKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
     byte.toString(16).padStart(2, '0'),
   ).join('');
 }
 
-/** Takes a text of Server-Sent Events in pieces, cut anywhere, and calls back with the type and the data of each event. */
+/** Reads Server-Sent Events from text in pieces of any size; calls `onEvent` with the type and data of each event. */
 export function eventReader(onEvent) {
   let rest = '';
   let type = '';
   let data = [];
   return (piece) => {
-    // A CR at the end may be the half of a line's end.
+    // A CR at the end may be the first half of a CRLF.
     const lines = (rest + piece).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop();
     for (const line of lines) {
@@ -181,17 +181,17 @@ export function eventReader(onEvent) {
   };
 }
 
-/** Ms to wait before the next attempt, after `failures` in a row; `random` from 0 to 1 keeps many pages from coming back at once. */
+/** The backoff after `failures` in a row, ms; `random`, 0 to 1, keeps many pages from reconnecting at once. */
 export function pauseMs(failures, random) {
   return Math.min(LONGEST_PAUSE_MS, 500 * 2 ** failures) * (0.5 + random / 2);
 }
 
-/** The newest first, each once. */
+/** Puts the entry first and removes its older copy; at most MOST_RECENT entries. */
 export function remember(recent, entry) {
   return [entry, ...recent.filter(({ id }) => id !== entry.id)].slice(0, MOST_RECENT);
 }
 
-/** What the browser kept, whatever became of it meanwhile. */
+/** Reads the stored recent orders; invalid entries are dropped. */
 export function readRecent(text) {
   try {
     const kept = JSON.parse(text);
@@ -204,7 +204,7 @@ export function readRecent(text) {
   }
 }
 
-/** The order that an address such as '#order=123' is about. */
+/** The order id in a URL's hash, such as '#order=123'. */
 export function orderOf(hash) {
   return new URLSearchParams(hash.slice(1)).get('order')?.trim() || undefined;
 }

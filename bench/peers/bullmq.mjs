@@ -1,7 +1,7 @@
 // BullMQ at its fastest documented settings: node bullmq.mjs enqueue|drain <redis url> <jobs>. Prints { perSecond }.
-// Enqueue: addBulk of delayed jobs, 1,000 at a time, four under way. Drain: jobs that wait already, several workers with
-// a high concurrency, nothing kept of what is done (https://docs.bullmq.io/guide/workers/concurrency, auto-removal-of-jobs).
-// It finds ioredis among the product's dependencies, one directory up.
+// Enqueue: addBulk of delayed jobs, 1,000 a call, four calls at a time. Drain: all jobs wait before the start; several
+// workers have a high concurrency, and completed jobs are removed (https://docs.bullmq.io/guide/workers/concurrency, auto-removal-of-jobs).
+// ioredis comes from the product's dependencies, one directory up.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Queue, Worker } from 'bullmq';
@@ -68,7 +68,7 @@ async function drain() {
   console.log(JSON.stringify({ perSecond: total / seconds }));
 }
 
-/** Seconds from the moment the queue is let go until all jobs are done. */
+/** Seconds from resuming the queue until all jobs are done. */
 async function drainOnce(queue, children, jobs) {
   await queue.pause();
   await fill(queue, jobs, {});

@@ -5,7 +5,7 @@ import { SECTIONS } from './settings.ts';
 interface Documented {
   readonly name: string;
   readonly takes: string;
-  /** As it would stand in the environment; empty where there is none. */
+  /** The default as written in the environment; empty if there is none. */
   readonly byDefault: string;
   readonly description: string;
 }
@@ -54,7 +54,7 @@ function documented(): [title: string, settings: Documented[]][] {
   ]);
 }
 
-/** The first that is found in a schema or in one that it wraps. */
+/** The first value that `look` finds in a schema or in the schemas that it wraps. */
 function find<T>(schema: z.ZodType | undefined, look: (schema: z.ZodType) => T | undefined): T | undefined {
   if (!schema) return undefined;
   const { innerType, in: input } = schema.def as { innerType?: z.ZodType; in?: z.ZodType };

@@ -1,4 +1,4 @@
-/** Kinds of settings: what a variable may hold, said both when it is wrong and in the documentation. */
+/** Kinds of settings: each checks a variable and has the text for its error message and the documentation. */
 import { z } from 'zod';
 import { parseDecimal } from '../../internal/domain/money.ts';
 
@@ -46,7 +46,7 @@ export const secret = (least: number) =>
     .min(least, `must have at least ${least} characters`)
     .meta({ takes: `text of at least ${least} characters` });
 
-/** Values with commas between them. */
+/** Values separated by commas. */
 export const list = (takes: string, isRight: (value: string) => boolean) =>
   z
     .string()

@@ -1,4 +1,4 @@
-/** Every setting: an environment variable, what it may hold, its default, and what it does. The documentation follows from this. */
+/** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
 import { OUTSIDE_TOPICS } from '../../internal/domain/topics.ts';
 import { list, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
 
@@ -185,7 +185,7 @@ export const SETTINGS = {
   ...upkeep,
 };
 
-/** The settings by what they are about, as the documentation lists them. */
+/** The settings by subject, as the documentation lists them. */
 export const SECTIONS = {
   'Address and access': access,
   'Postgres and Redis': storage,

@@ -1,7 +1,7 @@
-/** Talks to a running Tiffin as any outside client does: over HTTP, with a bearer token where one is asked for. */
+/** The demo's HTTP client for a running Tiffin, with a bearer token if Tiffin requires one. */
 import { setTimeout as pause } from 'node:timers/promises';
 
-// biome-ignore lint/suspicious/noExplicitAny: answers of many routes, each read where it is asked for
+// biome-ignore lint/suspicious/noExplicitAny: answers of many routes, each read by its caller
 export type Json = any;
 
 export interface Answer {
@@ -11,13 +11,13 @@ export interface Answer {
 
 export interface Client {
   readonly ask: (method: string, path: string, body?: unknown) => Promise<Answer>;
-  /** Milliseconds that each answer took. */
+  /** Milliseconds until each answer. */
   readonly latencies: number[];
 }
 
 const TRIES = 8;
 
-/** Asks again after a 503 or a lost connection; every POST has an idempotency key, so nothing is done twice. */
+/** Retries after a 503 or a lost connection; every POST has an idempotency key, so it takes effect once. */
 export function client(url: string, token?: string): Client {
   const latencies: number[] = [];
   return {

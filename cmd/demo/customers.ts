@@ -1,7 +1,7 @@
-/** Customers order, now and for later, in every form the API takes; some cancel, and some pay with cards that fail. */
+/** The demo's customers: they place orders in three forms, now or scheduled; some cancel, and some cards fail. */
 import { chance, type Item, oneOf, type Placed, type World } from './world.ts';
 
-/** How often each card is used; what the simulated provider does with it is in docs/operations.md. */
+/** Cards, repeated by frequency; docs/operations.md says how the simulated provider answers each of them. */
 const CARDS = [
   ...new Array(16).fill('tok_approve'),
   'tok_decline',
@@ -12,7 +12,7 @@ const CARDS = [
 const CANCELLED_SHARE = 0.08;
 const LATER_SHARE = 0.25;
 
-/** One customer, one order. */
+/** Places the order of one customer. */
 export async function order(world: World): Promise<void> {
   const form = oneOf(['delivered', 'delivered', 'delivered', 'collected', 'plain'] as const);
   const lines = form === 'plain' ? [] : basket(world.items);
@@ -35,7 +35,7 @@ export async function order(world: World): Promise<void> {
 
 async function cancel(world: World, id: string): Promise<void> {
   const { status } = await world.client.ask('POST', `/v1/orders/${id}/cancel`, { reason: 'changed my mind' });
-  // Too late is an answer, too.
+  // 409: the order can no longer be cancelled.
   if (status !== 200 && status !== 409) world.surprises.push(`cancelling ${id} was answered with ${status}`);
 }
 

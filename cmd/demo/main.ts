@@ -1,4 +1,4 @@
-/** A town that lives on a running Tiffin, through its public interfaces only, and whose books are checked at the end. */
+/** The demo: simulates customers, restaurants and riders over HTTP, then checks orders, payments and stock. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { client } from './client.ts';
@@ -9,10 +9,10 @@ import { buildWorld, hasEnded, type World } from './world.ts';
 
 const USAGE = `Usage: npm run demo -- [--url http://127.0.0.1:8080] [--seconds 30] [--rate 10]
 
-Customers order at that rate (orders a second) for so many seconds, restaurants answer, riders ride; then the books are
-checked. DEMO_TOKEN is an operator's bearer token, where Tiffin asks for one.
+Simulates restaurants, riders and customers, who place --rate orders a second for --seconds; then checks the orders,
+payments and stock. DEMO_TOKEN is an operator's bearer token, if Tiffin requires one.
 `;
-/** Longest wait for the orders under way, once nobody orders any more. */
+/** Longest wait for unfinished orders after the last order was placed. */
 const LAST_ORDERS_MS = 90_000;
 
 async function main(): Promise<void> {
@@ -65,7 +65,7 @@ async function lastOrders(world: World): Promise<void> {
     await pause(200);
 }
 
-/** Money and stock of the last orders follow within moments; books that stay wrong are wrong. */
+/** Checks up to ten times, a second apart: payments and stock of the last orders settle after their status. */
 async function settledTally(world: World) {
   for (let attempt = 1; ; attempt++) {
     const books = await tally(world);
@@ -89,8 +89,8 @@ function report({ placed, ends, sold, faults }: Awaited<ReturnType<typeof tally>
   for (const fault of faults.slice(0, 20)) process.stdout.write(`demo: ${fault}\n`);
   process.stdout.write(
     faults.length === 0
-      ? 'demo: the books are right: nothing lost, nothing charged twice, nothing oversold\n'
-      : `demo: the books are WRONG: ${faults.length} faults\n`,
+      ? 'demo: all checks passed: no order lost, none charged twice, nothing oversold\n'
+      : `demo: the checks FAILED: ${faults.length} faults\n`,
   );
   process.exitCode = faults.length === 0 ? 0 : 1;
 }

@@ -1,12 +1,12 @@
-/** The books at the end: no order lost, none charged twice or for nothing, nothing sold that was not there. */
+/** The demo's final checks: every order has ended and is charged correctly, and the stock adds up. */
 import { hasEnded, type World } from './world.ts';
 
 export interface Tally {
   readonly placed: number;
-  /** How many orders came to which end, with the reason where they have one. */
+  /** Number of orders by final status, with the reason if there is one. */
   readonly ends: ReadonlyMap<string, number>;
   readonly sold: number;
-  /** Each a sentence; empty where the books are right. */
+  /** One line for each fault; empty if all checks passed. */
   readonly faults: readonly string[];
 }
 
@@ -22,7 +22,7 @@ export async function tally(world: World): Promise<Tally> {
   return { placed: world.orders.size, ends, sold: await checkStock(world, faults), faults };
 }
 
-/** A delivered order is charged its total once; one that dropped out has cost nothing. */
+/** A delivered or completed order is charged its total once; any other order is charged nothing. */
 async function checkPayments({ client, orders }: World, faults: string[]): Promise<void> {
   for (const { id, lines, status } of orders.values()) {
     if (lines.length === 0) continue;
@@ -31,7 +31,7 @@ async function checkPayments({ client, orders }: World, faults: string[]): Promi
     const kept = Number(captured) - Number(refunded);
     if (status === 'DELIVERED' || status === 'COMPLETED') {
       if (state !== 'CAPTURED' || kept !== Number(requested))
-        faults.push(`order ${id} is ${status} and its payment ${state}`);
+        faults.push(`order ${id} is ${status} and its payment is ${state}`);
     } else if (kept !== 0 || state === 'AUTHORIZED') {
       faults.push(
         `order ${id} is ${status} and ${state === 'AUTHORIZED' ? 'still authorized' : `cost ${kept}`}`,
@@ -40,7 +40,7 @@ async function checkPayments({ client, orders }: World, faults: string[]): Promi
   }
 }
 
-/** What is left is what there was, less what was delivered. */
+/** The available stock must be the initial stock less the sold items. */
 async function checkStock({ client, items, orders }: World, faults: string[]): Promise<number> {
   const taken = new Map<string, number>();
   for (const { lines, status } of orders.values()) {
@@ -53,7 +53,7 @@ async function checkStock({ client, items, orders }: World, faults: string[]): P
     sold += quantity;
     const { body } = await client.ask('GET', `/api/v1/inventory/${id}`);
     if (body.available_qty !== stock - quantity)
-      faults.push(`item ${id}: ${stock} less ${quantity} sold should be left, and ${body.available_qty} are`);
+      faults.push(`item ${id}: ${stock} less ${quantity} sold should be left, but ${body.available_qty} are`);
   }
   return sold;
 }

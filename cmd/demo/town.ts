@@ -1,9 +1,9 @@
-/** The people of the town: restaurants answer, the counter hands over, riders ride. Each function is one round. */
+/** The demo's restaurants and riders, and the polling of its orders; each function is one round. */
 import { chance, hasEnded, oneOf, type World } from './world.ts';
 
 const REJECTED_SHARE = 0.06;
 
-/** Every open ticket is answered, a few with a no. */
+/** Accepts every open ticket, but rejects a small share of them. */
 export async function answerTickets({ client, answering, surprises }: World): Promise<void> {
   for (const restaurant of answering) {
     const { body } = await client.ask('GET', `/v1/restaurants/${restaurant}/orders?limit=100`);
@@ -17,14 +17,14 @@ export async function answerTickets({ client, answering, surprises }: World): Pr
         `/v1/restaurants/${restaurant}/orders/${ticket.orderId}`,
         answer,
       );
-      // 409: it was cancelled in between.
+      // 409: the order was cancelled in between.
       if (status !== 200 && status !== 409)
         surprises.push(`${ticket.orderId}: ${answer.action} was answered with ${status}`);
     }
   }
 }
 
-/** What is collected is brought out by the restaurant itself, a step a round. */
+/** Moves every order of the form `collected` on by one status, as the restaurant would, up to DELIVERED. */
 export async function serveCounter({ client, orders, surprises }: World): Promise<void> {
   const waiting = [...orders.values()].filter((order) => order.form === 'collected' && !hasEnded(order));
   await Promise.all(
@@ -43,7 +43,7 @@ export async function serveCounter({ client, orders, surprises }: World): Promis
   );
 }
 
-/** Each rider moves, and takes each order they carry one step on. */
+/** Moves every rider, and each order of a rider on by one status. */
 export async function ride({ client, riders, surprises }: World): Promise<void> {
   await Promise.all(
     riders.map(async (rider) => {
@@ -62,7 +62,7 @@ export async function ride({ client, riders, surprises }: World): Promise<void> 
   );
 }
 
-/** Looks at the orders that are still under way, a part of them at a time. */
+/** Reads the status of the orders that have not ended, or of `atMost` random ones. */
 export async function look({ client, orders, surprises }: World, atMost = 200): Promise<void> {
   const open = [...orders.values()].filter((order) => !hasEnded(order));
   const some = open.length <= atMost ? open : Array.from({ length: atMost }, () => oneOf(open));

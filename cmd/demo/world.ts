@@ -1,4 +1,4 @@
-/** The demo's town: its restaurants, what they have, its riders, and the orders its customers made. */
+/** The state of the demo: its restaurants, items and riders, and the orders placed so far. */
 import type { Client } from './client.ts';
 
 export interface Item {
@@ -9,22 +9,22 @@ export interface Item {
 
 export interface Placed {
   readonly id: string;
-  /** The form it was placed in, for whoever serves it. */
+  /** The form in which the order was placed; decides who moves it on. */
   readonly form: 'delivered' | 'collected' | 'plain';
   readonly lines: readonly { readonly itemId: string; readonly quantity: number }[];
   status: string;
-  /** Why it was dropped. */
+  /** Why the order failed, was rejected or was cancelled. */
   reason?: string;
 }
 
 export interface World {
   readonly client: Client;
-  /** People answer there; the others accept by themselves. */
+  /** The restaurants whose tickets the demo answers; the others accept automatically. */
   readonly answering: readonly string[];
   readonly items: readonly Item[];
   readonly riders: readonly string[];
   readonly orders: Map<string, Placed>;
-  /** Answers that nobody expected. */
+  /** Unexpected answers, one line each; they count as faults. */
   readonly surprises: string[];
 }
 
@@ -35,7 +35,7 @@ const RESTAURANTS = [
   { name: 'Grant Road Grill', acceptance: 'automatic' },
   { name: 'Colaba Canteen', acceptance: 'automatic' },
 ] as const;
-/** The last of each menu is scarce, so that it runs out. */
+/** Stock of the items of each menu; the last item is scarce, so that it runs out. */
 const STOCKS = [100_000, 100_000, 40];
 
 export async function buildWorld(client: Client): Promise<World> {

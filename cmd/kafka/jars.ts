@@ -44,7 +44,7 @@ async function fetchJars(): Promise<void> {
   try {
     await run('mvn', ['-q', '-B', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`]);
     await rename(partial, JARS).catch((error) => {
-      if (!existsSync(JARS)) throw error; // Otherwise another process has put the same jars there meanwhile.
+      if (!existsSync(JARS)) throw error; // Otherwise another process has already put the same jars there.
     });
   } finally {
     await rm(partial, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** The stream on Kafka, for the console. */
+/** The console on Kafka. */
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import type { TopicConsole } from './console.ts';
 

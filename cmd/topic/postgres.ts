@@ -1,4 +1,4 @@
-/** The stream on Postgres, for the console. */
+/** The console on Postgres. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { openPool } from '../../internal/repository/postgres/database.ts';
 import { CHANNEL } from '../../internal/repository/postgres/stream/leader-session.ts';
@@ -24,14 +24,14 @@ export function postgresConsole(databaseUrl: string): TopicConsole {
     },
     async produce(topic, key, value) {
       await log.produce(topic, [{ key, value: parsed(value) }]);
-      // The readers of the running Tiffin look at once.
+      // Wakes the readers of the running Tiffin.
       await pool.query(`NOTIFY ${CHANNEL}`);
     },
     close: () => pool.end(),
   };
 }
 
-/** As on a broker, whatever was typed is put on the topic; a consumer makes a dead letter of what is not JSON. */
+/** As on a Kafka broker, text that is not JSON is produced too; a consumer makes a dead letter of it. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,4 +1,4 @@
-/** A payment provider as Tiffin calls it: idempotent steps, and a signed webhook for what is decided later. In memory. */
+/** An in-memory payment provider for Tiffin: idempotent steps, and a signed webhook for results that come later. */
 import { createHmac, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,7 +13,7 @@ const RETRY_MS = 200;
 const TRIES = 50;
 
 if (!PAYMENT_WEBHOOK_SECRET) {
-  console.error('Set PAYMENT_WEBHOOK_SECRET to the value that Tiffin has.');
+  console.error('Set PAYMENT_WEBHOOK_SECRET to the same value as in Tiffin.');
   process.exit(1);
 }
 

@@ -1,4 +1,4 @@
-"""Prints each order that is ready, once, from the topic order.ready: at least once in; a repeated event is skipped."""
+"""Prints each ready order from the topic order.ready; a redelivered event is skipped."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 from confluent_kafka import Consumer
 
 BROKERS = os.environ.get("KAFKA_BROKERS", "127.0.0.1:9092")
-# Stands for the consumer's own database: in a real one, the event's id and the effect are one transaction.
+# Stands for the consumer's own database: in a real consumer, the event's id and the effect are one transaction.
 SEEN = os.environ.get("SEEN_FILE", "seen-events.txt")
 
 
@@ -39,7 +39,7 @@ def main():
                 print(message.error(), file=sys.stderr)
                 continue
             event = json.loads(message.value())
-            # Dispatched again after a crash, an order has the same event id.
+            # An order that is dispatched again after a crash has the same event id.
             if event["eventId"] not in seen:
                 print(f"{event['orderId']} is ready at {event['payload']['readyAt']}", flush=True)
                 seen.add(event["eventId"])

@@ -67,7 +67,8 @@ export function readLog(
       failures += 1;
       faults.set(group, error instanceof Error ? error.message : String(error));
       if (!isTransient(error)) log.error({ consumer: group, err: error }, 'a batch failed and is retried');
-      else if (failures === 1) log.warn({ consumer: group, err: error }, 'consuming waits for a dependency');
+      else if (failures === 1)
+        log.warn({ consumer: group, err: error }, 'a dependency is unavailable; consuming is retried');
       await pause(backoffMs(failures));
       return 0;
     }

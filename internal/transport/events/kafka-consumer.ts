@@ -181,10 +181,9 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
         return true;
       } catch (error) {
         failing.set(partition, error instanceof Error ? error.message : String(error));
-        if (!isTransient(error))
-          log.error({ consumer: group, err: error }, 'a batch could not be handled and is retried');
+        if (!isTransient(error)) log.error({ consumer: group, err: error }, 'a batch failed and is retried');
         else if (attempts === 1)
-          log.warn({ consumer: group, err: error }, 'a dependency is unavailable; the batch is retried');
+          log.warn({ consumer: group, err: error }, 'a dependency is unavailable; consuming is retried');
       }
       await pause(backoffMs(attempts), undefined, { signal: AbortSignal.any([stopping.signal, lost]) }).catch(
         () => {},

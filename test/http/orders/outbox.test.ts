@@ -280,7 +280,7 @@ describe('/api/v1/orders', () => {
         const before = stored();
         const answer = await move(word);
         assert.deepEqual(codes(answer), ['409', 'ILLEGAL_TRANSITION']);
-        const then = reachable ? `it may become ${reachable}` : 'nothing can follow';
+        const then = reachable ? `it may become ${reachable}` : 'its status is final';
         assert.equal(
           answer.body.errors[0].detail,
           `order 'o-1' is ${here} and cannot become ${word}; ${then}`,

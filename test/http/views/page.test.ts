@@ -226,9 +226,9 @@ test('the backoff grows with each attempt, within its bounds and up to fifteen s
 
 test('every status has a text, and an unknown status is shown unchanged', () => {
   for (const status of ORDER_STATUSES) assert.match(stepText(status), /^[A-Z][a-z ]/, status);
-  assert.equal(stepText('RESCHEDULED'), 'Moved to another time');
+  assert.equal(stepText('RESCHEDULED'), 'Rescheduled');
   assert.equal(stepText('FAILED: NO_RIDER'), 'FAILED: NO_RIDER');
-  assert.equal(stockText({ inventory: 'RELEASED' }), 'Given back');
+  assert.equal(stockText({ inventory: 'RELEASED' }), 'Released');
   assert.equal(paymentText({ payment: 'NEW' }), 'NEW');
 });
 
@@ -239,7 +239,7 @@ test('the headline is the most precise status of the timeline with its reason, a
   assert.equal(headline(failed), 'Failed: out of stock');
   assert.equal(
     headline({ status: 'FAILED', reason: 'We closed early', timeline: [{ status: 'REJECTED' }] }),
-    'Refused by the restaurant: We closed early',
+    'Rejected by the restaurant: We closed early',
   );
   const late = [...timeline, { status: 'CANCELLED' }, { status: 'OUT_FOR_DELIVERY' }];
   assert.equal(headline({ status: 'CANCELLED', timeline: late }), 'Cancelled');

@@ -47,6 +47,6 @@ function illegalTransition(order: Order, word: string): TiffinError {
   const reachable = [...new Set(next)].filter((candidate) => candidate !== current);
   return new TiffinError(
     'ILLEGAL_TRANSITION',
-    `order '${order.id}' is ${current} and cannot become ${word}; ${reachable.length > 0 ? `it may become ${reachable.join(', ')}` : 'nothing can follow'}`,
+    `order '${order.id}' is ${current} and cannot become ${word}; ${reachable.length > 0 ? `it may become ${reachable.join(', ')}` : 'its status is final'}`,
   );
 }
