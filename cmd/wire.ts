@@ -135,7 +135,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     }),
     consumerDelays: () => consumerDelays(pool),
     newId: newIds(),
-    eventIdFor: (name: string) => v5(name, EVENT_NAMESPACE),
+    eventIdFor: (name: string) => v5(Buffer.from(name), EVENT_NAMESPACE),
     faults: {
       postgres: () => pool.query('SELECT 1').then(() => undefined),
       redis: () => redis.ping().then(() => undefined),

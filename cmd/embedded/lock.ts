@@ -41,7 +41,8 @@ export async function lockDataDir(dataDir: string, program: number, onLost: () =
 
 /** For the program whose keeper was killed: without this the next start waits until the lock is stale. */
 export function unlock(dataDir: string): void {
-  for (const file of [recordPath(dataDir), lockPath(dataDir)]) fs.rmSync(file, { recursive: true, force: true });
+  for (const file of [recordPath(dataDir), lockPath(dataDir)])
+    fs.rmSync(file, { recursive: true, force: true });
 }
 
 export function record(dataDir: string, holder: Holder): void {

@@ -81,7 +81,8 @@ function initialise(dataDir: string, dir: string, programs: Programs, user: Serv
     const options = { ...user, cwd: cluster, env: environment(), input, encoding: 'utf8' } as const;
     const { status, signal, error, stdout, stderr } = spawnSync(program, args, options);
     // A failing statement does not change the exit code of a single-user session.
-    const fault = error?.message ?? /^.*\b(?:PANIC|FATAL|ERROR|error): +(.*)$/m.exec(`${stdout}${stderr}`)?.[1];
+    const fault =
+      error?.message ?? /^.*\b(?:PANIC|FATAL|ERROR|error): +(.*)$/m.exec(`${stdout}${stderr}`)?.[1];
     if (status !== 0 || fault)
       throw new Error(
         `${path.basename(program)} cannot make the database in ${draft}: ${fault ?? signal ?? `exit code ${status}`}.`,

@@ -31,7 +31,12 @@ export async function embeddedRedis(
     return {
       url: `redis://${LOOPBACK}:${port}`,
       spawn: () => {
-        if (program) return spawn(program, flags(port, pidFile), { ...user, cwd: dir, stdio: ['ignore', 'inherit', 'inherit'] });
+        if (program)
+          return spawn(program, flags(port, pidFile), {
+            ...user,
+            cwd: dir,
+            stdio: ['ignore', 'inherit', 'inherit'],
+          });
         return startWasm(port, dir).once('message', () => {
           isListening = true;
         });
@@ -47,7 +52,17 @@ export async function embeddedRedis(
 
 function flags(port: number, pidFile: string): string[] {
   const memoryOnly = ['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'];
-  return ['--bind', LOOPBACK, '--port', String(port), '--pidfile', pidFile, '--daemonize', 'no', ...memoryOnly];
+  return [
+    '--bind',
+    LOOPBACK,
+    '--port',
+    String(port),
+    '--pidfile',
+    pidFile,
+    '--daemonize',
+    'no',
+    ...memoryOnly,
+  ];
 }
 
 /** Runs as this program does, whose files it needs, and ends when its IPC channel closes, that is, with the keeper. */
@@ -58,7 +73,9 @@ function startWasm(port: number, cwd: string) {
 }
 
 function onPath(program: string): string | undefined {
-  const files = (process.env.PATH ?? '').split(path.delimiter).map((dir) => path.resolve(dir || '.', program));
+  const files = (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .map((dir) => path.resolve(dir || '.', program));
   return files.find((file) => fs.statSync(file, { throwIfNoEntry: false })?.isFile());
 }
 

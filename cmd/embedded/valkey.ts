@@ -48,11 +48,12 @@ function observed(host: Host): Host {
  */
 function drive(): void {
   const until = performance.now() + TURN_MS;
-  for (let before = -1; before !== progress; ) {
-    if (performance.now() > until) return schedule();
+  let before: number;
+  do {
     before = progress;
     reactor.instance.exports.rk_step(); // a trap ends the process: its state is unknown
-  }
+  } while (progress !== before && performance.now() < until);
+  if (progress !== before) schedule();
 }
 
 /** After the poll phase, so that one turn serves every socket that had input. */

@@ -131,6 +131,8 @@ function priceOf({ price }: Order) {
   );
 }
 
+let lastTime = { at: 0, text: toRfc3339(0) };
+
 /** The event for a fact about an order; `at` is epoch ms. */
 export function fact<T extends EventType>(
   eventType: T,
@@ -138,7 +140,9 @@ export function fact<T extends EventType>(
   payload: Payload<T>,
   { eventId, at, ...origin }: Origin & { eventId: string; at: number },
 ): EventOf<T> {
-  const time = toRfc3339(at);
+  // The events of a batch have the same time.
+  if (at !== lastTime.at) lastTime = { at, text: toRfc3339(at) };
+  const time = lastTime.text;
   return {
     eventId,
     eventType,

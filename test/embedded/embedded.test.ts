@@ -204,13 +204,17 @@ test('a Ctrl-C in the terminal reaches the program but not its servers', LIMIT, 
   for (const pid of Object.values(pidsOf(dir))) assert.notEqual(columnOf('pgid', pid), own);
 });
 
-test('the servers go on when the keeper gets a signal, because the program decides when they stop', LIMIT, async () => {
-  const dir = await dataDir();
-  const program = start({ dataDir: dir });
-  const urls = await program.up;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.kill(pidsOf(dir).keeper, signal);
-  await assertBothAnswer(urls);
-});
+test(
+  'the servers go on when the keeper gets a signal, because the program decides when they stop',
+  LIMIT,
+  async () => {
+    const dir = await dataDir();
+    const program = start({ dataDir: dir });
+    const urls = await program.up;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.kill(pidsOf(dir).keeper, signal);
+    await assertBothAnswer(urls);
+  },
+);
 
 test('Postgres runs with durable commits and the documented settings', LIMIT, async () => {
   const { databaseUrl } = await start({ dataDir: await dataDir(), redis: false }).up;
@@ -230,7 +234,7 @@ test('Postgres runs with durable commits and the documented settings', LIMIT, as
 });
 
 test(
-  'root gives a closed data directory to the servers' user, and a directory behind a closed one is refused by name',
+  'root gives a closed data directory to the user of the servers, and refuses a directory behind a closed one by name',
   asRoot,
   async () => {
     const closed = path.join(root, 'closed');
@@ -247,7 +251,7 @@ test(
   },
 );
 
-test('root keeps a directory that holds other files than Tiffin's data', asRoot, async () => {
+test('root keeps a directory that holds other files than data of Tiffin', asRoot, async () => {
   const dir = path.join(root, 'shared');
   fs.mkdirSync(dir, { mode: 0o700 });
   fs.writeFileSync(path.join(dir, 'letter.txt'), '');
@@ -267,15 +271,11 @@ test('data that belong to the user that an earlier version made can still be use
   assert.equal(fs.statSync(postgres).uid, 4_321);
 });
 
-test(
-  'an ordinary user can run both servers, whatever its PG… and locale variables',
-  asRoot,
-  async () => {
-    const dir = path.join(root, 'ordinary');
-    fs.mkdirSync(dir);
-    fs.chownSync(dir, NOBODY.uid, NOBODY.gid);
-    const env = { ...process.env, HOME: '/nonexistent', PGUSER: 'misleading', LC_ALL: 'xx_YY' };
-    const program = start({ dataDir: path.join(dir, 'data'), redisKind: 'auto' }, { ...NOBODY, env });
-    await assertBothAnswer(await program.up);
-  },
-);
+test('an ordinary user can run both servers, whatever its PG… and locale variables', asRoot, async () => {
+  const dir = path.join(root, 'ordinary');
+  fs.mkdirSync(dir);
+  fs.chownSync(dir, NOBODY.uid, NOBODY.gid);
+  const env = { ...process.env, HOME: '/nonexistent', PGUSER: 'misleading', LC_ALL: 'xx_YY' };
+  const program = start({ dataDir: path.join(dir, 'data'), redisKind: 'auto' }, { ...NOBODY, env });
+  await assertBothAnswer(await program.up);
+});

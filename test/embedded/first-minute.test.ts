@@ -93,11 +93,15 @@ test('npm start works for an ordinary user in a read-only checkout', LIMIT, asyn
   assert.match(dataDir.slice(home.length), /^\/\.local\/state\/tiffin\/tiffin-[0-9a-f]{12}$/);
 });
 
-test('npm start asks an ordinary user without a home for DATA_DIR in a read-only checkout', LIMIT, async () => {
-  const checkout = checkoutAt(path.join(temporaryDirectory(0o755), 'tiffin'));
-  fs.chmodSync(checkout, 0o555);
-  await assert.rejects(start(checkout, { HOME: '/dev/null' }, ORDINARY), /set DATA_DIR to another/);
-});
+test(
+  'npm start asks an ordinary user without a home for DATA_DIR in a read-only checkout',
+  LIMIT,
+  async () => {
+    const checkout = checkoutAt(path.join(temporaryDirectory(0o755), 'tiffin'));
+    fs.chmodSync(checkout, 0o555);
+    await assert.rejects(start(checkout, { HOME: '/dev/null' }, ORDINARY), /set DATA_DIR to another/);
+  },
+);
 
 test('npm start works for root on a read-only file system', {
   ...LIMIT,

@@ -100,21 +100,25 @@ test('many clients are served side by side, and a blocked one is woken', LIMIT, 
   for (const each of [...clients, blocked]) each.disconnect();
 });
 
-test('clients that disconnect in the middle of a reply are removed and disturb no other client', LIMIT, async () => {
-  await redis.set('page', 'x'.repeat(8 << 20));
-  for (let i = 0; i < 10; i += 1) {
-    const socket = net.connect(port, '127.0.0.1');
-    socket.on('error', () => {});
-    socket.write('GET page\r\nGET page\r\n');
-    await once(socket, 'data');
-    socket.destroy();
-  }
-  for (;;) {
-    const info = await redis.info('clients');
-    if (info.includes('connected_clients:1\r')) break;
-  }
-  assert.equal(await redis.strlen('page'), 8 << 20);
-});
+test(
+  'clients that disconnect in the middle of a reply are removed and disturb no other client',
+  LIMIT,
+  async () => {
+    await redis.set('page', 'x'.repeat(8 << 20));
+    for (let i = 0; i < 10; i += 1) {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write('GET page\r\nGET page\r\n');
+      await once(socket, 'data');
+      socket.destroy();
+    }
+    for (;;) {
+      const info = await redis.info('clients');
+      if (info.includes('connected_clients:1\r')) break;
+    }
+    assert.equal(await redis.strlen('page'), 8 << 20);
+  },
+);
 
 test('an idle server uses almost no processor time', {
   ...LIMIT,

@@ -85,8 +85,12 @@ describe('bulk parameters', () => {
     ]);
   });
 
-  it('an empty list of rows yields no row', async () => {
-    assert.deepEqual(await notesOf([]), []);
+  it('an empty list of rows is refused, since the database would read it as one empty text', () => {
+    assert.throws(() => ROWS.values([]), RangeError);
+  });
+
+  it('an empty text is stored as such, also where it is the only row', async () => {
+    assert.deepEqual(await notesOf([{ n: 1, note: '' }]), ['']);
   });
 
   it('characters that cannot be sent in text are replaced', async () => {

@@ -1,12 +1,12 @@
 /** Bulk parameters: passes many rows to one statement, whose text is the same for any number of rows. */
-import { type GetColumnData, type SQL, sql } from 'drizzle-orm';
+import { type GetColumnData, type Placeholder, type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { type Connection, namesOf, statement, type Values } from './queries.ts';
 
 type Columns = Readonly<Record<string, AnyPgColumn>>;
 export type RowOf<C extends Columns> = { readonly [K in keyof C]?: GetColumnData<C[K], 'query'> | undefined };
 
-/** Each value follows an ASCII record separator; a unit separator stands for NULL. JSON escapes both. */
+/** An ASCII record separator is between two values; a unit separator stands for NULL. JSON escapes both. */
 const SEPARATOR = '\x1e';
 const NULL = '\x1f';
 /** Characters that text values lose: both separators, and NUL, which Postgres cannot store in text. */
@@ -17,7 +17,10 @@ export interface BulkParameters<C extends Columns> {
   /** A relation of the rows, for FROM or JOIN; the caller adds an alias. */
   readonly relation: SQL;
   readonly names: SQL;
-  /** The placeholders' values; an absent value is NULL, and U+0000, U+001E and U+001F in text become U+FFFD. */
+  /**
+   * The placeholders' values of at least one row; an absent value is NULL, and U+0000, U+001E and U+001F in text become
+   * U+FFFD. Throws a RangeError if there is no row.
+   */
   values(rows: readonly RowOf<C>[]): Values;
 }
 
@@ -27,21 +30,26 @@ export function bulkParameters<C extends Columns>(columns: C): BulkParameters<C>
   const encoders = all.map(([key, column]) => [key, encoderOf(column)] as const);
   const names = namesOf(Object.values(columns));
   const arrays = sql.join(
-    // The text begins with a separator, so the first array element is no value.
-    all.map(
-      ([key, column]) =>
-        sql`(string_to_array(${sql.placeholder(key)}, E'\\x1e', E'\\x1f'))[2:]::${sql.raw(typeOf(column))}[]`,
-    ),
+    all.map(([key, column]) => arrayOf(sql.placeholder(key), typeOf(column))),
     sql`, `,
   );
   return {
     relation: sql`(select * from unnest(${arrays}) as u(${names}))`,
     names,
-    values: (rows) =>
-      Object.fromEntries(
-        encoders.map(([key, encode]) => [key, rows.map((row) => SEPARATOR + encode(row[key])).join('')]),
-      ),
+    values(rows) {
+      if (rows.length === 0) throw new RangeError('bulk parameters need at least one row');
+      return Object.fromEntries(
+        encoders.map(([key, encode]) => [key, rows.map((row) => encode(row[key])).join(SEPARATOR)]),
+      );
+    },
   };
+}
+
+function arrayOf(text: Placeholder, type: string): SQL {
+  const values = sql`string_to_array(${text}, E'\\x1e', E'\\x1f')`;
+  if (type !== 'text') return sql`${values}::${sql.raw(type)}[]`;
+  // string_to_array takes one empty text for no value at all.
+  return sql`coalesce(nullif(${values}, '{}'), array[''])`;
 }
 
 function encoderOf(column: AnyPgColumn): (value: unknown) => unknown {

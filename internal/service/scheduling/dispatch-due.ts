@@ -57,7 +57,8 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
     try {
       const { publish, moved } = await splitClaim(deps, claim);
-      const events: Event[] = publish.map((waiting) => orderReady(deps, waiting, claim.now));
+      const readyAt = toRfc3339(claim.now);
+      const events: Event[] = publish.map((waiting) => orderReady(deps, waiting, claim.now, readyAt));
       for (const timer of claim.timers) events.push(timerEvent(deps, timer, claim.now));
       if (events.length > 0) await deps.bus.publish(events);
       const publishedAt = claim.now + (performance.now() - repliedAt);
@@ -171,8 +172,9 @@ function orderReady(
   { eventIdFor }: DispatchDeps,
   { orderId, dueAt }: Waiting,
   at: number,
+  readyAt: string,
 ): EventOf<'order.ready'> {
-  const payload = { dueAt: toRfc3339(dueAt), readyAt: toRfc3339(at) };
+  const payload = { dueAt: toRfc3339(dueAt), readyAt };
   const eventId = eventIdFor(scheduleName(orderId, dueAt));
   return fact('order.ready', orderId, payload, { eventId, at, producer: 'scheduler-worker' });
 }
