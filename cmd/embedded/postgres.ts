@@ -85,7 +85,7 @@ function initialise(dataDir: string, dir: string, programs: Programs, user: Serv
       error?.message ?? /^.*\b(?:PANIC|FATAL|ERROR|error): +(.*)$/m.exec(`${stdout}${stderr}`)?.[1];
     if (status !== 0 || fault)
       throw new Error(
-        `${path.basename(program)} cannot make the database in ${draft}: ${fault ?? signal ?? `exit code ${status}`}.`,
+        `${path.basename(program)} cannot make the database in ${dataDir}: ${fault ?? signal ?? `exit code ${status}`}.`,
       );
   };
   run(programs.initdb, ['-D', cluster, '--no-instructions', ...locale, ...access]);

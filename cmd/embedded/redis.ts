@@ -73,10 +73,17 @@ function startWasm(port: number, cwd: string) {
 }
 
 function onPath(program: string): string | undefined {
-  const files = (process.env.PATH ?? '')
-    .split(path.delimiter)
-    .map((dir) => path.resolve(dir || '.', program));
-  return files.find((file) => fs.statSync(file, { throwIfNoEntry: false })?.isFile());
+  const dirs = (process.env.PATH ?? '').split(path.delimiter);
+  return dirs.map((dir) => path.resolve(dir || '.', program)).find(isExecutable);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    fs.accessSync(file, fs.constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The pid of the server on that port, as the server reports it. */
