@@ -61,6 +61,9 @@ const stream = {
   )
     .optional()
     .describe('Brokers of Kafka. Default: the stream is the event log in Postgres.'),
+  KAFKA_COMPRESSION: oneOf('none', 'gzip', 'snappy')
+    .prefault('none')
+    .describe('How Tiffin compresses its records on Kafka. It reads gzip, snappy, lz4 and zstd.'),
   DISABLED_TOPICS: list(
     `names of topics that only others read, with commas between them: ${OUTSIDE_TOPICS.join(', ')}`,
     (topic) => topic === '' || OUTSIDE_TOPICS.includes(topic),

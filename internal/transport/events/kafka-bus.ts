@@ -4,6 +4,7 @@ import { backoffMs } from '../../domain/retry.ts';
 import { ALL_TOPICS } from '../../domain/topics.ts';
 import type { EventBus, OutgoingRecord, RecordSink, Subscription } from '../../service/stream/ports.ts';
 import { eventRecords } from '../../service/stream/relay-events.ts';
+import { type Compression, compressionType, registerCodecs } from './kafka-codecs.ts';
 import { type KafkaConnection, type KafkaSettings, openKafka } from './kafka-connection.ts';
 import { type KafkaConsumer, kafkaConsumer } from './kafka-consumer.ts';
 import { kafkaProducer } from './kafka-producer.ts';
@@ -16,6 +17,8 @@ export interface KafkaBusOptions extends KafkaSettings {
   readonly topicPrefix?: string;
   /** Topics that are neither created nor published to. */
   readonly disabledTopics?: ReadonlySet<string>;
+  /** How records are compressed when they are produced; by default not at all. */
+  readonly compression?: Compression;
   /** Time until a dead member's partitions are assigned to other members; the broker's default minimum is 6,000. */
   readonly sessionTimeoutMs?: number;
 }
@@ -26,8 +29,10 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     topicPrefix = '',
     disabledTopics = new Set<string>(),
     partitions = 6,
+    compression = 'none',
     sessionTimeoutMs = 10_000,
   } = options;
+  registerCodecs();
   const connections = new Set<KafkaConnection>();
   const open = () => {
     const connection = openKafka(options, () => connections.delete(connection));
@@ -39,7 +44,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     (topic) => topicPrefix + topic,
   );
   const ensureOwnTopics = () => topics.ensure(ownTopics);
-  const producer = kafkaProducer(open, ensureOwnTopics);
+  const producer = kafkaProducer(open, ensureOwnTopics, compressionType(compression));
   const consumers = new Set<KafkaConsumer>();
   const closing = new AbortController();
   let unprepared: string | undefined = 'Kafka: the topics are not created yet';

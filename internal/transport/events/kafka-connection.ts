@@ -1,7 +1,8 @@
 /** Opens Kafka connections that can be severed at any moment; translates kafkajs's logs and errors into Tiffin's. */
 import { connect, type Socket } from 'node:net';
 import { type ISocketFactory, Kafka, type logCreator, logLevel } from 'kafkajs';
-import { TiffinError } from '../../domain/errors.ts';
+import { faultOf, TiffinError } from '../../domain/errors.ts';
+import { within as withinLimit } from '../../domain/time-limit.ts';
 import type { Log } from '../../service/ports.ts';
 
 export interface KafkaConnection {
@@ -92,7 +93,7 @@ const REFUSED = /^(MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_RECORD|INVALI
 /** Converts an error to UNAVAILABLE, or to INTERNAL if the broker refuses the record itself. */
 export function asUnavailable(error: unknown): TiffinError {
   if (error instanceof TiffinError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = error instanceof Error ? error.message : faultOf(error);
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const type = String((cause as { type?: unknown }).type ?? '');
     if (REFUSED.test(type))
@@ -102,18 +103,6 @@ export function asUnavailable(error: unknown): TiffinError {
 }
 
 /** Rejects with UNAVAILABLE after the limit; the work itself is not cancelled. */
-export async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new TiffinError('UNAVAILABLE', `Kafka did not answer within ${limitMs / 1_000} s`)),
-      limitMs,
-    );
-  });
-  work.catch(() => {});
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  return withinLimit(limitMs, work, 'Kafka');
 }

@@ -1,7 +1,7 @@
 /** One member of a consumer group: reads its partitions, handles each batch, and restarts when kafkajs fails. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload } from 'kafkajs';
-import { isTransient } from '../../domain/errors.ts';
+import { faultOf, isTransient } from '../../domain/errors.ts';
 import { backoffMs } from '../../domain/retry.ts';
 import { startLoop } from '../../service/loop.ts';
 import type { Log } from '../../service/ports.ts';
@@ -20,6 +20,8 @@ const REBALANCE_LIMIT_MS = 30_000;
 /** kafkajs counts as hung after this time without a fetch or a heartbeat while no batch is being handled. */
 const SILENCE_LIMIT_MS = 90_000;
 const STOP_LIMIT_MS = 8_000;
+/** After this time without a failure, or after a handled batch, the backoff begins anew. */
+const STEADY_MS = 60_000;
 
 export interface KafkaConsumerDeps {
   readonly open: () => KafkaConnection;
@@ -62,15 +64,16 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       lastActivity = performance.now();
     };
     noteActivity();
-    consumer.on(events.FETCH, noteActivity);
+    consumer.on(events.FETCH, () => {
+      noteActivity();
+      down = undefined;
+    });
     consumer.on(events.HEARTBEAT, noteActivity);
     consumer.on(events.REBALANCING, noteActivity);
     consumer.on(events.GROUP_JOIN, ({ payload }) => {
       noteActivity();
       if (down)
         log.info({ consumer: group, partitions: payload.memberAssignment }, 'the consumer joined its group');
-      down = undefined;
-      failures = 0;
     });
     let watch: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
@@ -100,6 +103,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
 
   /** Joins the group and consumes until the stop or an error; resolves with the pause before the next attempt, ms. */
   async function joinAndConsume(): Promise<number> {
+    const startedAt = performance.now();
     const connection = deps.open();
     try {
       await Promise.race([deps.ensureTopics(topics), stopped]);
@@ -125,7 +129,8 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       const fault = asUnavailable(error);
       down = fault.message;
       failing.clear();
-      failures += 1;
+      // A consumer that joins and fails at once must not do so in a tight loop.
+      failures = performance.now() - startedAt > STEADY_MS ? 1 : failures + 1;
       if (failures === 1) log.warn({ consumer: group, err: fault }, 'the consumer is down and is restarted');
       return backoffMs(failures);
     } finally {
@@ -178,9 +183,10 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       try {
         await handle({ deliveries, settle: async () => {} });
         failing.delete(partition);
+        failures = 0;
         return true;
       } catch (error) {
-        failing.set(partition, error instanceof Error ? error.message : String(error));
+        failing.set(partition, error instanceof Error ? error.message : faultOf(error));
         if (!isTransient(error)) log.error({ consumer: group, err: error }, 'a batch failed and is retried');
         else if (attempts === 1)
           log.warn({ consumer: group, err: error }, 'a dependency is unavailable; consuming is retried');

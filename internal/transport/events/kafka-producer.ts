@@ -1,5 +1,5 @@
 /** Sends records to Kafka one request at a time; records that arrive meanwhile share the next request. */
-import { Partitioners, type Producer } from 'kafkajs';
+import { type CompressionTypes, Partitioners, type Producer } from 'kafkajs';
 import { TiffinError } from '../../domain/errors.ts';
 import type { OutgoingRecord } from '../../service/stream/ports.ts';
 import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
@@ -37,7 +37,11 @@ export interface KafkaProducer {
   close(): Promise<void>;
 }
 
-export function kafkaProducer(open: () => KafkaConnection, ready: () => Promise<void>): KafkaProducer {
+export function kafkaProducer(
+  open: () => KafkaConnection,
+  ready: () => Promise<void>,
+  compression: CompressionTypes,
+): KafkaProducer {
   const queue: Job[] = [];
   let live: { connection: KafkaConnection; producer: Producer; connected: Promise<void> } | undefined;
   let sending: Promise<void> | undefined;
@@ -65,7 +69,12 @@ export function kafkaProducer(open: () => KafkaConnection, ready: () => Promise<
     await ready();
     const { producer, connected: isConnected } = connected();
     await isConnected;
-    await producer.sendBatch({ acks: -1, timeout: BROKER_LIMIT_MS, topicMessages: byTopic(records) });
+    await producer.sendBatch({
+      acks: -1,
+      compression,
+      timeout: BROKER_LIMIT_MS,
+      topicMessages: byTopic(records),
+    });
   }
 
   function discard(): void {
