@@ -1,5 +1,5 @@
 /** Opens a Redis connection that fails commands at once while the server is unreachable, and reconnects by itself. */
-import { Redis } from 'ioredis';
+import { Redis, ReplyError } from 'ioredis';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Log } from '../../service/ports.ts';
 
@@ -10,7 +10,11 @@ export function openRedis(url: string, log: Log): Redis {
     maxRetriesPerRequest: 0,
     enableOfflineQueue: true,
     connectTimeout: 3_000,
-    commandTimeout: 10_000,
+    commandTimeout: 5_000,
+    // A connection that does not answer may have died without a FIN or RST; it is replaced.
+    socketTimeout: 3_000,
+    // After a failover behind one address the old primary answers READONLY; a new connection reaches the new one.
+    reconnectOnError: (error) => /\bREADONLY\b/.test(error.message),
     retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
   });
   let last = '';
@@ -39,16 +43,20 @@ async function warnOfEviction(redis: Redis, log: Log): Promise<void> {
   }
 }
 
-/** Awaits a command; throws UNAVAILABLE if the server is unreachable, loading or read-only. */
+/**
+ * Error replies that report a mistake of Tiffin: a wrong command, or an error in a script. Every other reply reports the
+ * server's own state (LOADING, READONLY, MISCONF, NOREPLICAS, NOAUTH, OOM, …), which passes or is repaired by an operator.
+ * Redis 6 wraps the reply to a script's command in `ERR Error running script`, so the whole text is searched.
+ */
+const MISTAKE =
+  /WRONGTYPE|wrong number of arguments|syntax error|unknown (sub)?command|not an? (valid )?(integer|float)|out of range|min or max is not|compiling script|attempt to |wrong type|CROSSSLOT/i;
+
+/** Awaits a command; throws UNAVAILABLE for every error that is not a mistake of Tiffin. */
 export async function asUnavailable<T>(command: Promise<T>): Promise<T> {
   try {
     return await command;
   } catch (error) {
-    const message = error instanceof Error ? `${error.name} ${error.message}` : '';
-    // An error reply to a wrong command is a bug in Tiffin; every other error is transient.
-    const isMistake = /^ReplyError (?!LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM)/.test(
-      message,
-    );
-    throw isMistake ? error : new TiffinError('UNAVAILABLE', 'Redis is unreachable', { cause: error });
+    const isMistake = error instanceof ReplyError && MISTAKE.test((error as Error).message);
+    throw isMistake ? error : new TiffinError('UNAVAILABLE', 'Redis is unavailable', { cause: error });
   }
 }

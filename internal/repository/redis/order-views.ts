@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { FOOD_ORDERING, foodTimeline, orderManagerStatus } from '../../domain/dialects.ts';
+import { TiffinError } from '../../domain/errors.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
+import { within } from '../../domain/time-limit.ts';
 import type { Clock, Log } from '../../service/ports.ts';
 import type { OrderView, OrderViews } from '../../service/views/ports.ts';
 import { asUnavailable } from './connection.ts';
@@ -17,6 +19,8 @@ declare module 'ioredis' {
   }
 }
 
+/** After this time an order is read from Postgres instead. */
+const READ_LIMIT_MS = 250;
 const LAST_ORDERS = 20;
 const LAST_ORDERS_TTL_S = 86_400;
 
@@ -60,7 +64,8 @@ export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: V
     },
     async get(orderId) {
       try {
-        const text = await redis.get(`order:${orderId}`);
+        if (redis.status !== 'ready') throw new TiffinError('UNAVAILABLE', 'Redis is not connected');
+        const text = await within(READ_LIMIT_MS, redis.get(`order:${orderId}`), 'Redis');
         isDown = false;
         return text ? viewOf(text) : undefined;
       } catch (error) {

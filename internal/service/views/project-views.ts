@@ -42,8 +42,9 @@ export async function viewOrder(
   const cached = await views.get(id);
   if (cached) return cached;
   const [view] = await viewSource.read([id]);
+  // The reader does not wait until the view is stored.
   if (view)
-    await views
+    void views
       .put([view])
       .catch((error: Error) => log.debug({ error: error.message }, 'a view could not be stored'));
   return view;

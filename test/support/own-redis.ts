@@ -1,0 +1,52 @@
+/** A redis-server for one test, which may change its configuration, stop it and start it again. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import getPort from 'get-port';
+import { Redis } from 'ioredis';
+import { until } from './until.ts';
+
+export interface OwnRedis {
+  readonly url: string;
+  /** Its working directory. */
+  readonly dir: string;
+  /** Sends a command, such as `CONFIG SET maxmemory 1mb`. */
+  call(command: string, ...args: string[]): Promise<unknown>;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startOwnRedis(...options: string[]): Promise<OwnRedis> {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-redis-'));
+  const port = await getPort({ host: '127.0.0.1' });
+  const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--save', '', ...options];
+  let child: ChildProcess;
+  const admin = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  admin.on('error', () => {});
+  const start = async () => {
+    child = spawn('redis-server', [...args, '--enable-protected-configs', 'yes'], { stdio: 'ignore' });
+    await until('redis-server to answer', async () => (await admin.ping().catch(() => '')) === 'PONG');
+  };
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  };
+  await start();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    dir,
+    call: (command, ...rest) => admin.call(command, ...rest),
+    kill,
+    start,
+    async stop() {
+      admin.disconnect();
+      await kill();
+      fs.rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
