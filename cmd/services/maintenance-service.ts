@@ -19,6 +19,12 @@ export function maintenanceService(wiring: Wiring): Service {
         label: 'consumer',
         read: wiring.consumerDelays,
       },
+      {
+        name: 'open_transaction_seconds',
+        help: 'Age of the open transactions that hold back the events appended after them',
+        label: 'holder',
+        read: wiring.openTransactions,
+      },
     ],
     loops() {
       const prune = pruneLog(wiring, {

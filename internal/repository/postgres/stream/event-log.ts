@@ -10,24 +10,26 @@ import { bulkInsert } from '../bulk-parameters.ts';
 import { type Connection, isAnyOf, namesOf, prepared, statement } from '../queries.ts';
 import { consumerCursors, events } from '../schema/stream.ts';
 import { asUuid } from './event-ids.ts';
+import { horizonOf, openTransactions } from './horizon.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
 import { type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-tail.ts';
 
 const { position, transactionId, eventId, eventType, orderId, topic, record, headers } = events;
 const PLACE = [transactionId, position];
+/** Events that are held back for this time are reported, with the transaction that holds them. */
+const HELD_LOG_MS = 10_000;
 
 const append = bulkInsert('append-events', events, { eventId, eventType, orderId, topic, record, headers });
 
-const horizon = sql`pg_snapshot_xmin(pg_current_snapshot())`;
+const horizon = sql`${sql.placeholder('horizon')}::xid8`;
 const placeOf = (id: string, at: string) =>
   sql`(${sql.placeholder(id)}::xid8, ${sql.placeholder(at)}::bigint)`;
 
 /*
- * By hand: reads the end of the log and a page of it in one round trip. Input: two positions, limit, topics, event types.
+ * By hand: reads the end of the log and a page of it in one round trip. Input: horizon, two positions, limit, topics, types.
  * Output: a row with the end of the log and whether events exist beyond the horizon; then the first `limit` matching rows
- * between the two positions. The horizon is the oldest open transaction: rows at or above it are held back, because an
- * open transaction may still commit rows that sort before them, which a cursor past that point would skip.
- * (pg_current_snapshot and xid8: PostgreSQL manual, 9.27 "Transaction ID and Snapshot Information Functions".)
+ * between the two positions. Rows at or above the horizon are held back, because an open transaction may still commit rows
+ * that sort before them, which a cursor past that point would skip.
  */
 const read = (name: string, wanted: SQL) =>
   statement<EndRow | LogRow>(
@@ -155,7 +157,12 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
     for (const listener of listeners) listener();
   };
   const session = leaderSession(url, wakeHere, log);
-  const tail = logTail((...asked) => readStretch(pool, ...asked));
+  const reportHolder = heldReport(pool, log);
+  const tail = logTail(async (...asked) => {
+    const stretch = await readStretch(pool, ...asked);
+    reportHolder(stretch);
+    return stretch;
+  });
   let notifying = false;
   let again = false;
 
@@ -203,12 +210,31 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
   };
 }
 
+/** Logs, while the end of the log stays the same and later events are held back, which transaction holds them. */
+function heldReport(pool: pg.Pool, log: Log): (stretch: Stretch) => void {
+  let since = { transactionId: '', at: 0 };
+  return ({ held, to }) => {
+    const now = performance.now();
+    if (!held || to.transactionId !== since.transactionId)
+      since = { transactionId: to.transactionId, at: now };
+    if (now - since.at < HELD_LOG_MS) return;
+    since.at = now;
+    openTransactions(pool).then(
+      ([oldest]) =>
+        oldest &&
+        log.warn({ ...oldest }, 'an open transaction holds back the events that were appended after it'),
+      (error: Error) => log.debug({ error: error.message }, 'open transactions could not be read'),
+    );
+  };
+}
+
 async function readStretch(
   pool: pg.Pool,
   ...[from, until, filter, limit]: Parameters<Fetch>
 ): Promise<Stretch> {
   const { topics, types } = filter;
   const range = {
+    horizon: await horizonOf(pool),
     fromId: from.transactionId,
     fromPosition: from.position,
     untilId: until.transactionId,

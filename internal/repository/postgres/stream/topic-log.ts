@@ -5,9 +5,10 @@ import { type Event, isEventType } from '../../../domain/events.ts';
 import { toRecord } from '../../../domain/records.ts';
 import { typesOn } from '../../../domain/topics.ts';
 import type { LogPosition } from '../../../service/ports.ts';
-import { isAnyOf, prepared, statement } from '../queries.ts';
+import { isAnyOf, prepared } from '../queries.ts';
 import { events } from '../schema/stream.ts';
 import { appendEntries } from './event-log.ts';
+import { horizonOf } from './horizon.ts';
 
 export interface TopicLog {
   /** The position from which a reader gets only new records. */
@@ -18,18 +19,13 @@ export interface TopicLog {
 }
 
 const { transactionId, position, eventType, topic, record } = events;
-const horizon = sql`pg_snapshot_xmin(pg_current_snapshot())`;
-
-// By hand: it reads no table. All transactions below the horizon have ended; see event-log.ts.
-const end = statement<{ transaction_id: string }>('log-end', sql`select ${horizon} as transaction_id`);
-
 const read = prepared('read-topic', (db) =>
   db
     .select({ transactionId, position, eventType, topic, record })
     .from(events)
     .where(
       sql`(${transactionId}, ${position}) > (${sql.placeholder('id')}::xid8, ${sql.placeholder('position')}::bigint)
-        and ${transactionId} < ${horizon}
+        and ${transactionId} < ${sql.placeholder('horizon')}::xid8
         and case when ${topic} is null then ${isAnyOf(eventType, 'types')} else ${topic} = ${sql.placeholder('topic')} end`,
     )
     .orderBy(transactionId, position)
@@ -40,11 +36,11 @@ const read = prepared('read-topic', (db) =>
 export function postgresTopicLog(pool: pg.Pool, onAppend: () => void): TopicLog {
   return {
     async end() {
-      const { rows } = await end(pool);
-      return { transactionId: rows[0]?.transaction_id ?? '0', position: '0' };
+      return { transactionId: await horizonOf(pool), position: '0' };
     },
     async read(topic, after, limit) {
       const rows = await read(pool, {
+        horizon: await horizonOf(pool),
         id: after.transactionId,
         position: after.position,
         types: typesOn(topic),
