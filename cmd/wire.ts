@@ -1,7 +1,7 @@
 /** The composition root: builds the dependencies of all services from the configuration, in one straight line. */
 import { randomFillSync } from 'node:crypto';
 import { parse, v5, v7 } from 'uuid';
-import { migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
+import { faultOfDatabase, migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
 import { postgresDeliveries } from '../internal/repository/postgres/delivery/deliveries.ts';
 import { postgresRiders } from '../internal/repository/postgres/delivery/riders.ts';
 import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
@@ -20,6 +20,7 @@ import { postgresSchedulerSwitch } from '../internal/repository/postgres/schedul
 import { postgresTimers } from '../internal/repository/postgres/scheduling/timers.ts';
 import { postgresDeadLetters } from '../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresEventLog } from '../internal/repository/postgres/stream/event-log.ts';
+import { openTransactions } from '../internal/repository/postgres/stream/horizon.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
 import { postgresHistory } from '../internal/repository/postgres/views/order-history.ts';
 import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
@@ -83,6 +84,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     ? kafkaBus({
         brokers: config.KAFKA_BROKERS,
         clientId: 'tiffin',
+        compression: config.KAFKA_COMPRESSION,
         disabledTopics: new Set(config.DISABLED_TOPICS),
         log,
       })
@@ -134,11 +136,14 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
       leaseMs: config.DISPATCH_LEASE_MS,
     }),
     consumerDelays: () => consumerDelays(pool),
+    openTransactions: async () =>
+      new Map((await openTransactions(pool)).map(({ holder, seconds }) => [holder, seconds] as const)),
     newId: newIds(),
     eventIdFor: (name: string) => v5(Buffer.from(name), EVENT_NAMESPACE),
     faults: {
-      postgres: () => pool.query('SELECT 1').then(() => undefined),
-      redis: () => redis.ping().then(() => undefined),
+      postgres: () => faultOfDatabase(pool),
+      // A write, since a server that answers to PING may still refuse writes.
+      redis: () => redis.set(`${config.REDIS_PREFIX}:probe`, 1, 'EX', 60).then(() => undefined),
       stream: async () => bus.fault(),
     },
     async close() {

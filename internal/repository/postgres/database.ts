@@ -11,21 +11,58 @@ export const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url)
 /** Advisory lock number (arbitrary): processes that start together migrate one after another. */
 const MIGRATION_LOCK = 7_337_001;
 
-export function openPool(url: string, options: { max: number; onError: (error: Error) => void }): pg.Pool {
-  const pool = new pg.Pool({
+/** Time limit of one statement, ms. */
+export const STATEMENT_LIMIT_MS = 4_000;
+
+/**
+ * Every wait has a limit, because a peer may vanish without closing its connections. The server ends a statement, then the
+ * driver gives the connection up. The server finds out within about 6 s that this process's host has vanished, and then
+ * releases its locks and transactions. (PostgreSQL manual, 19.3.2 "TCP Settings" and 19.11.1 "Statement Behavior".)
+ */
+const SESSION = {
+  statement_timeout: STATEMENT_LIMIT_MS,
+  idle_in_transaction_session_timeout: 10_000,
+  tcp_keepalives_idle: 3,
+  tcp_keepalives_interval: 1,
+  tcp_keepalives_count: 3,
+  tcp_user_timeout: 6_000,
+};
+
+/** The settings of a connection to this database; `session` are server settings. */
+export function connectionTo(url: string, session: Readonly<Record<string, string | number>> = {}) {
+  return {
     connectionString: url,
-    max: options.max,
     connectionTimeoutMillis: 3_000,
     keepAlive: true,
+    query_timeout: STATEMENT_LIMIT_MS + 500,
     application_name: 'tiffin',
-    // Every query has an index. A statement planned while its table was empty would otherwise scan the whole table until
-    // autovacuum refreshes the statistics a minute later.
-    options: '-c enable_seqscan=off',
-  });
+    options: Object.entries({ ...SESSION, ...session })
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+  };
+}
+
+export function openPool(url: string, options: { max: number; onError: (error: Error) => void }): pg.Pool {
+  // Every query has an index. A statement planned while its table was empty would otherwise scan the whole table until
+  // autovacuum refreshes the statistics a minute later.
+  const pool = new pg.Pool({ ...connectionTo(url, { enable_seqscan: 'off' }), max: options.max });
   pool.on('error', options.onError);
   // A connection lost between two statements of a transaction emits 'error' here; its next statement fails.
   pool.on('connect', (client) => client.on('error', () => {}));
+  // A connection that did not answer would not answer to a polite end either.
+  pool.on('release', (error, client) => isLost(error) && destroy(client));
   return pool;
+}
+
+/** Why the database cannot be used; undefined if it can. Rejects if it cannot be reached. */
+export async function faultOfDatabase(pool: pg.Pool): Promise<string | undefined> {
+  const { rows } = await pool.query(`SELECT current_setting('transaction_read_only') AS "readOnly"`);
+  return rows[0].readOnly === 'on' ? 'the server accepts no writes' : undefined;
+}
+
+/** Ends a connection without waiting for the server. */
+export function destroy(client: pg.ClientBase): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }
 
 /** Applies the pending migrations. */
@@ -54,22 +91,36 @@ export async function migrateDatabase(url: string, folder = MIGRATIONS): Promise
   }
 }
 
-/** Transient SQLSTATE classes and codes: connection lost, shutting down, out of resources, timeout, lost race. */
-const TRANSIENT_SQLSTATE = /^(08...|53...|57P0.|40001|40P01|55P03|25P03)$/;
+/** Transient SQLSTATE classes and codes: connection lost, shutting down, out of resources, timeout, lost race, read-only. */
+const TRANSIENT_SQLSTATE = /^(08...|53...|57P0.|40001|40P01|55P03|25P0[34]|57014|25006)$/;
+/** Read-only: the server became a standby, or its disk is full; another connection may reach the new primary. */
+const READ_ONLY = '25006';
 const TRANSIENT_NETWORK = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
 
 /** Turns a transient driver error into UNAVAILABLE; returns other errors unchanged. */
 export function asTransient(caught: unknown): unknown {
   const error = caught instanceof DrizzleQueryError ? caught.cause : caught;
   if (!(error instanceof Error) || error instanceof TiffinError) return error;
-  const code = String((error as { code?: unknown }).code ?? '');
-  const lost =
-    TRANSIENT_SQLSTATE.test(code) ||
-    TRANSIENT_NETWORK.test(code) ||
-    /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
-      error.message,
-    );
-  return lost ? new TiffinError('UNAVAILABLE', 'the database cannot be reached', { cause: error }) : error;
+  return TRANSIENT_SQLSTATE.test(codeOf(error)) || isLost(error)
+    ? new TiffinError('UNAVAILABLE', 'the database is unavailable', { cause: error })
+    : error;
+}
+
+function codeOf(error: Error): string {
+  return String((error as { code?: unknown }).code ?? '');
+}
+
+/** True if the error, or one that caused it, leaves its connection unusable. */
+export function isLost(caught: unknown): boolean {
+  if (!(caught instanceof Error)) return false;
+  return (
+    codeOf(caught) === READ_ONLY ||
+    TRANSIENT_NETWORK.test(codeOf(caught)) ||
+    /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
+      caught.message,
+    ) ||
+    isLost(caught.cause)
+  );
 }
 
 export function isViolationOf(error: unknown, constraint: string): boolean {

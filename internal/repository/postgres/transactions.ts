@@ -13,7 +13,7 @@ import type {
   Transactions,
 } from '../../service/ports.ts';
 import { assignments, bulkParameters } from './bulk-parameters.ts';
-import { asTransient, bindClient, isViolationOf } from './database.ts';
+import { asTransient, bindClient, isLost, isViolationOf } from './database.ts';
 import { findResponse, ONE_RESPONSE, saveResponse } from './idempotency-keys.ts';
 import { type OrderCache, orderCache } from './orders/order-cache.ts';
 import { CHANGED, toChangedRow } from './orders/order-rows.ts';
@@ -68,10 +68,12 @@ export function postgresTransactions(
         if (appended) onAppend();
         return result;
       } catch (error) {
-        // A connection whose rollback fails is discarded.
-        await client.query('ROLLBACK').catch((fault: Error) => {
-          broken = fault;
-        });
+        // A lost connection, and one whose rollback fails, is discarded.
+        if (isLost(error)) broken = error as Error;
+        else
+          await client.query('ROLLBACK').catch((fault: Error) => {
+            broken = fault;
+          });
         throw asTransient(error);
       } finally {
         client.release(broken);

@@ -1,9 +1,15 @@
 /** Listens for appended events, and elects the process that reads for a consumer by an advisory lock. */
 import pg from 'pg';
 import type { Log } from '../../../service/ports.ts';
-import { asTransient } from '../database.ts';
+import { asTransient, connectionTo, destroy, isLost } from '../database.ts';
 
 export const CHANNEL = 'tiffin_events';
+const HEARTBEAT_MS = 2_000;
+/** The driver knows a time limit of one query; its types do not. */
+const HEARTBEAT: pg.QueryConfig & { query_timeout: number } = {
+  text: 'SELECT 1',
+  query_timeout: HEARTBEAT_MS,
+};
 /** First key of the advisory locks on consumers. */
 const LEADER_LOCK = 7_337_002;
 
@@ -18,13 +24,17 @@ export function leaderSession(url: string, onNotify: () => void, log: Log) {
   let previous: Promise<unknown> = Promise.resolve();
 
   async function open(): Promise<pg.Client> {
-    const client = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: 3_000,
-      keepAlive: true,
-      application_name: 'tiffin listener',
-    });
+    const client = new pg.Client({ ...connectionTo(url), application_name: 'tiffin listener' });
+    // Only a query shows that a silent connection is dead.
+    const heartbeat = setInterval(() => {
+      previous = previous
+        .then(() => client.query(HEARTBEAT))
+        .catch((error: Error) => {
+          if (isLost(error)) destroy(client);
+        });
+    }, HEARTBEAT_MS);
     const forget = (error?: Error) => {
+      clearInterval(heartbeat);
       if (error) log.warn({ error: error.message }, 'the listening connection was lost');
       connecting = undefined;
       held.clear();
@@ -77,7 +87,6 @@ export function leaderSession(url: string, onNotify: () => void, log: Log) {
     },
     async close(): Promise<void> {
       const client = await connecting?.catch(() => undefined);
-      client?.removeAllListeners('end');
       await client?.end().catch(() => {});
     },
   };
