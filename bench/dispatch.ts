@@ -63,7 +63,7 @@ function watch(bus: EventBus): Watched {
         watched.published += events.length;
         for (const event of events) {
           if (event.eventType !== 'order.ready') continue;
-          const dueAt = Date.parse(event.payload.dueAt);
+          const dueAt = Date.parse(event.payload.dueAt ?? '');
           if (calledAt < dueAt) watched.early += 1;
           watched.lateness.push(storedAt - dueAt);
         }

@@ -68,6 +68,12 @@ export function isTransient(error: unknown): boolean {
   return error instanceof TiffinError && (error.code === 'UNAVAILABLE' || error.code === 'OVERLOADED');
 }
 
+/** The error's name and message, as one text; safe for any thrown value. */
+export function faultOf(error: unknown): string {
+  if (error instanceof Error) return `${error.name}: ${error.message}`;
+  return typeof error === 'object' || typeof error === 'function' ? 'an object was thrown' : String(error);
+}
+
 /** Stands in the `default` of a switch over a union: the code compiles only if every case is handled. */
 export function unreachable(value: never): never {
   throw new TypeError(`unexpected value: ${JSON.stringify(value)}`);

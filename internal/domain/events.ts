@@ -54,8 +54,8 @@ export const PAYLOADS = {
     dueAt: time,
   }),
   'order.rescheduled': z.object({ version: z.int().positive(), scheduledAt: time, dueAt: time }),
-  /** Published by the scheduler: `dueAt` is the schedule that was dispatched, `readyAt` when. */
-  'order.ready': z.object({ dueAt: time, readyAt: time }),
+  /** Published by the scheduler: `dueAt` is the schedule that was dispatched, `readyAt` when. Another scheduler gives no `dueAt`. */
+  'order.ready': z.object({ dueAt: time.optional(), readyAt: time }),
   /** `next` is the next status when all goes well. */
   'order.processing': change.extend({ next: status.optional() }),
   'order.confirmed': enriched,
@@ -174,9 +174,9 @@ const EVENTS = new Map(
 /** Parses a record from a topic; `fault` is a text that names every invalid field. */
 export function parseEvent(record: unknown): { event: Event } | { fault: string } {
   const type = (record as { eventType?: unknown } | null)?.eventType;
-  const schema = EVENTS.get(String(type)) ?? ENVELOPE;
+  const schema = (typeof type === 'string' ? EVENTS.get(type) : undefined) ?? ENVELOPE;
   const parsed = schema.safeParse(record);
   if (!parsed.success) return { fault: z.prettifyError(parsed.error) };
-  if (schema === ENVELOPE) return { fault: `unknown event type '${parsed.data.eventType}'` };
+  if (schema === ENVELOPE) return { fault: `unknown event type '${parsed.data.eventType.slice(0, 64)}'` };
   return { event: parsed.data as Event };
 }

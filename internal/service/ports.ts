@@ -92,7 +92,11 @@ export const BEGINNING: LogPosition = { transactionId: '0', position: '0' };
 export interface NewDeadLetter {
   readonly consumer: string;
   readonly eventId: string;
+  /** The position of an unreadable record, which belongs to no order. */
   readonly orderId: string;
+  /** The key of an unreadable record. */
+  readonly key?: string;
+  /** The topic that the record came from. */
   readonly topic: string;
   /** The record as it was delivered: JSON, or text that is no JSON. */
   readonly record: unknown;

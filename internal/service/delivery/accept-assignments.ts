@@ -90,12 +90,12 @@ function assignmentIn(record: Fields): { eventType: 'delivery.assigned'; payload
     eventType: 'delivery.assigned',
     payload: {
       riderId: isId(riderId) ? riderId : undefined,
-      assignedAt: String(assignedAt),
+      assignedAt,
       ...(isObject(pickupLocation)
         ? {
             pickupLocation: {
               ...(isId(restaurantId) ? { restaurantId } : {}),
-              address: String(address).length <= LONGEST_ADDRESS ? address : undefined,
+              address: typeof address === 'string' && address.length <= LONGEST_ADDRESS ? address : undefined,
             },
           }
         : {}),

@@ -1,7 +1,8 @@
 /** Places the orders that another system has validated and published to `validated_orders`. */
 import { fact } from '../../domain/announce.ts';
+import { TiffinError } from '../../domain/errors.ts';
 import type { EventOf } from '../../domain/events.ts';
-import { parseDecimal } from '../../domain/money.ts';
+import { MAX_MINOR, parseDecimal } from '../../domain/money.ts';
 import { ORDER_ID, type OrderContent, type OrderId } from '../../domain/order.ts';
 import { type PricingRules, priceOf } from '../../domain/pricing.ts';
 import type { Catalogue } from '../inventory/ports.ts';
@@ -112,6 +113,8 @@ async function contentsOf(
       };
     });
     const { totalMinor, ...price } = priceOf(items, pricing);
+    if (totalMinor > MAX_MINOR)
+      throw new TiffinError('INVALID_INPUT', 'the total must be at most 9999999999.99');
     return {
       id: orderId as OrderId,
       customerId: payload.userId,

@@ -1,12 +1,14 @@
 /** Starts orders that the scheduler has dispatched, and completes those that have nothing to fulfil. */
 import pMap from 'p-map';
-import { TiffinError } from '../../domain/errors.ts';
-import type { EventOf } from '../../domain/events.ts';
+import { faultOf, TiffinError } from '../../domain/errors.ts';
+import { type EventOf, parseEvent } from '../../domain/events.ts';
 import { journey, type Order, type OrderId } from '../../domain/order.ts';
 import { decideForEvents } from '../decide-orders.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { DueQueue, Waiting } from '../scheduling/ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
+import { readEvent } from '../stream/external-records.ts';
+import type { Delivery } from '../stream/ports.ts';
 import type { OrderStore } from './ports.ts';
 
 const PRODUCER = 'processing-service';
@@ -27,17 +29,23 @@ export type OrderLogic = (order: Order) => Promise<void>;
 /** The largest number of orders whose logic runs at a time. */
 const LOGIC_CONCURRENCY = 32;
 
+export interface StartDeps extends ProcessDeps {
+  readonly queue: DueQueue;
+  readonly eventIdFor: (name: string) => string;
+}
+
 /** CREATED → PROCESSING for a dispatched order; refused if the order was rescheduled since. */
-export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer<'order.ready', void> {
+export function startConsumer(deps: StartDeps): Consumer<'order.ready', void> {
   return {
     name: 'processing-service.start',
     topics: ['order.ready'],
     types: ['order.ready'],
     isIdempotent: true,
+    read: (delivery) => readFlatReady(delivery, deps.eventIdFor) ?? readEvent(delivery, ['order.ready']),
     async apply(tx, events, _performed, afterCommit) {
       const rescheduled: Waiting[] = [];
       const announced = await decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
-        const dueAt = Date.parse(event.payload.dueAt);
+        const dueAt = dispatchedSchedule(event, order);
         if (order.status === 'CREATED' && dueAt !== order.dueAt)
           rescheduled.push({ orderId: order.id, dueAt: order.dueAt });
         return { type: 'start', dueAt };
@@ -48,6 +56,29 @@ export function startConsumer(deps: ProcessDeps & { queue: DueQueue }): Consumer
       return announced;
     },
   };
+}
+
+/** Reads the record `{order_id, ready_at}` of another scheduler; undefined for every other record. */
+function readFlatReady({ topic, position, record }: Delivery, eventIdFor: (name: string) => string) {
+  const { order_id: orderId, ready_at: readyAt, eventType } = (record ?? {}) as Record<string, unknown>;
+  if (orderId === undefined || eventType !== undefined) return undefined;
+  return parseEvent({
+    eventId: eventIdFor(`${topic}/${position}`),
+    eventType: 'order.ready',
+    schemaVersion: 1,
+    occurredAt: readyAt,
+    producedAt: readyAt,
+    orderId,
+    correlationId: orderId,
+    producer: 'another system',
+    payload: { readyAt },
+  });
+}
+
+/** The due time for which the order was dispatched. Another scheduler dispatches an order that is due by its `readyAt`. */
+function dispatchedSchedule({ payload }: EventOf<'order.ready'>, order: Order): number {
+  if (payload.dueAt !== undefined) return Date.parse(payload.dueAt);
+  return Math.min(order.dueAt, Date.parse(payload.readyAt));
 }
 
 /** PROCESSING → COMPLETED or FAILED for an order that has nothing to fulfil; inventory and payment continue all others. */
@@ -105,6 +136,6 @@ async function runLogic(
 
 /** The error's message as text that Postgres can store, up to 256 characters. */
 function asReason(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : String(error);
+  const text = error instanceof Error ? error.message || error.name : faultOf(error);
   return text.replace(/[\p{Cc}\p{Cs}]/gu, ' ').slice(0, 256);
 }

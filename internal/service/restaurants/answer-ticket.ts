@@ -178,7 +178,8 @@ function fieldsOf(record: unknown): Fields {
 /** The answer in the record; ACCEPTED, after the topic's name, if it has none. */
 function wordOf(record: unknown): string {
   const { status, action, eventType } = fieldsOf(record ?? {});
-  return String(status ?? action ?? eventType ?? 'ACCEPTED');
+  const word = status ?? action ?? eventType ?? 'ACCEPTED';
+  return typeof word === 'string' ? word : JSON.stringify(word);
 }
 
 function answerIn(record: Fields, now: number): ReturnType<Parameters<typeof externalReader>[1]> {

@@ -1,12 +1,12 @@
 /** The consumer wrapper: applies each event once although delivery is at least once, and turns poison events into dead letters. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { isTransient } from '../../domain/errors.ts';
+import { faultOf, isTransient } from '../../domain/errors.ts';
 import type { Event } from '../../domain/events.ts';
 import { backoffMs, MAX_ATTEMPTS } from '../../domain/retry.ts';
 import type { Log, Meter, NewDeadLetter, Transaction, Transactions } from '../ports.ts';
 import type { AnyConsumer } from './consumer.ts';
 import type { Batch, DeadLetters, Subscription } from './ports.ts';
-import { letterOf, readDeliveries } from './read-deliveries.ts';
+import { type Reading, readDeliveries } from './read-deliveries.ts';
 
 export interface ConsumeDeps {
   readonly transactions: Transactions;
@@ -27,37 +27,31 @@ export function subscriptionOf(deps: ConsumeDeps, consumer: AnyConsumer): Subscr
     ...(consumer.batchSize === undefined ? {} : { batchSize: consumer.batchSize }),
     async handle(batch) {
       const started = performance.now();
-      let events = 0;
-      for (const run of readDeliveries(consumer, batch.deliveries)) {
-        events += run.events.length;
-        if (run.poison) {
-          await handleRun(deps, consumer, run.events, NOTHING_TO_SETTLE);
-          await addUnreadable(deps, consumer, run.poison);
-        } else {
-          await handleRun(deps, consumer, run.events, (tx) => batch.settle(tx));
-        }
-      }
-      deps.meter.count('events_consumed', events, { consumer: consumer.name });
+      const reading = readDeliveries(consumer, batch.deliveries);
+      for (const letter of reading.unreadable) await addDeadLetter(deps, letter);
+      await handleEvents(deps, consumer, reading, (tx) => batch.settle(tx));
+      deps.meter.count('events_consumed', reading.events.length, { consumer: consumer.name });
       deps.meter.observe('batch_duration', (performance.now() - started) / 1000, { consumer: consumer.name });
     },
   };
 }
 
-async function handleRun(
+async function handleEvents(
   deps: ConsumeDeps,
   consumer: AnyConsumer,
-  events: readonly Event[],
+  reading: Reading,
   settle: Settle,
 ): Promise<void> {
+  const { events } = reading;
   try {
-    await handleTogether(deps, consumer, events, settle);
+    await handleTogether(deps, consumer, reading, settle);
   } catch (error) {
     if (isTransient(error)) throw error;
     deps.log.warn(
       { consumer: consumer.name, events: events.length, err: error },
       'a batch failed; its events are retried one by one',
     );
-    for (const event of events) await handleAlone(deps, consumer, event);
+    for (const event of events) await handleAlone(deps, consumer, { ...reading, events: [event] });
     await deps.transactions.run(settle);
   }
 }
@@ -66,7 +60,7 @@ async function handleRun(
 async function handleTogether(
   deps: ConsumeDeps,
   consumer: AnyConsumer,
-  events: readonly Event[],
+  { events, letterOf }: Reading,
   settle: Settle,
 ): Promise<void> {
   const { seen, parked } = await screen(deps, consumer, events);
@@ -82,7 +76,7 @@ async function handleTogether(
     const claimed = consumer.isIdempotent ? new Set(ids) : await tx.claimEvents(consumer.name, ids);
     const isClaimed = (event: Event) => claimed.has(event.eventId);
     await applyTo(consumer, tx, applicable.filter(isClaimed), performed, (work) => afterwards.push(work));
-    await tx.deadLetters.add(toPark.filter(isClaimed).map((event) => letterOf(consumer, event)));
+    await tx.deadLetters.add(toPark.filter(isClaimed).map(letterOf));
   });
   await runAfterwards(deps, consumer, afterwards);
 }
@@ -124,39 +118,37 @@ export async function runAfterwards(
 }
 
 /** Handles one event in a transaction of its own, up to MAX_ATTEMPTS times; then it becomes a dead letter. */
-async function handleAlone(deps: ConsumeDeps, consumer: AnyConsumer, event: Event): Promise<void> {
+async function handleAlone(deps: ConsumeDeps, consumer: AnyConsumer, reading: Reading): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await handleTogether(deps, consumer, [event], NOTHING_TO_SETTLE);
+      return await handleTogether(deps, consumer, reading, NOTHING_TO_SETTLE);
     } catch (error) {
       if (isTransient(error)) throw error;
       if (attempt === MAX_ATTEMPTS) {
-        return addDeadLetter(deps, {
-          ...letterOf(consumer, event),
-          error: faultOf(error),
-          retryCount: MAX_ATTEMPTS,
-        });
+        const [event] = reading.events as [Event];
+        const letter = { ...reading.letterOf(event), error: faultOf(error), retryCount: MAX_ATTEMPTS };
+        return addDeadLetter(deps, letter);
       }
       await pause(backoffMs(attempt));
     }
   }
 }
 
-async function addUnreadable(deps: ConsumeDeps, consumer: AnyConsumer, letter: NewDeadLetter): Promise<void> {
+async function addDeadLetter(deps: ConsumeDeps, letter: NewDeadLetter): Promise<void> {
   try {
-    await addDeadLetter(deps, letter);
+    await storeDeadLetter(deps, letter);
   } catch (error) {
     if (isTransient(error)) throw error;
     // The record itself may be impossible to store; the dead letter is then added without it.
     deps.log.warn(
-      { consumer: consumer.name, event: letter.eventId, err: error },
-      'an unreadable record could not be stored',
+      { consumer: letter.consumer, event: letter.eventId, err: error },
+      'the record of a dead letter could not be stored',
     );
-    await addDeadLetter(deps, { ...letter, record: 'this record could not be stored' });
+    await storeDeadLetter(deps, { ...letter, record: 'this record could not be stored' });
   }
 }
 
-async function addDeadLetter(
+async function storeDeadLetter(
   { transactions, log, meter }: ConsumeDeps,
   letter: NewDeadLetter,
 ): Promise<void> {
@@ -169,8 +161,4 @@ async function addDeadLetter(
   if (!isNew) return;
   meter.count('dead_letters', 1, { consumer });
   log.warn({ consumer, order: orderId, event: eventId, fault: error }, 'an event became a dead letter');
-}
-
-export function faultOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

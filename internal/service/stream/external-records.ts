@@ -1,9 +1,10 @@
-/** Converts external systems' records to events, on a topic that Tiffin publishes to as well. */
-import { type Event, parseEvent } from '../../domain/events.ts';
+/** Reads records as events, those of external systems included, on topics that Tiffin publishes to as well. */
+import { type Event, type EventType, parseEvent } from '../../domain/events.ts';
 import { ORDER_ID } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Clock } from '../ports.ts';
 import type { Consumer } from './consumer.ts';
+import type { Delivery } from './ports.ts';
 
 /** The producers of Tiffin's own records. */
 const OWN_PRODUCER =
@@ -13,6 +14,16 @@ const OWN_PRODUCER =
 const LAST_MS = 8.64e15;
 
 type Fields = Readonly<Record<string, unknown>>;
+
+/** The event in a record with an envelope; undefined for an event of another type. */
+export function readEvent(delivery: Delivery, types: readonly EventType[]) {
+  const { record } = delivery;
+  const type = (record as { eventType?: unknown } | null)?.eventType;
+  // Skipped unparsed: a type that this consumer does not handle may be newer than this program.
+  if (typeof type === 'string' && !types.includes(type as EventType)) return undefined;
+  delivery.parsed ??= parseEvent(record);
+  return delivery.parsed;
+}
 
 /**
  * `toEvent` converts a record to an event type and payload, in which times may be RFC 3339 text or epoch ms. Tiffin's own

@@ -1,61 +1,74 @@
 /** Parses deliveries as events, and turns unreadable records into dead letters. */
-import { type Event, type EventType, parseEvent } from '../../domain/events.ts';
+import { faultOf } from '../../domain/errors.ts';
+import type { Event } from '../../domain/events.ts';
+import { TOPICS } from '../../domain/topics.ts';
 import type { NewDeadLetter } from '../ports.ts';
 import type { AnyConsumer } from './consumer.ts';
+import { readEvent } from './external-records.ts';
 import type { Delivery } from './ports.ts';
 
-/** Events that are handled together; an unreadable record ends the run, so that it keeps its place in the order. */
-export interface Run {
+/** What a batch holds for a consumer. */
+export interface Reading {
+  /** An event that is repeated in the batch is here once. */
   readonly events: readonly Event[];
-  /** The unreadable record that ended the run; absent in the last run. */
-  readonly poison?: NewDeadLetter;
+  /** The dead letters of the records that cannot be read. */
+  readonly unreadable: readonly NewDeadLetter[];
+  /** The event as a row of the dead letters; without an `error` it is a parked event. */
+  letterOf(event: Event): NewDeadLetter;
 }
 
-/** The deliveries as runs; an event that is repeated within a run is in it once. */
-export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Delivery[]): Run[] {
-  const runs: Run[] = [];
-  let events = new Map<string, Event>();
+export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Delivery[]): Reading {
+  const events = new Map<string, Event>();
+  const topics = new Map<Event, string>();
+  const unreadable: NewDeadLetter[] = [];
   for (const delivery of deliveries) {
-    const parsed = consumer.read ? consumer.read(delivery) : parseDelivery(consumer, delivery);
+    const parsed = readDelivery(consumer, delivery);
     if (!parsed) continue;
-    if ('event' in parsed) events.set(parsed.event.eventId, parsed.event);
-    else {
-      runs.push({ events: [...events.values()], poison: unreadable(consumer, delivery, parsed.fault) });
-      events = new Map();
+    if ('fault' in parsed) {
+      unreadable.push(unreadableLetter(consumer, delivery, parsed.fault));
+    } else {
+      events.set(parsed.event.eventId, parsed.event);
+      topics.set(parsed.event, delivery.topic);
     }
   }
-  return [...runs, { events: [...events.values()] }];
-}
-
-function parseDelivery(consumer: AnyConsumer, delivery: Delivery) {
-  const { record } = delivery;
-  const type = (record as { eventType?: unknown } | null)?.eventType;
-  // Skipped unparsed: a type that this consumer does not handle may be newer than this program.
-  if (typeof type === 'string' && !consumer.types.includes(type as EventType)) return undefined;
-  delivery.parsed ??= parseEvent(record);
-  return delivery.parsed;
-}
-
-/** The event as a row of the dead letters; without an `error` it is a parked event. */
-export function letterOf(consumer: AnyConsumer, event: Event): NewDeadLetter {
-  const { eventId, orderId } = event;
   return {
-    consumer: consumer.name,
-    eventId,
-    orderId,
-    topic: consumer.topics[0] ?? '',
-    record: event,
-    retryCount: 0,
+    events: [...events.values()],
+    unreadable,
+    letterOf: (event) => ({
+      consumer: consumer.name,
+      eventId: event.eventId,
+      orderId: event.orderId,
+      topic: topicOf(consumer, event, topics.get(event)),
+      record: event,
+      retryCount: 0,
+    }),
   };
 }
 
-function unreadable(
+/** The event in a delivery; undefined for one to skip. An error of reading is a fault of this record alone. */
+export function readDelivery(consumer: AnyConsumer, delivery: Delivery) {
+  try {
+    return consumer.read ? consumer.read(delivery) : readEvent(delivery, consumer.types);
+  } catch (error) {
+    return { fault: `the record cannot be read: ${faultOf(error)}` };
+  }
+}
+
+/** The topic that an event came from. The event log has no topics: there it is the consumer's topic for the event's type. */
+function topicOf({ topics }: AnyConsumer, { eventType }: Event, delivered = ''): string {
+  if (topics.includes(delivered)) return delivered;
+  return topics.find((topic) => TOPICS[eventType].includes(topic)) ?? topics[0] ?? '';
+}
+
+/** Belongs to no order, whatever its key is, so that no event is parked behind it. */
+function unreadableLetter(
   consumer: AnyConsumer,
   { topic, key, position, record }: Delivery,
   error: string,
 ): NewDeadLetter {
   const eventId = `${topic}/${position}`.slice(0, 128);
-  return { consumer: consumer.name, eventId, orderId: key.slice(0, 64), topic, record, error, retryCount: 0 };
+  const orderId = eventId.slice(0, 64);
+  return { consumer: consumer.name, eventId, orderId, key, topic, record, error, retryCount: 0 };
 }
 
 /** The position of an unreadable record, from its dead letter. */

@@ -1,6 +1,6 @@
 /** Reads the event log for one consumer, page by page from its cursor. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { isTransient } from '../../domain/errors.ts';
+import { faultOf, isTransient } from '../../domain/errors.ts';
 import type { EventType } from '../../domain/events.ts';
 import { backoffMs } from '../../domain/retry.ts';
 import { typesOn } from '../../domain/topics.ts';
@@ -65,7 +65,7 @@ export function readLog(
     } catch (error) {
       progress = undefined;
       failures += 1;
-      faults.set(group, error instanceof Error ? error.message : String(error));
+      faults.set(group, error instanceof Error ? error.message : faultOf(error));
       if (!isTransient(error)) log.error({ consumer: group, err: error }, 'a batch failed and is retried');
       else if (failures === 1)
         log.warn({ consumer: group, err: error }, 'a dependency is unavailable; consuming is retried');

@@ -1,10 +1,10 @@
 /** Replays dead letters at an operator's request. */
-import { isTransient } from '../../domain/errors.ts';
+import { faultOf, isTransient } from '../../domain/errors.ts';
 import { type Event, parseEvent } from '../../domain/events.ts';
 import type { DeadLetter, Transaction } from '../ports.ts';
-import { applyTo, type ConsumeDeps, faultOf, runAfterwards } from './consume.ts';
+import { applyTo, type ConsumeDeps, runAfterwards } from './consume.ts';
 import type { AnyConsumer } from './consumer.ts';
-import { positionOf } from './read-deliveries.ts';
+import { positionOf, readDelivery } from './read-deliveries.ts';
 
 /** Replays, in order, the dead letters and parked events of one order up to the first that fails; returns how many succeeded. */
 export async function replayLetters(deps: ConsumeDeps, consumer: AnyConsumer): Promise<number> {
@@ -61,7 +61,7 @@ function parseLetter(
   const stored = parseEvent(record);
   const wasReadable = 'event' in stored && stored.event.eventId === letter.eventId;
   if (wasReadable || !consumer.read) return stored;
-  return consumer.read({ topic, key: orderId, position: positionOf(letter), record });
+  return readDelivery(consumer, { topic, key: orderId, position: positionOf(letter), record });
 }
 
 /**

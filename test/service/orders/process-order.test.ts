@@ -36,7 +36,8 @@ function setUp(logic?: OrderLogic) {
   const queue = memoryQueue(clock);
   const log = recordingLog();
   const meter = recordingMeter();
-  const deps = { ...store, clock, log, meter, queue, newEventId: () => nextId('event') };
+  const eventIdFor = (name: string) => `derived from ${name}`;
+  const deps = { ...store, clock, log, meter, queue, eventIdFor, newEventId: () => nextId('event') };
   const start = subscriptionOf(deps, startConsumer(deps));
   const complete = subscriptionOf(deps, completeConsumer(deps, logic));
   const settle = async () => {};

@@ -143,11 +143,11 @@ test('a dependency that becomes unreachable while events are retried one by one 
 });
 
 test('an unreadable record becomes one dead letter with its content, and blocks no other record', async () => {
-  const { deliver, effects, letters, store, meter } = setUp();
+  const { deliver, effects, store, meter } = setUp();
   await deliver(junk('7', 'o1'), event('e1'), junk('8', '', { eventType: 'order.processing' }));
   assert.deepEqual(effects(), ['e1']);
   assert.deepEqual(
-    letters().map(([orderId, eventId]) => [orderId, eventId]),
+    store.tables.letters.map(({ key, eventId }) => [key, eventId]),
     [
       ['o1', 'raw.order-events/7'],
       ['', 'raw.order-events/8'],
@@ -156,7 +156,7 @@ test('an unreadable record becomes one dead letter with its content, and blocks 
   assert.equal(store.tables.letters[0]?.record, 'not json');
   assert.equal(meter.total('dead_letters'), 2);
   await deliver(junk('7', 'o1'), junk('8', '', { eventType: 'order.processing' }));
-  assert.equal(letters().length, 2);
+  assert.equal(store.tables.letters.length, 2);
 });
 
 test('a dead letter whose record is redelivered is counted once', async () => {
@@ -188,10 +188,50 @@ test('events that follow a dead letter of the same order are parked in order, an
   assert.equal(letters().length, 3, 'a redelivered event is parked once');
 });
 
-test('an event that follows an unreadable record of the same order in the same batch is parked', async () => {
+test('an unreadable record parks no event of the order that is its key', async () => {
   const { deliver, effects } = setUp();
   await deliver(event('before', 'x'), junk('7', 'x'), event('behind', 'x'));
-  assert.deepEqual(effects(), ['before']);
+  await deliver(event('later', 'x'));
+  assert.deepEqual(effects(), ['before', 'behind', 'later']);
+});
+
+for (const [what, record] of Object.entries({
+  'an event type that is an object': { eventType: { toString: 1 }, orderId: 'ghost' },
+  'an event type without a primitive value': { eventType: { valueOf: null, toString: null } },
+}))
+  test(`${what} is the fault of its record alone`, async () => {
+    const { deliver, effects, store } = setUp();
+    await deliver(event('e1'), junk('7', 'o1', record), event('e2'));
+    assert.deepEqual(effects(), ['e1', 'e2']);
+    assert.equal(store.tables.letters.length, 1);
+  });
+
+test('an error that reading throws is the fault of its record alone', async () => {
+  const { deliver, effects, store } = setUp({
+    read({ record }) {
+      if (record === 'not json') throw new TypeError('cannot convert object to primitive value');
+      return { event: record as ReturnType<typeof event> };
+    },
+  });
+  await deliver(event('e1'), junk('7', 'o1'), event('e2'));
+  assert.deepEqual(effects(), ['e1', 'e2']);
+  assert.match(store.tables.letters[0]?.error ?? '', /cannot be read: TypeError: cannot convert/);
+});
+
+test('the dead letter of an event names the topic that the event came from', async () => {
+  const { refuse } = poison(['bad']);
+  const { deliver, store } = setUp({
+    topics: ['raw.inventory-events', 'raw.payment-events', 'raw.order-events'],
+    apply: async (_tx, events) => {
+      refuse(events);
+      return [];
+    },
+  });
+  await deliver(event('bad'));
+  assert.deepEqual(
+    store.tables.letters.map(({ topic }) => topic),
+    ['raw.order-events'],
+  );
 });
 
 /** A dead letter of order x with two events parked behind it, and an applied event of order y. */

@@ -30,6 +30,10 @@ const insert = bulkInsert(
   { target: [consumer, eventId] },
 );
 
+const LONGEST_RECORD_BYTES = 900_000;
+/** Characters. */
+const LONGEST_HEADER = 1_000;
+
 const REQUESTED = { replayRequestedAt: sql`now()` };
 const isDead = isNotNull(error);
 
@@ -86,17 +90,25 @@ export async function addDeadLetters(
     connection,
     dead.map((letter) => ({
       eventType: 'dead-letter',
-      orderId: letter.orderId,
+      orderId: (letter.key ?? letter.orderId).slice(0, 64),
       topic: deadLetterTopic(letter.topic),
-      record: letter.record,
+      record: publishable(letter.record),
       headers: {
         'x-retry-count': String(letter.retryCount),
         'x-original-topic': letter.topic,
-        'x-error': letter.error ?? '',
+        'x-error': (letter.error ?? '').slice(0, LONGEST_HEADER),
         'x-consumer': letter.consumer,
       },
     })),
   );
+}
+
+/** The record, or the beginning of its JSON as text if it may exceed a broker's limit for a record (1 MiB by default). */
+function publishable(record: unknown): unknown {
+  const json = Buffer.from(JSON.stringify(record) ?? 'null');
+  if (json.length <= LONGEST_RECORD_BYTES) return record;
+  // Text that is JSON once more may take twice the bytes.
+  return json.subarray(0, LONGEST_RECORD_BYTES / 2).toString();
 }
 
 export async function removeLetter(connection: Connection, id: string): Promise<boolean> {
