@@ -137,7 +137,11 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     }),
     consumerDelays: () => consumerDelays(pool),
     openTransactions: async () =>
-      new Map((await openTransactions(pool)).map(({ holder, seconds }) => [holder, seconds] as const)),
+      new Map(
+        (await openTransactions(pool)).map(
+          ({ holder, since }) => [holder, (clock.now() - since) / 1_000] as const,
+        ),
+      ),
     newId: newIds(),
     eventIdFor: (name: string) => v5(Buffer.from(name), EVENT_NAMESPACE),
     faults: {

@@ -5,8 +5,8 @@ import { FOOD_ORDERING, foodTimeline, orderManagerStatus } from '../../domain/di
 import { TiffinError } from '../../domain/errors.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
-import { within } from '../../domain/time-limit.ts';
 import type { Clock, Log } from '../../service/ports.ts';
+import { within } from '../../service/time-limit.ts';
 import type { OrderView, OrderViews } from '../../service/views/ports.ts';
 import { asUnavailable } from './connection.ts';
 

@@ -2,8 +2,8 @@
 import { connect, type Socket } from 'node:net';
 import { type ISocketFactory, Kafka, type logCreator, logLevel } from 'kafkajs';
 import { faultOf, TiffinError } from '../../domain/errors.ts';
-import { within as withinLimit } from '../../domain/time-limit.ts';
 import type { Log } from '../../service/ports.ts';
+import { within as withinLimit } from '../../service/time-limit.ts';
 
 export interface KafkaConnection {
   readonly kafka: Kafka;

@@ -10,14 +10,12 @@ import { bulkInsert } from '../bulk-parameters.ts';
 import { type Connection, isAnyOf, namesOf, prepared, statement } from '../queries.ts';
 import { consumerCursors, events } from '../schema/stream.ts';
 import { asUuid } from './event-ids.ts';
-import { horizonOf, openTransactions } from './horizon.ts';
+import { heldReport, horizonOf } from './horizon.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
 import { type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-tail.ts';
 
 const { position, transactionId, eventId, eventType, orderId, topic, record, headers } = events;
 const PLACE = [transactionId, position];
-/** Events that are held back for this time are reported, with the transaction that holds them. */
-const HELD_LOG_MS = 10_000;
 
 const append = bulkInsert('append-events', events, { eventId, eventType, orderId, topic, record, headers });
 
@@ -210,24 +208,6 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
   };
 }
 
-/** Logs, while the end of the log stays the same and later events are held back, which transaction holds them. */
-function heldReport(pool: pg.Pool, log: Log): (stretch: Stretch) => void {
-  let since = { transactionId: '', at: 0 };
-  return ({ held, to }) => {
-    const now = performance.now();
-    if (!held || to.transactionId !== since.transactionId)
-      since = { transactionId: to.transactionId, at: now };
-    if (now - since.at < HELD_LOG_MS) return;
-    since.at = now;
-    openTransactions(pool).then(
-      ([oldest]) =>
-        oldest &&
-        log.warn({ ...oldest }, 'an open transaction holds back the events that were appended after it'),
-      (error: Error) => log.debug({ error: error.message }, 'open transactions could not be read'),
-    );
-  };
-}
-
 async function readStretch(
   pool: pg.Pool,
   ...[from, until, filter, limit]: Parameters<Fetch>
@@ -248,9 +228,9 @@ async function readStretch(
   const [end, ...found] = rows as [EndRow, ...LogRow[]];
   const entries = found.map(toEntry);
   const full = entries.length === limit;
-  const last =
-    end.transaction_id === null ? from : { transactionId: end.transaction_id, position: end.position };
-  return { entries, to: full ? (entries.at(-1) as Entry).at : last, full, held: end.held };
+  if (full) return { entries, to: (entries.at(-1) as Entry).at, full, held: end.held };
+  const { transaction_id: transactionId, position } = end;
+  return { entries, to: transactionId === null ? from : { transactionId, position }, full, held: end.held };
 }
 
 function toEntry(row: LogRow): Entry {

@@ -1,7 +1,14 @@
 /** The horizon of the event log: every transaction of this database below it has ended, so its events are visible for good. */
-import { sql } from 'drizzle-orm';
+import { and, eq, isNotNull, sql } from 'drizzle-orm';
+import { integer, pgView, text, unionAll } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
-import { statement } from '../queries.ts';
+import type { Log } from '../../../service/ports.ts';
+import { attempt, on, statement } from '../queries.ts';
+import { timestamptz } from '../schema/columns.ts';
+import type { Stretch } from './log-tail.ts';
+
+/** Events that are held back for this time are reported, with the transaction that holds them. */
+const HELD_LOG_MS = 10_000;
 
 /** The signed distance of a 32-bit transaction id from the ceiling, added to the ceiling: its 64-bit id. */
 const idOf = (xid: string) =>
@@ -36,20 +43,21 @@ export interface OpenTransaction {
   readonly pid: number | null;
   /** The application's name, or the id of a prepared transaction. */
   readonly holder: string;
-  readonly seconds: number;
+  /** Epoch ms. */
+  readonly since: number;
 }
 
-// By hand: reads the server's views of sessions and prepared transactions.
-const open = statement<OpenTransaction & pg.QueryResultRow>(
-  'open-transactions',
-  sql`select pid, coalesce(nullif(application_name, ''), usename, 'unknown') as holder,
-      extract(epoch from clock_timestamp() - xact_start)::float8 as seconds
-    from pg_stat_activity where ${OF_THIS_DATABASE} and backend_xid is not null
-    union all
-    select null, 'prepared transaction ' || gid, extract(epoch from clock_timestamp() - prepared)::float8
-    from pg_prepared_xacts where database = current_database()
-    order by seconds desc`,
-);
+const sessions = pgView('pg_stat_activity', {
+  pid: integer('pid'),
+  application: text('application_name'),
+  transactionId: text('backend_xid'),
+  since: timestamptz('xact_start').notNull(),
+}).existing();
+const prepared = pgView('pg_prepared_xacts', {
+  gid: text('gid').notNull(),
+  database: text('database'),
+  since: timestamptz('prepared').notNull(),
+}).existing();
 
 /** Must run outside a transaction, so that the server looks at its sessions anew. */
 export async function horizonOf(pool: pg.Pool): Promise<string> {
@@ -58,5 +66,37 @@ export async function horizonOf(pool: pg.Pool): Promise<string> {
 
 /** The transactions that have written something and are still open, oldest first. */
 export async function openTransactions(pool: pg.Pool): Promise<readonly OpenTransaction[]> {
-  return (await open(pool)).rows;
+  const db = on(pool);
+  const ofSessions = db
+    .select({ pid: sessions.pid, holder: sql<string>`${sessions.application}`, since: sessions.since })
+    .from(sessions)
+    .where(and(OF_THIS_DATABASE, isNotNull(sessions.transactionId)));
+  const ofPrepared = db
+    .select({
+      pid: sql<null>`null`,
+      holder: sql<string>`'prepared transaction ' || ${prepared.gid}`,
+      since: prepared.since,
+    })
+    .from(prepared)
+    .where(eq(prepared.database, sql`current_database()`));
+  const open = await attempt(unionAll(ofSessions, ofPrepared));
+  return open.sort((a, b) => a.since - b.since);
+}
+
+/** Logs, while the end of the log stays the same and later events are held back, which transaction holds them. */
+export function heldReport(pool: pg.Pool, log: Log): (stretch: Pick<Stretch, 'held' | 'to'>) => void {
+  let since = { transactionId: '', at: 0 };
+  return ({ held, to }) => {
+    const now = performance.now();
+    if (!held || to.transactionId !== since.transactionId)
+      since = { transactionId: to.transactionId, at: now };
+    if (now - since.at < HELD_LOG_MS) return;
+    since.at = now;
+    openTransactions(pool).then(
+      ([oldest]) =>
+        oldest &&
+        log.warn({ ...oldest }, 'an open transaction holds back the events that were appended after it'),
+      (error: Error) => log.debug({ error: error.message }, 'open transactions could not be read'),
+    );
+  };
 }

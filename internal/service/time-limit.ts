@@ -1,5 +1,5 @@
 /** A time limit for work that waits for another system. */
-import { TiffinError } from './errors.ts';
+import { TiffinError } from '../domain/errors.ts';
 
 /** Rejects with UNAVAILABLE after the limit; the work itself is not cancelled. */
 export async function within<T>(limitMs: number, work: Promise<T>, system: string): Promise<T> {
