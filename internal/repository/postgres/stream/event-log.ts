@@ -155,12 +155,8 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
     for (const listener of listeners) listener();
   };
   const session = leaderSession(url, wakeHere, log);
-  const reportHolder = heldReport(pool, log);
-  const tail = logTail(async (...asked) => {
-    const stretch = await readStretch(pool, ...asked);
-    reportHolder(stretch);
-    return stretch;
-  });
+  const reported = heldReport(pool, log);
+  const tail = logTail(async (...asked) => reported(await readStretch(pool, ...asked)));
   let notifying = false;
   let again = false;
 

@@ -83,20 +83,23 @@ export async function openTransactions(pool: pg.Pool): Promise<readonly OpenTran
   return open.sort((a, b) => a.since - b.since);
 }
 
-/** Logs, while the end of the log stays the same and later events are held back, which transaction holds them. */
-export function heldReport(pool: pg.Pool, log: Log): (stretch: Pick<Stretch, 'held' | 'to'>) => void {
+/** Passes stretches on, and logs which transaction holds back events while the end of the log stays the same. */
+export function heldReport(pool: pg.Pool, log: Log): (stretch: Stretch) => Stretch {
   let since = { transactionId: '', at: 0 };
-  return ({ held, to }) => {
+  return (stretch) => {
+    const { held, to } = stretch;
     const now = performance.now();
     if (!held || to.transactionId !== since.transactionId)
       since = { transactionId: to.transactionId, at: now };
-    if (now - since.at < HELD_LOG_MS) return;
-    since.at = now;
-    openTransactions(pool).then(
-      ([oldest]) =>
-        oldest &&
-        log.warn({ ...oldest }, 'an open transaction holds back the events that were appended after it'),
-      (error: Error) => log.debug({ error: error.message }, 'open transactions could not be read'),
-    );
+    if (now - since.at > HELD_LOG_MS) {
+      since.at = now;
+      openTransactions(pool).then(
+        ([oldest]) =>
+          oldest &&
+          log.warn({ ...oldest }, 'an open transaction holds back the events that were appended after it'),
+        (error: Error) => log.debug({ error: error.message }, 'open transactions could not be read'),
+      );
+    }
+    return stretch;
   };
 }
