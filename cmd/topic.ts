@@ -33,7 +33,10 @@ async function openKafka(brokers: readonly string[]) {
 
 async function open(config: Config): Promise<TopicConsole> {
   if (config.KAFKA_BROKERS) return openKafka(config.KAFKA_BROKERS);
-  const databaseUrl = config.DATABASE_URL ?? databaseOfRunning(choosePlace(config.DATA_DIR).dataDir);
+  const databaseUrl =
+    config.DATABASE_DIRECT_URL ??
+    config.DATABASE_URL ??
+    databaseOfRunning(choosePlace(config.DATA_DIR).dataDir);
   return (await import('./topic/postgres.ts')).postgresConsole(databaseUrl);
 }
 

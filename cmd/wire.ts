@@ -62,12 +62,15 @@ export interface Service {
 export type Wiring = Awaited<ReturnType<typeof wire>>;
 
 export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: string }, log: Log) {
-  await migrateDatabase(config.DATABASE_URL);
+  const directUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
+  const isPooled = config.DATABASE_DIRECT_URL !== undefined;
+  await migrateDatabase(directUrl, { isPooled });
   const clock = { now: () => Date.now() };
   const telemetry = prometheus();
   let isClosing = false;
   const pool = openPool(config.DATABASE_URL, {
     max: config.DATABASE_POOL,
+    isPooled,
     onError: (error) => {
       if (!isClosing) log.warn({ error: error.message }, 'a database connection was lost');
     },
@@ -77,7 +80,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log) : redis;
   const channel = `${config.REDIS_PREFIX}:order-views`;
   const viewListener = redisViewListener(cache, channel);
-  const eventLog = postgresEventLog(pool, config.DATABASE_URL, log);
+  const eventLog = postgresEventLog(pool, directUrl, log);
   const known = orderCache();
   const transactions = postgresTransactions(pool, () => eventLog.signal(), known);
   const kafka = config.KAFKA_BROKERS

@@ -33,6 +33,11 @@ const storage = {
   DATABASE_URL: url('postgres:', 'postgresql:')
     .optional()
     .describe('Postgres, tested on 18. Default: embedded.'),
+  DATABASE_DIRECT_URL: url('postgres:', 'postgresql:')
+    .optional()
+    .describe(
+      'Postgres itself, where `DATABASE_URL` leads to PgBouncer in transaction mode: for migrations, leadership and notifications, which need a session.',
+    ),
   DATABASE_POOL: whole(2, 200).prefault('20').describe('Connections to Postgres of each process.'),
   REDIS_URL: url('redis:', 'rediss:')
     .optional()

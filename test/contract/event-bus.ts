@@ -188,6 +188,24 @@ export function eventBusContract(name: string, harness: Harness): void {
       },
     );
 
+    scenario(
+      'the dead letter of a consumer of three topics names the topic that the event came from',
+      async ({ members: [first] }) => {
+        const group = randomUUID();
+        const event = processing('order', 1);
+        const announced: Delivery[] = [];
+        await first.bus.subscribe(listener(first, 'dlq.order-events', announced));
+        const topics = ['raw.inventory-events', 'raw.payment-events', 'raw.order-events'];
+        const consumer = countingConsumer(group, { topics, before: refuse(event) });
+        await first.bus.subscribe(subscriptionOf(first.deps, consumer));
+        await first.bus.publish([event]);
+        await until('the dead letter is published', () => announced.length > 0);
+        assert.equal(announced[0]?.headers?.['x-original-topic'], 'raw.order-events');
+        const [letter] = await first.deps.deadLetters.list({ limit: 10 });
+        assert.equal(letter?.topic, 'raw.order-events');
+      },
+    );
+
     for (const way of ['replayed', 'discarded'] as const) {
       scenario(
         `events of an order are parked behind its dead letter, and applied in sequence once it is ${way}`,

@@ -131,14 +131,15 @@ export function countingConsumer(
   name: string,
   options: {
     batchSize?: number;
+    topics?: readonly string[];
     before?: (events: readonly Processing[]) => void;
     afterwards?: () => Promise<void>;
   } = {},
 ): Consumer<'order.processing', void> {
-  const { batchSize, before, afterwards } = options;
+  const { batchSize, topics = ['raw.order-events'], before, afterwards } = options;
   return {
     name,
-    topics: ['raw.order-events'],
+    topics,
     types: ['order.processing'],
     ...(batchSize === undefined ? {} : { batchSize }),
     async apply(_tx, events, _performed, afterCommit) {

@@ -193,7 +193,7 @@ async function migrateUpTo(url: string, count: number): Promise<void> {
     const { entries } = readJournal();
     const cut = JSON.stringify({ version: '7', dialect: 'postgresql', entries: entries.slice(0, count) });
     fs.writeFileSync(path.join(folder, 'meta/_journal.json'), cut);
-    await migrateDatabase(url, folder);
+    await migrateDatabase(url, { folder });
   } finally {
     fs.rmSync(folder, { recursive: true });
   }

@@ -19,7 +19,7 @@ export const STATEMENT_LIMIT_MS = 4_000;
  * driver gives the connection up. The server finds out within about 6 s that this process's host has vanished, and then
  * releases its locks and transactions. (PostgreSQL manual, 19.3.2 "TCP Settings" and 19.11.1 "Statement Behavior".)
  */
-const SESSION = {
+const SESSION: Readonly<Record<string, string | number>> = {
   statement_timeout: STATEMENT_LIMIT_MS,
   idle_in_transaction_session_timeout: 10_000,
   tcp_keepalives_idle: 3,
@@ -27,6 +27,12 @@ const SESSION = {
   tcp_keepalives_count: 3,
   tcp_user_timeout: 6_000,
 };
+
+/**
+ * Every query has an index. A statement planned while its table was empty would otherwise scan the whole table until
+ * autovacuum refreshes the statistics a minute later.
+ */
+const QUERIES = { enable_seqscan: 'off' };
 
 /** The settings of a connection to this database; `session` are server settings. */
 export function connectionTo(url: string, session: Readonly<Record<string, string | number>> = {}) {
@@ -42,16 +48,33 @@ export function connectionTo(url: string, session: Readonly<Record<string, strin
   };
 }
 
-export function openPool(url: string, options: { max: number; onError: (error: Error) => void }): pg.Pool {
-  // Every query has an index. A statement planned while its table was empty would otherwise scan the whole table until
-  // autovacuum refreshes the statistics a minute later.
-  const pool = new pg.Pool({ ...connectionTo(url, { enable_seqscan: 'off' }), max: options.max });
+export interface PoolOptions {
+  readonly max: number;
+  readonly onError: (error: Error) => void;
+  /** True if the URL leads to a pooler such as PgBouncer in transaction mode. */
+  readonly isPooled?: boolean;
+}
+
+export function openPool(url: string, options: PoolOptions): pg.Pool {
+  const { max, isPooled = false } = options;
+  const pool = isPooled
+    ? new pg.Pool({ ...connectionTo(url), options: undefined, max, Client: PooledClient })
+    : new pg.Pool({ ...connectionTo(url, QUERIES), max });
   pool.on('error', options.onError);
   // A connection lost between two statements of a transaction emits 'error' here; its next statement fails.
   pool.on('connect', (client) => client.on('error', () => {}));
   // A connection that did not answer would not answer to a polite end either.
   pool.on('release', (error, client) => isLost(error) && destroy(client));
   return pool;
+}
+
+/** Sends no named statements: behind a pooler two queries of a client may reach different sessions of the server. */
+class PooledClient extends pg.Client {
+  // biome-ignore lint/suspicious/noExplicitAny: passes on every form of arguments that pg accepts
+  override query(config: any, ...rest: any[]): any {
+    const isNamed = typeof config === 'object' && config !== null && config.name !== undefined;
+    return super.query(isNamed ? { ...config, name: undefined } : config, ...(rest as []));
+  }
 }
 
 /** Why the database cannot be used; undefined if it can. Rejects if it cannot be reached. */
@@ -65,11 +88,25 @@ export function destroy(client: pg.ClientBase): void {
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }
 
-/** Applies the pending migrations. */
-export async function migrateDatabase(url: string, folder = MIGRATIONS): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+export interface MigrationOptions {
+  readonly folder?: string;
+  /** True if queries will come through a pooler, which takes no settings for a session: this role then gets them. */
+  readonly isPooled?: boolean;
+}
+
+/** Applies the pending migrations, over a connection to Postgres itself. */
+export async function migrateDatabase(url: string, options: MigrationOptions = {}): Promise<void> {
+  const { folder = MIGRATIONS, isPooled = false } = options;
+  // Migrations have no time limit.
+  const client = new pg.Client({ ...connectionTo(url, { statement_timeout: 0 }), query_timeout: undefined });
   await client.connect().catch((error: Error) => {
     const { host, pathname } = new URL(url);
+    if (/unsupported startup parameter/.test(error.message))
+      throw new TiffinError(
+        'INVALID_INPUT',
+        `${host} is a connection pooler such as PgBouncer; set DATABASE_DIRECT_URL to the Postgres behind it.`,
+        { cause: error },
+      );
     // A host name with several addresses fails with an AggregateError, whose own message is empty.
     const reason = error.message || (error as NodeJS.ErrnoException).code;
     throw new TiffinError(
@@ -86,6 +123,11 @@ export async function migrateDatabase(url: string, folder = MIGRATIONS): Promise
       migrationsSchema: 'public',
       migrationsTable: 'migrations',
     });
+    if (isPooled) {
+      const database = client.escapeIdentifier(client.database ?? '');
+      for (const [name, value] of Object.entries({ ...SESSION, ...QUERIES }))
+        await client.query(`ALTER ROLE CURRENT_USER IN DATABASE ${database} SET ${name} = '${value}'`);
+    }
   } finally {
     await client.end();
   }
