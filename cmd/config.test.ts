@@ -113,6 +113,15 @@ test('AUTH=off together with a secret or a key URL is refused', () => {
   assert.match(faultOf({ AUTH: 'off', AUTH_JWKS_URL: KEYS }), /^AUTH is off, and AUTH_JWKS_URL is set/);
 });
 
+test('a demand on tokens is refused where no token is checked', () => {
+  for (const name of ['AUTH_AUDIENCE', 'AUTH_ISSUER']) {
+    const demand = { [name]: 'https://login.example' };
+    assert.match(faultOf(demand), new RegExp(`^${name} is set, but .*\\.$`));
+    assert.match(faultOf({ ...demand, AUTH: 'off' }), new RegExp(`^${name} is set`));
+    assert.equal(readConfig({ ...demand, AUTH_JWKS_URL: KEYS }).AUTH_JWKS_URL, KEYS);
+  }
+});
+
 test('a PORT of spaces is refused instead of read as 0', () => {
   assert.match(faultOf({ PORT: ' ' }), /PORT must be/);
 });

@@ -38,7 +38,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return config;
 }
 
-function assertAuthIsMeant({ HOST, AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL }: Config): void {
+function assertAuthIsMeant({ HOST, AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL, ...config }: Config): void {
   if (AUTH_JWT_SECRET && AUTH_JWKS_URL) {
     throw new ConfigError(
       'AUTH_JWT_SECRET and AUTH_JWKS_URL are both set, but only one of them can be used to check tokens.',
@@ -48,6 +48,11 @@ function assertAuthIsMeant({ HOST, AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL }: Confi
   if (AUTH === 'off' && key) {
     throw new ConfigError(`AUTH is off, and ${key} is set; set only one of them.`);
   }
+  for (const name of ['AUTH_AUDIENCE', 'AUTH_ISSUER'] as const)
+    if (config[name] && !key)
+      throw new ConfigError(
+        `${name} is set, but without AUTH_JWT_SECRET or AUTH_JWKS_URL no token is checked; set one of them.`,
+      );
   if (!LOOPBACK.test(HOST) && AUTH !== 'off' && !key) {
     throw new ConfigError(
       `HOST is '${HOST}', which other machines can reach, but authentication is not configured; listen on 127.0.0.1, set AUTH_JWT_SECRET or AUTH_JWKS_URL, or set AUTH=off if a proxy in front of Tiffin controls access.`,

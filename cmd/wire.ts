@@ -185,9 +185,14 @@ function rulesOf(config: Config) {
 }
 
 /** Without a secret or JWKS URL there is no authentication; readConfig then requires a loopback HOST or AUTH=off. */
-function authentication({ AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL }: Config): Authenticate {
-  if (AUTH_JWT_SECRET) return jwtAuth({ secret: AUTH_JWT_SECRET });
-  if (AUTH_JWKS_URL) return jwtAuth({ jwksUrl: AUTH_JWKS_URL });
+function authentication({ AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL, ...config }: Config): Authenticate {
+  const rules = {
+    audience: config.AUTH_AUDIENCE,
+    issuer: config.AUTH_ISSUER,
+    clockToleranceS: config.AUTH_CLOCK_TOLERANCE_S,
+  };
+  if (AUTH_JWT_SECRET) return jwtAuth({ secret: AUTH_JWT_SECRET }, rules);
+  if (AUTH_JWKS_URL) return jwtAuth({ jwksUrl: AUTH_JWKS_URL }, rules);
   return noAuth(AUTH === 'off' ? refuseCrossSite : refuseForeignPages);
 }
 

@@ -17,6 +17,13 @@ const access = {
     .describe(
       'Where the keys are published that bearer tokens are signed with (RS…, PS…, ES…, EdDSA), instead of a secret.',
     ),
+  AUTH_AUDIENCE: text('text')
+    .optional()
+    .describe('The `aud` that a token must have, so that tokens for other services are refused.'),
+  AUTH_ISSUER: text('text').optional().describe('The `iss` that a token must have.'),
+  AUTH_CLOCK_TOLERANCE_S: whole(0, 300)
+    .prefault('5')
+    .describe('How far the clock of the service that issues tokens may be off, seconds.'),
   AUTH: oneOf('off')
     .optional()
     .describe(

@@ -26,13 +26,35 @@ const SIGNATURES = [
 /** Subjects that the database can store as a customer's id. */
 const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,128}$/u;
 const KEYS_TIMEOUT_MS = 3_000;
+/** An unknown key makes the JWKS be fetched again, at most once in this time. */
+const KEYS_COOLDOWN_MS = 3_000;
+
+/** What else a token must fulfil. */
+export interface TokenRules {
+  /** Required among the token's `aud`. */
+  readonly audience?: string | undefined;
+  /** Required as the token's `iss`. */
+  readonly issuer?: string | undefined;
+  /** How far the clock of the login service may be off, seconds. */
+  readonly clockToleranceS?: number;
+}
 
 /** Accepts `Authorization: Bearer <JWT>`, signed with the secret or with a key published at the JWKS URL. */
-export function jwtAuth(keys: { readonly secret: string } | { readonly jwksUrl: string }): Authenticate {
+export function jwtAuth(
+  keys: { readonly secret: string } | { readonly jwksUrl: string },
+  { audience, issuer, clockToleranceS = 5 }: TokenRules = {},
+): Authenticate {
   const [key, algorithms] =
     'secret' in keys
       ? [constant(createSecretKey(Buffer.from(keys.secret))), HMAC]
       : [publishedKeys(keys.jwksUrl), SIGNATURES];
+  const options = {
+    algorithms,
+    requiredClaims: ['exp', 'sub'],
+    clockTolerance: clockToleranceS,
+    ...(audience === undefined ? {} : { audience }),
+    ...(issuer === undefined ? {} : { issuer }),
+  };
   const checked = checkedTokens();
   return async (ctx) => {
     const token = bearerToken(ctx);
@@ -41,9 +63,9 @@ export function jwtAuth(keys: { readonly secret: string } | { readonly jwksUrl: 
     const cached = checked.recall(token);
     if (cached) return cached;
     try {
-      const { payload } = await jwtVerify(token, key, { algorithms, requiredClaims: ['exp', 'sub'] });
+      const { payload } = await jwtVerify(token, key, options);
       const principal = toPrincipal(payload);
-      checked.remember(token, principal, payload.exp as number);
+      checked.remember(token, principal, (payload.exp as number) + clockToleranceS);
       return principal;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw unauthorized(ctx, 'the token has expired', error);
@@ -104,7 +126,10 @@ function constant<T>(value: T): () => T {
 
 /** Looks up a token's key in the JWKS, which jose caches for ten minutes; throws UNAVAILABLE if the JWKS cannot be fetched. */
 function publishedKeys(url: string): JWTVerifyGetKey {
-  const published = createRemoteJWKSet(new URL(url), { timeoutDuration: KEYS_TIMEOUT_MS });
+  const published = createRemoteJWKSet(new URL(url), {
+    timeoutDuration: KEYS_TIMEOUT_MS,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+  });
   return async (header, token) => {
     try {
       return await published(header, token);

@@ -8,7 +8,7 @@ const GENERATION_SIZE = 5_000;
 
 export interface CheckedTokens {
   recall(token: string): Principal | undefined;
-  /** `expiresAt` is epoch seconds. */
+  /** `expiresAt` is epoch seconds, with the tolerance for clocks that are off. */
   remember(token: string, principal: Principal, expiresAt: number): void;
 }
 
