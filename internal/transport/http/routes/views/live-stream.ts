@@ -4,6 +4,8 @@ import type { Context } from 'koa';
 import { TiffinError } from '../../../../domain/errors.ts';
 
 const HEARTBEAT_MS = 15_000;
+/** How long a client may take to read the rest of a stream that has ended, ms. */
+const ENDING_MS = 2_000;
 
 export interface LiveStreams {
   /** Responds with a stream; throws OVERLOADED above the limit. Calls `onClose` once, when either side has ended it. */
@@ -47,7 +49,10 @@ export function liveStreams(limit: number): LiveStreams {
       };
     },
     endAll() {
-      for (const body of open) body.end();
+      for (const body of open) {
+        body.end();
+        setTimeout(() => body.destroy(), ENDING_MS).unref();
+      }
     },
   };
 }
