@@ -4,6 +4,7 @@ import { foodOrderView } from '../../internal/transport/http/routes/orders/food-
 import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
 import { liveStreams } from '../../internal/transport/http/routes/views/live-stream.ts';
 import { pageRoutes } from '../../internal/transport/http/routes/views/page-routes.ts';
+import { streamRoute } from '../../internal/transport/http/routes/views/stream-route.ts';
 import { uiRoutes } from '../../internal/transport/http/routes/views/ui-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
@@ -19,7 +20,8 @@ export function queryService(wiring: Wiring): Service {
       ...pageRoutes(),
       ...deadLetterRoutes(wiring),
       foodOrderView(wiring),
-      ...uiRoutes({ ...wiring, streams, onView: (id, listener) => viewListener.listen(id, listener) }),
+      ...uiRoutes(wiring),
+      streamRoute({ ...wiring, streams, onView: (id, listener) => viewListener.listen(id, listener) }),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
     beforeStop: () => streams.endAll(),

@@ -7,7 +7,8 @@ import type { Order, OrderId } from '../../../internal/domain/order.ts';
 import type { OrderView } from '../../../internal/service/views/ports.ts';
 import { jwtAuth } from '../../../internal/transport/http/auth.ts';
 import { type LiveStreams, liveStreams } from '../../../internal/transport/http/routes/views/live-stream.ts';
-import { uiRoutes } from '../../../internal/transport/http/routes/views/ui-routes.ts';
+import { type StreamDeps, streamRoute } from '../../../internal/transport/http/routes/views/stream-route.ts';
+import { type UiDeps, uiRoutes } from '../../../internal/transport/http/routes/views/ui-routes.ts';
 import { movedTo, orderAt, placedOrder } from '../../support/builders.ts';
 import { NOON } from '../../support/manual-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
@@ -17,6 +18,7 @@ import { bearer, SECRET } from '../tokens.ts';
 
 const ETA = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
 const MOST = 3;
+const routesOf = (deps: UiDeps & StreamDeps) => [...uiRoutes(deps), streamRoute(deps)];
 
 describe('the routes for screens', () => {
   let api: Api;
@@ -31,7 +33,7 @@ describe('the routes for screens', () => {
     streams = liveStreams(MOST);
     api = await startApi({
       authenticate: jwtAuth({ secret: SECRET }),
-      more: uiRoutes({
+      more: routesOf({
         viewSource: {
           async read(ids) {
             const found = ids.flatMap((id) => current.get(id) ?? []);
@@ -93,11 +95,11 @@ describe('the routes for screens', () => {
     api.ask('GET', path, { headers: headers[who] });
 
   /** Listens to the stream of order `o`; pausing the response simulates a slow client. */
-  async function listen(who: keyof typeof headers = 'operator') {
+  async function listen(who: keyof typeof headers = 'operator', more: Record<string, string> = {}) {
     const asked = request({
       port: api.port,
       path: '/ui/orders/o/stream',
-      headers: headers[who],
+      headers: { ...headers[who], ...more },
       agent: false,
     });
     asked.end();
@@ -125,6 +127,7 @@ describe('the routes for screens', () => {
           event as string,
           JSON.parse(data as string),
         ]),
+      ids: () => [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id as string),
       statuses: () => stream.said().map(([event, data]) => (event === 'view' ? data.status : event)),
     };
     open.push(stream);
@@ -252,6 +255,32 @@ describe('the routes for screens', () => {
     const stream = await listen();
     await until('the end', () => stream.ended());
     assert.deepEqual(stream.statuses(), ['DELIVERED', 'end']);
+  });
+
+  it('a client that connects again after the end gets the views that it missed, and then a 204', async () => {
+    const order = ofAsha(orderAt('DELIVERED'));
+    show(order, { payment: 'AUTHORIZED' });
+    const stream = await listen();
+    await until('the end', () => stream.ended());
+    const [last] = stream.ids().slice(-1);
+    const again = (id: string) =>
+      api.ask('GET', '/ui/orders/o/stream', { headers: { ...headers.operator, 'last-event-id': id } });
+    const { status, text } = await again(last!);
+    assert.deepEqual([status, text, listening()], [204, '', 0]);
+    show(order, { payment: 'CAPTURED', revision: [order.version + 1, 0] });
+    const missed = await again(last!);
+    assert.match(missed.text, /^id: (.+)\nevent: view\n.*CAPTURED/s);
+    assert.equal((await again(/^id: (.+)/.exec(missed.text)![1]!)).status, 204);
+    for (const strange of ['', '7', 'x-y', '1-2-3'])
+      assert.equal((await again(strange)).status, 200, strange);
+  });
+
+  it('a client that connects again to an order that goes on gets its current view', async () => {
+    const stream = await listen();
+    await until('the first view', () => stream.said().length === 1);
+    const again = await listen('operator', { 'last-event-id': stream.ids()[0]! });
+    await until('the view', () => again.statuses().length === 1);
+    assert.equal(again.response.statusCode, 200);
   });
 
   it('the stream removes its listener after its client disconnects', async () => {

@@ -15,8 +15,11 @@ export interface LiveStreams {
 }
 
 export interface LiveStream {
-  /** Sends `data` as JSON. Drops the connection of a client that reads too slowly, which bounds the memory. */
-  send(event: string, data: unknown): void;
+  /**
+   * Sends `data` as JSON. A client that reconnects names the last `id` that it got. Drops the connection of a client that
+   * reads too slowly, which bounds the memory.
+   */
+  send(event: string, data: unknown, id?: string): void;
   end(): void;
 }
 
@@ -44,7 +47,8 @@ export function liveStreams(limit: number): LiveStreams {
       ctx.body = body;
       ctx.res.once('close', () => body.destroy());
       return {
-        send: (event, data) => write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+        send: (event, data, id) =>
+          write(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
         end: () => void body.end(),
       };
     },
