@@ -63,6 +63,7 @@ const WRONG: readonly [name: string, value: string, why: RegExp][] = [
   ['SCHEDULE_SHARDS', '65', /SCHEDULE_SHARDS must be a whole number from 1 to 64/],
   ['LOG_LEVEL', 'loud', /LOG_LEVEL must be one of trace, debug, info, warn, error, silent/],
   ['LOG_FORMAT', 'xml', /LOG_FORMAT must be one of/],
+  ['CURRENCY', 'JPY', /CURRENCY must be three capital letters of a currency with two decimals/],
   ['AUTH', 'on', /AUTH must be one of off/],
   ['AUTH_JWT_SECRET', 'a'.repeat(31), /AUTH_JWT_SECRET must have at least 32 characters\.$/],
   ['AUTH_JWKS_URL', 'ftp://keys', /AUTH_JWKS_URL must be a URL that begins with http:\/\/ or https:\/\//],

@@ -1,4 +1,5 @@
 /** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
+import { currencyFault } from '../../internal/domain/money.ts';
 import { OUTSIDE_TOPICS } from '../../internal/domain/topics.ts';
 import { list, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
 
@@ -106,7 +107,10 @@ const orders = {
   CHECKS_MS: whole(0, 86_400_000)
     .prefault('0')
     .describe('Duration of other checks between payment and confirmation, milliseconds.'),
-  CURRENCY: text('three capital letters, such as USD', (value) => /^[A-Z]{3}$/.test(value))
+  CURRENCY: text(
+    'three capital letters of a currency with two decimals, such as USD',
+    (value) => !currencyFault(value),
+  )
     .prefault('USD')
     .describe('Currency of orders that name none, and of prices on a menu.'),
   PRICE_DISCOUNT_ABOVE: money().prefault('50').describe('Base total above which there is a discount.'),

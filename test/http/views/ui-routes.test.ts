@@ -134,14 +134,15 @@ describe('the routes for screens', () => {
     return stream;
   }
 
-  it('an order is returned in its current state, with its version as its ETag', async () => {
+  it('an order is returned in its current state, with an ETag of its version and of what else it shows', async () => {
     show(ofAsha(orderAt('OUT_FOR_DELIVERY')), {
       delivery: { state: 'PICKED_UP', riderId: 'ravi', eta: ETA },
       payment: 'AUTHORIZED',
       reservation: 'reserved',
     });
     const { status, headers: answered, body } = await ask('/ui/orders/o');
-    assert.deepEqual([status, answered.etag], [200, `"${current.get('o')?.order.version}"`]);
+    const { version } = current.get('o')!.order;
+    assert.deepEqual([status, answered.etag], [200, `"${version}.${version}.0"`]);
     const { timeline, ...rest } = body;
     assert.deepEqual(timeline[0], { status: 'CREATED', at: '2030-01-01T12:00:00.000Z' });
     assert.deepEqual(rest, {
@@ -164,6 +165,17 @@ describe('the routes for screens', () => {
       version: timeline.length,
       updatedAt: '2030-01-01T12:00:00.000Z',
     });
+  });
+
+  it('a view that the client has is answered 304, and one with a new ETA or payment is sent', async () => {
+    const order = current.get('o')!.order;
+    const { headers: first } = await ask('/ui/orders/o');
+    const again = (path = '/ui/orders/o') =>
+      api.ask('GET', path, { headers: { ...headers.operator, 'if-none-match': String(first.etag) } });
+    assert.equal((await again()).status, 304);
+    assert.equal((await again('/ui/orders/o?history=true')).status, 200);
+    show(order, { delivery: { state: 'ASSIGNED', eta: ETA }, revision: [order.version, NOON] });
+    assert.equal((await again()).status, 200);
   });
 
   const failed = (reason: string) => ({ ...orderAt('FAILED', 'items'), reason }) as Order;

@@ -16,6 +16,7 @@ import {
   send,
   sendAgain,
   traceparent,
+  UNCHANGED,
 } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { outboxOrderBody, outboxQuery } from './item-schemas.ts';
@@ -101,7 +102,8 @@ function reading({ orders }: OutboxDeps): Route {
     access: { roles: ['customer', 'restaurant', 'operator'] },
     tag: TAG,
     summary: 'One order',
-    answers: { 200: { description: 'The order', schema: outboxOrder }, 404: NOT_FOUND },
+    headers: ['If-None-Match'],
+    answers: { 200: { description: 'The order', schema: outboxOrder }, 304: UNCHANGED, 404: NOT_FOUND },
     async handle(ctx, { params, principal }) {
       send(ctx, shown(await findOrder(orders, principal, orderIdOf(params.id))));
     },

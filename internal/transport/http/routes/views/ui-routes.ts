@@ -7,7 +7,7 @@ import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { History, HistoryEntry, OrderView } from '../../../../service/views/ports.ts';
 import { type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
 import { mayReach, type Principal } from '../../principal.ts';
-import { etag, send } from '../../request-headers.ts';
+import { send, UNCHANGED, viewTag } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { orderIdOf, orderNotFound } from '../orders/order-answers.ts';
 
@@ -89,17 +89,18 @@ function current(deps: UiDeps): Route {
     query: z.object({
       history: z.enum(['true', 'false'], { error: 'must be true or false' }).default('false'),
     }),
+    headers: ['If-None-Match'],
     answers: {
       200: { description: 'The order, with its history if requested', schema: orderView },
+      304: UNCHANGED,
       404: NOT_FOUND,
     },
     async handle(ctx, { params, query, principal }) {
       const view = await reachable(deps, principal, params.id);
-      const body =
-        query.history === 'true'
-          ? { ...toScreen(view), history: await entriesOf(deps, view.order.id) }
-          : toScreen(view);
-      send(ctx, { status: 200, headers: { ETag: etag(view.order.version) }, body });
+      if (query.history === 'false')
+        return send(ctx, { status: 200, headers: { ETag: viewTag(view) }, body: toScreen(view) });
+      // Without an entity tag: the history may grow while the view stays the same.
+      ctx.body = { ...toScreen(view), history: await entriesOf(deps, view.order.id) };
     },
   });
 }
