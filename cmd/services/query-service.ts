@@ -8,11 +8,12 @@ import { streamRoute } from '../../internal/transport/http/routes/views/stream-r
 import { uiRoutes } from '../../internal/transport/http/routes/views/ui-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
-const MAX_STREAMS = 1_000;
+/** A customer has one stream for each order on a screen, a restaurant or a desk one for each order in progress. */
+const MOST_STREAMS = { all: 1_000, each: 50 };
 
 export function queryService(wiring: Wiring): Service {
   const { viewListener } = wiring;
-  const streams = liveStreams(MAX_STREAMS);
+  const streams = liveStreams(MOST_STREAMS);
   return {
     name: 'query-service',
     needs: ['postgres', 'redis', 'stream'],

@@ -29,7 +29,7 @@ const kitchen = route({
   summary: 'Answers who asked',
   answers: { 200: { description: 'The principal' } },
   handle(ctx, { principal }) {
-    ctx.body = principal;
+    ctx.body = { subject: principal.subject, roles: principal.roles };
   },
 });
 

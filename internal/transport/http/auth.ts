@@ -64,8 +64,9 @@ export function jwtAuth(
     if (cached) return cached;
     try {
       const { payload } = await jwtVerify(token, key, options);
-      const principal = toPrincipal(payload);
-      checked.remember(token, principal, (payload.exp as number) + clockToleranceS);
+      const expiresAt = ((payload.exp as number) + clockToleranceS) * 1_000;
+      const principal = { ...toPrincipal(payload), expiresAt };
+      checked.remember(token, principal, expiresAt);
       return principal;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw unauthorized(ctx, 'the token has expired', error);
@@ -94,7 +95,7 @@ export function admit(
     const own = self?.[role];
     return roles.includes(role) && (own === undefined || params[own] === principal.subject);
   });
-  if (admitted.length > 0) return { subject: principal.subject, roles: admitted };
+  if (admitted.length > 0) return { ...principal, roles: admitted };
   throw new TiffinError(
     'FORBIDDEN',
     principal.roles.some((role) => roles.includes(role))
@@ -114,7 +115,7 @@ function unauthorized(ctx: Context, detail: string, cause?: errors.JOSEError): T
   return new TiffinError('UNAUTHORIZED', detail, { cause });
 }
 
-function toPrincipal({ sub, roles, role }: JWTPayload): Principal {
+function toPrincipal({ sub, roles, role }: JWTPayload): Pick<Principal, 'subject' | 'roles'> {
   if (typeof sub !== 'string' || !SUBJECT.test(sub)) throw new errors.JWTInvalid('"sub" is not an id');
   const claimed: readonly unknown[] = Array.isArray(roles) ? roles : [role];
   return { subject: sub, roles: ROLES.filter((role) => claimed.includes(role)) };

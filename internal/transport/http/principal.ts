@@ -7,6 +7,8 @@ export interface Principal {
   /** The token's `sub`: the customer's, restaurant's or rider's id, or the operator's name; 1 to 128 characters. */
   readonly subject: string;
   readonly roles: readonly Role[];
+  /** When the token is no longer accepted, epoch ms; absent without authentication. */
+  readonly expiresAt?: number;
 }
 
 /** The owners of an order or view; an absent id matches no principal. */

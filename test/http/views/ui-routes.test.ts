@@ -14,10 +14,11 @@ import { NOON } from '../../support/manual-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { until } from '../../support/until.ts';
 import { type Api, startApi } from '../api.ts';
-import { bearer, SECRET } from '../tokens.ts';
+import { bearer, SECRET, tokenOf } from '../tokens.ts';
 
 const ETA = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
-const MOST = 3;
+const MOST = 5;
+const MOST_EACH = 3;
 const routesOf = (deps: UiDeps & StreamDeps) => [...uiRoutes(deps), streamRoute(deps)];
 
 describe('the routes for screens', () => {
@@ -30,7 +31,7 @@ describe('the routes for screens', () => {
   let afterRead = () => {};
 
   before(async () => {
-    streams = liveStreams(MOST);
+    streams = liveStreams({ all: MOST, each: MOST_EACH });
     api = await startApi({
       authenticate: jwtAuth({ secret: SECRET }),
       more: routesOf({
@@ -317,13 +318,39 @@ describe('the routes for screens', () => {
   });
 
   it('a stream beyond the limit is refused, and accepted once another stream has ended', async () => {
-    const [first] = await Promise.all(Array.from({ length: MOST }, () => listen()));
+    const users = ['operator', 'operator', 'operator', 'asha', 'kitchen'] as const;
+    const [first] = await Promise.all(users.map((who) => listen(who)));
     const refused = await ask('/ui/orders/o/stream');
     assert.deepEqual([refused.status, refused.body.errors[0].code], [503, 'OVERLOADED']);
     assert.ok(refused.headers['retry-after']);
     first?.close();
     await until('room for one more', () => listening() === MOST - 1);
     assert.equal((await listen()).response.statusCode, 200);
+  });
+
+  it('a principal has a limit of its own, and cannot keep others from their streams', async () => {
+    const own = await Promise.all(Array.from({ length: MOST_EACH }, () => listen('asha')));
+    const { status, body, headers: answered } = await ask('/ui/orders/o/stream', 'asha');
+    assert.deepEqual([status, body.errors[0].code], [429, 'TOO_MANY_STREAMS']);
+    assert.ok(answered['retry-after']);
+    assert.equal((await listen('kitchen')).response.statusCode, 200);
+    own[0]?.close();
+    await until('room for one more', () => listening() === MOST_EACH);
+    assert.equal((await listen('asha')).response.statusCode, 200);
+  });
+
+  it('a stream ends when its token expires', async () => {
+    const exp = Math.floor(Date.now() / 1_000);
+    const token = await tokenOf({ sub: 'asha', roles: ['customer'], exp });
+    const stream = await listen('asha', { authorization: `Bearer ${token}` });
+    assert.equal(stream.response.statusCode, 200, 'within the tolerance for clocks');
+    await until('its end', () => stream.ended(), 20_000);
+    assert.deepEqual(stream.statuses(), ['CONFIRMED'], 'without an end event, since the order goes on');
+    await until('no listener', () => listening() === 0);
+    const again = await api.ask('GET', '/ui/orders/o/stream', {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    assert.equal(again.status, 401);
   });
 
   it('every stream ends when the process stops', async () => {

@@ -26,6 +26,7 @@ export function streamRoute(deps: StreamDeps): Route {
         description: 'The order has ended, and `Last-Event-ID` names its last view: do not reconnect',
       },
       404: NOT_FOUND,
+      429: { description: 'This principal has too many streams open' },
       503: { description: 'Too many streams are open' },
     },
     async handle(ctx, { params, principal }) {
@@ -38,7 +39,7 @@ export function streamRoute(deps: StreamDeps): Route {
       }
       let sent: Revision = [-1, 0];
       let stop = () => {};
-      const live = deps.streams.open(ctx, () => stop());
+      const live = deps.streams.open(ctx, principal, () => stop());
       const show = (view: OrderView) => {
         // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
         if (!isNewer(view.revision, sent)) return;
