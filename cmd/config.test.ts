@@ -1,5 +1,8 @@
 /** Reading the configuration: which values are accepted, and the error message for every other value. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { readConfig } from './config.ts';
 import { ConfigError } from './faults.ts';
@@ -107,6 +110,22 @@ test('the error shows neither the password of a wrong URL nor a secret that is t
 test('AUTH_JWT_SECRET together with AUTH_JWKS_URL is refused', () => {
   const fault = faultOf({ AUTH_JWT_SECRET: SECRET, AUTH_JWKS_URL: KEYS });
   assert.match(fault, /^AUTH_JWT_SECRET and AUTH_JWKS_URL are both set, .*\.$/);
+});
+
+test('the secret for tokens may stand in a file, with white space around it', () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'tiffin-')), 'secret');
+  writeFileSync(file, `${SECRET}\n`);
+  assert.equal(readConfig({ HOST: '0.0.0.0', AUTH_JWT_SECRET_FILE: file }).AUTH_JWT_SECRET, SECRET);
+  writeFileSync(file, 's3cret\n');
+  assert.match(
+    faultOf({ AUTH_JWT_SECRET_FILE: file }),
+    /^AUTH_JWT_SECRET must have at least 32 characters\.$/,
+  );
+  assert.match(
+    faultOf({ AUTH_JWT_SECRET_FILE: `${file}-2` }),
+    /^AUTH_JWT_SECRET_FILE names .* cannot be read/,
+  );
+  assert.match(faultOf({ AUTH_JWT_SECRET_FILE: file, AUTH_JWT_SECRET: SECRET }), /are both set/);
 });
 
 test('AUTH=off together with a secret or a key URL is refused', () => {

@@ -1,4 +1,5 @@
 /** Reads the configuration from environment variables; the error names every wrong setting. */
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { SETTINGS } from './config/settings.ts';
 import { ConfigError } from './faults.ts';
@@ -22,7 +23,7 @@ export function loadEnvFile(): void {
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   // An empty variable counts as not set: that is how compose files and .env files omit a setting.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = schema.safeParse(given);
+  const parsed = schema.safeParse(withSecretOfFile(given));
   if (!parsed.success) {
     const faults = parsed.error.issues.map(({ path, message }) => {
       const name = String(path[0]);
@@ -36,6 +37,21 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const config = parsed.data;
   assertAuthIsMeant(config);
   return config;
+}
+
+/** The settings with the secret that AUTH_JWT_SECRET_FILE holds. */
+function withSecretOfFile(given: Readonly<Record<string, string | undefined>>) {
+  const { AUTH_JWT_SECRET_FILE: file, AUTH_JWT_SECRET: secret } = given;
+  if (file === undefined) return given;
+  if (secret !== undefined)
+    throw new ConfigError('AUTH_JWT_SECRET and AUTH_JWT_SECRET_FILE are both set; set only one of them.');
+  try {
+    return { ...given, AUTH_JWT_SECRET: readFileSync(file, 'utf8').trim() };
+  } catch (error) {
+    throw new ConfigError(
+      `AUTH_JWT_SECRET_FILE names '${file}', which cannot be read (${(error as Error).message}).`,
+    );
+  }
 }
 
 function assertAuthIsMeant({ HOST, AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL, ...config }: Config): void {

@@ -13,6 +13,9 @@ const access = {
     .describe(
       'Secret that bearer tokens are signed with (HS256, HS384, HS512). A token is a JWT with `sub`, `exp` and `roles` (customer, restaurant, rider, operator).',
     ),
+  AUTH_JWT_SECRET_FILE: text('a path')
+    .optional()
+    .describe('File with that secret, instead of the secret itself; white space around it does not count.'),
   AUTH_JWKS_URL: url('http:', 'https:')
     .optional()
     .describe(
@@ -28,7 +31,7 @@ const access = {
   AUTH: oneOf('off')
     .optional()
     .describe(
-      '`off`: others may reach this process and do everything, because something in front of it decides who may come in. The image is built with it, so in a container set `AUTH=` along with a secret or key URL.',
+      '`off`: others may reach this process and do everything, because something in front of it decides who may come in.',
     ),
 };
 
