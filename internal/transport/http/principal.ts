@@ -18,6 +18,11 @@ export interface Ownership {
   readonly riderId?: string | undefined;
 }
 
+/** Operators, and the customer whose order it is; others see of a customer only what their part in the order needs. */
+export function isOwnOrder({ subject, roles }: Principal, { customerId }: Ownership): boolean {
+  return roles.includes('operator') || (roles.includes('customer') && customerId === subject);
+}
+
 export function mayReach({ subject, roles }: Principal, owner: Ownership): boolean {
   return (
     roles.includes('operator') ||

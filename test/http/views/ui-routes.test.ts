@@ -29,6 +29,7 @@ describe('the routes for screens', () => {
   const listeners = new Map<string, Set<() => void>>();
   const open: { close(): void }[] = [];
   let afterRead = () => {};
+  let contact: Record<string, unknown> = {};
 
   before(async () => {
     streams = liveStreams({ all: MOST, each: MOST_EACH });
@@ -54,7 +55,7 @@ describe('the routes for screens', () => {
               eventType,
               at: NOON + n,
               producer: 'test',
-              payload: { n },
+              payload: { n, ...contact },
             })),
         },
         streams,
@@ -83,6 +84,7 @@ describe('the routes for screens', () => {
     current.clear();
     listeners.clear();
     afterRead = () => {};
+    contact = {};
     show(ofAsha(orderAt('PREPARING')));
   });
 
@@ -231,6 +233,29 @@ describe('the routes for screens', () => {
     assert.deepEqual([body.orderId, body.history], ['o', history]);
     assert.equal((await ask('/ui/orders/o?history=false')).body.history, undefined);
     assert.equal((await ask('/ui/orders/o?history=maybe')).status, 400);
+  });
+
+  it('once an order has ended, its restaurant and its rider no longer see how to reach the customer', async () => {
+    contact = { to: '+1 555 0100', deliveryAddress: { street: 'Elm Street 1' } };
+    const delivery = { state: 'PICKED_UP', riderId: 'ravi' } as const;
+    const seenBy = async (who: keyof typeof headers, path = '/ui/orders/o/history') => {
+      const { body } = await ask(path, who);
+      const payloads: object[] = body.history.map(({ payload }: { payload: object }) => payload);
+      assert.equal(payloads.length, 2);
+      return payloads.every((payload) => 'to' in payload && 'deliveryAddress' in payload);
+    };
+    show(ofAsha(orderAt('OUT_FOR_DELIVERY')), { delivery });
+    for (const who of ['asha', 'kitchen', 'ravi', 'operator'] as const) assert.ok(await seenBy(who), who);
+    for (const status of ['DELIVERED', 'CANCELLED'] as const) {
+      show(ofAsha(orderAt(status)), { delivery });
+      for (const path of ['/ui/orders/o/history', '/ui/orders/o?history=true']) {
+        for (const who of ['asha', 'operator'] as const) assert.ok(await seenBy(who, path), who);
+        for (const who of ['kitchen', 'ravi'] as const) {
+          assert.equal(await seenBy(who, path), false, who);
+          assert.doesNotMatch((await ask(path, who)).text, /555 0100|Elm Street/);
+        }
+      }
+    }
   });
 
   it('the stream sends the current view, each change and an end event', async () => {

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { DELIVERY_ETA, ORDER_MANAGER, orderManagerStatus } from '../../../../domain/dialects.ts';
 import { toDecimal } from '../../../../domain/money.ts';
-import { isFinal, type OrderId } from '../../../../domain/order.ts';
+import { isFinal } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { History, HistoryEntry, OrderView } from '../../../../service/views/ports.ts';
 import { type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
-import { mayReach, type Principal } from '../../principal.ts';
+import { isOwnOrder, mayReach, type Principal } from '../../principal.ts';
 import { send, UNCHANGED, viewTag } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { orderIdOf, orderNotFound } from '../orders/order-answers.ts';
@@ -100,7 +100,7 @@ function current(deps: UiDeps): Route {
       if (query.history === 'false')
         return send(ctx, { status: 200, headers: { ETag: viewTag(view) }, body: toScreen(view) });
       // Without an entity tag: the history may grow while the view stays the same.
-      ctx.body = { ...toScreen(view), history: await entriesOf(deps, view.order.id) };
+      ctx.body = { ...toScreen(view), history: await entriesOf(deps, view, principal) };
     },
   });
 }
@@ -120,8 +120,8 @@ function historyOf(deps: UiDeps): Route {
       404: NOT_FOUND,
     },
     async handle(ctx, { params, principal }) {
-      const { order } = await reachable(deps, principal, params.id);
-      ctx.body = { orderId: order.id, history: await entriesOf(deps, order.id) };
+      const view = await reachable(deps, principal, params.id);
+      ctx.body = { orderId: view.order.id, history: await entriesOf(deps, view, principal) };
     },
   });
 }
@@ -142,9 +142,23 @@ function managed(deps: UiDeps): Route {
   });
 }
 
-async function entriesOf({ history }: UiDeps, id: OrderId) {
-  const entries = await history.of(id, MOST_HISTORY);
-  return entries.map(({ at, ...rest }: HistoryEntry) => ({ ...rest, at: toRfc3339(at) }));
+/** What the payloads of events hold to reach the customer by. */
+const CONTACT = ['to', 'deliveryAddress'];
+
+/** Once the order has ended, its restaurant and its rider no longer see how to reach the customer. */
+async function entriesOf({ history }: UiDeps, { order }: OrderView, principal: Principal) {
+  const isHidden = isFinal(order.status) && !isOwnOrder(principal, order);
+  const entries = await history.of(order.id, MOST_HISTORY);
+  return entries.map(({ at, payload, ...rest }: HistoryEntry) => ({
+    ...rest,
+    payload: isHidden ? without(CONTACT, payload) : payload,
+    at: toRfc3339(at),
+  }));
+}
+
+function without(names: readonly string[], payload: unknown): unknown {
+  if (typeof payload !== 'object' || payload === null) return payload;
+  return Object.fromEntries(Object.entries(payload).filter(([name]) => !names.includes(name)));
 }
 
 export function toScreen(view: OrderView): z.infer<typeof orderView> {
