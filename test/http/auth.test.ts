@@ -443,6 +443,16 @@ describe('authentication with published keys', () => {
     assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
   });
 
+  test('requests during an outage of the login service cause one fetch a second', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    const { ask, asked } = await login(t, { status: 500 });
+    for (let n = 0; n < 5; n++) assert.deepEqual(codes(await ask()), ['503', 'UNAVAILABLE']);
+    assert.equal(asked(), 1);
+    t.mock.timers.setTime(Date.now() + 1_000);
+    assert.equal((await ask()).status, 503);
+    assert.equal(asked(), 2);
+  });
+
   test('a failed fetch of the published keys is answered 503, without its cause', async (t) => {
     const gone = await login(t);
     gone.server.close();

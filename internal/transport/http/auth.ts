@@ -1,6 +1,14 @@
 /** Authentication and authorization: reads the principal from a bearer token and checks it against a route's access. */
 import { createSecretKey } from 'node:crypto';
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import {
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type FetchImplementation,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 import { checkedTokens } from './checked-tokens.ts';
@@ -28,6 +36,8 @@ const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,128}$/u;
 const KEYS_TIMEOUT_MS = 3_000;
 /** An unknown key makes the JWKS be fetched again, at most once in this time. */
 const KEYS_COOLDOWN_MS = 3_000;
+/** After a fetch of the JWKS failed, the next one waits for this time, so that requests do not flood a login service. */
+const KEYS_PAUSE_MS = 1_000;
 
 /** What else a token must fulfil. */
 export interface TokenRules {
@@ -130,6 +140,7 @@ function publishedKeys(url: string): JWTVerifyGetKey {
   const published = createRemoteJWKSet(new URL(url), {
     timeoutDuration: KEYS_TIMEOUT_MS,
     cooldownDuration: KEYS_COOLDOWN_MS,
+    [customFetch]: pausingFetch(),
   });
   return async (header, token) => {
     try {
@@ -141,5 +152,17 @@ function publishedKeys(url: string): JWTVerifyGetKey {
         cause: error,
       });
     }
+  };
+}
+
+/** Fails without a request for a while after a failure. */
+function pausingFetch(): FetchImplementation {
+  let pausedUntil = 0;
+  return async (url, options) => {
+    if (Date.now() < pausedUntil) throw new Error('the last fetch of the keys has just failed');
+    pausedUntil = Date.now() + KEYS_PAUSE_MS;
+    const response = await fetch(url, options);
+    if (response.ok) pausedUntil = 0;
+    return response;
   };
 }
