@@ -6,8 +6,9 @@ COPY tsconfig.json ./
 COPY cmd ./cmd
 COPY internal ./internal
 COPY web ./web
-# Others can reach a container; what stands in front of it decides who may come in.
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 LOG_FORMAT=json AUTH=off
+# Others can reach a container, so it does not start without a key for tokens (AUTH_JWT_SECRET, AUTH_JWT_SECRET_FILE or
+# AUTH_JWKS_URL), or AUTH=off where something in front of it decides who may come in.
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 LOG_FORMAT=json
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \

@@ -1,5 +1,8 @@
 /** Reading the configuration: which values are accepted, and the error message for every other value. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { readConfig } from './config.ts';
 import { ConfigError } from './faults.ts';
@@ -63,6 +66,7 @@ const WRONG: readonly [name: string, value: string, why: RegExp][] = [
   ['SCHEDULE_SHARDS', '65', /SCHEDULE_SHARDS must be a whole number from 1 to 64/],
   ['LOG_LEVEL', 'loud', /LOG_LEVEL must be one of trace, debug, info, warn, error, silent/],
   ['LOG_FORMAT', 'xml', /LOG_FORMAT must be one of/],
+  ['CURRENCY', 'JPY', /CURRENCY must be three capital letters of a currency with two decimals/],
   ['AUTH', 'on', /AUTH must be one of off/],
   ['AUTH_JWT_SECRET', 'a'.repeat(31), /AUTH_JWT_SECRET must have at least 32 characters\.$/],
   ['AUTH_JWKS_URL', 'ftp://keys', /AUTH_JWKS_URL must be a URL that begins with http:\/\/ or https:\/\//],
@@ -108,9 +112,34 @@ test('AUTH_JWT_SECRET together with AUTH_JWKS_URL is refused', () => {
   assert.match(fault, /^AUTH_JWT_SECRET and AUTH_JWKS_URL are both set, .*\.$/);
 });
 
+test('the secret for tokens may stand in a file, with white space around it', () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'tiffin-')), 'secret');
+  writeFileSync(file, `${SECRET}\n`);
+  assert.equal(readConfig({ HOST: '0.0.0.0', AUTH_JWT_SECRET_FILE: file }).AUTH_JWT_SECRET, SECRET);
+  writeFileSync(file, 's3cret\n');
+  assert.match(
+    faultOf({ AUTH_JWT_SECRET_FILE: file }),
+    /^AUTH_JWT_SECRET must have at least 32 characters\.$/,
+  );
+  assert.match(
+    faultOf({ AUTH_JWT_SECRET_FILE: `${file}-2` }),
+    /^AUTH_JWT_SECRET_FILE names .* cannot be read/,
+  );
+  assert.match(faultOf({ AUTH_JWT_SECRET_FILE: file, AUTH_JWT_SECRET: SECRET }), /are both set/);
+});
+
 test('AUTH=off together with a secret or a key URL is refused', () => {
   assert.match(faultOf({ AUTH: 'off', AUTH_JWT_SECRET: SECRET }), /^AUTH is off, and AUTH_JWT_SECRET is set/);
   assert.match(faultOf({ AUTH: 'off', AUTH_JWKS_URL: KEYS }), /^AUTH is off, and AUTH_JWKS_URL is set/);
+});
+
+test('a demand on tokens is refused where no token is checked', () => {
+  for (const name of ['AUTH_AUDIENCE', 'AUTH_ISSUER']) {
+    const demand = { [name]: 'https://login.example' };
+    assert.match(faultOf(demand), new RegExp(`^${name} is set, but .*\\.$`));
+    assert.match(faultOf({ ...demand, AUTH: 'off' }), new RegExp(`^${name} is set`));
+    assert.equal(readConfig({ ...demand, AUTH_JWKS_URL: KEYS }).AUTH_JWKS_URL, KEYS);
+  }
 });
 
 test('a PORT of spaces is refused instead of read as 0', () => {

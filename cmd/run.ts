@@ -1,6 +1,6 @@
 /** Runs services in this process, and stops them gracefully: requests and batches in progress are finished first. */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startLoop } from '../internal/service/loop.ts';
 import { subscriptionOf } from '../internal/service/stream/consume.ts';
@@ -9,13 +9,12 @@ import { httpApp } from '../internal/transport/http/app.ts';
 import { routerOf } from '../internal/transport/http/route.ts';
 import { docRoutes } from '../internal/transport/http/routes/operations/doc-routes.ts';
 import { type Check, opsRoutes } from '../internal/transport/http/routes/operations/ops-routes.ts';
+import { httpServer } from '../internal/transport/http/server.ts';
 import { ConfigError } from './faults.ts';
 import { portHolder } from './port-holder.ts';
 import type { Service, Wiring } from './wire.ts';
 
 const REPLAY_EVERY_MS = 2_000;
-/** Longer than the 60 s of load balancers: a connection that the server closes first may lose a request just sent. */
-const KEEP_ALIVE_MS = 75_000;
 
 export interface Running {
   /** The server's URL, such as http://127.0.0.1:8080. */
@@ -37,7 +36,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     [...tables, docRoutes(tables.flat())].map((routes) => routerOf(routes, authenticate)),
     log,
   );
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app.callback());
+  const { server, close } = httpServer(app.callback());
   await listen(server, config.HOST, config.PORT);
 
   const consumers = services.flatMap(({ consumers = [] }) => consumers);
@@ -57,7 +56,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
       stopping = true;
       for (const { beforeStop } of services) beforeStop?.();
       // Finish requests first, so that their events can still be consumed; the others are consumed after the next start.
-      await closeServer(server);
+      await close();
       await Promise.all(unsubscribe.map((stop) => stop()));
       await Promise.all(loops.map((loop) => loop.stop()));
       await Promise.all(services.map(({ drain }) => drain?.()));
@@ -75,14 +74,6 @@ async function listen(server: Server, host: string, port: number): Promise<void>
         : `HOST ${host} and PORT ${port} cannot be listened on (${error.message}); set them to others.`,
     );
   });
-}
-
-/** Accepts no new connections, and closes each open one after its current response. */
-async function closeServer(server: Server): Promise<void> {
-  server.close();
-  const ending = setInterval(() => server.closeIdleConnections(), 20);
-  await once(server, 'close');
-  clearInterval(ending);
 }
 
 /** With order-service only Postgres is critical, because it suffices to accept orders; otherwise every need is critical. */

@@ -34,6 +34,7 @@ import type { EventBus } from '../internal/service/stream/ports.ts';
 import { kafkaBus } from '../internal/transport/events/kafka-bus.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
 import { type Authenticate, jwtAuth, noAuth } from '../internal/transport/http/auth.ts';
+import { refuseCrossSite, refuseForeignPages } from '../internal/transport/http/foreign-pages.ts';
 import type { Route } from '../internal/transport/http/route.ts';
 import { httpNotifications, loggedNotifications } from '../internal/transport/outbound/http-notifications.ts';
 import { httpPayments } from '../internal/transport/outbound/http-payments.ts';
@@ -186,10 +187,16 @@ function rulesOf(config: Config) {
   };
 }
 
-/** Without a secret or JWKS URL there is no authentication; readConfig requires that this is set explicitly. */
-function authentication({ AUTH_JWT_SECRET, AUTH_JWKS_URL }: Config): Authenticate {
-  if (AUTH_JWT_SECRET) return jwtAuth({ secret: AUTH_JWT_SECRET });
-  return AUTH_JWKS_URL ? jwtAuth({ jwksUrl: AUTH_JWKS_URL }) : noAuth();
+/** Without a secret or JWKS URL there is no authentication; readConfig then requires a loopback HOST or AUTH=off. */
+function authentication({ AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL, ...config }: Config): Authenticate {
+  const rules = {
+    audience: config.AUTH_AUDIENCE,
+    issuer: config.AUTH_ISSUER,
+    clockToleranceS: config.AUTH_CLOCK_TOLERANCE_S,
+  };
+  if (AUTH_JWT_SECRET) return jwtAuth({ secret: AUTH_JWT_SECRET }, rules);
+  if (AUTH_JWKS_URL) return jwtAuth({ jwksUrl: AUTH_JWKS_URL }, rules);
+  return noAuth(AUTH === 'off' ? refuseCrossSite : refuseForeignPages);
 }
 
 /** Generates time-ordered UUIDs (version 7). Random bytes are fetched for 256 at once, to save system calls. */

@@ -1,4 +1,5 @@
 /** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
+import { currencyFault } from '../../internal/domain/money.ts';
 import { OUTSIDE_TOPICS } from '../../internal/domain/topics.ts';
 import { list, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
 
@@ -12,15 +13,25 @@ const access = {
     .describe(
       'Secret that bearer tokens are signed with (HS256, HS384, HS512). A token is a JWT with `sub`, `exp` and `roles` (customer, restaurant, rider, operator).',
     ),
+  AUTH_JWT_SECRET_FILE: text('a path')
+    .optional()
+    .describe('File with that secret, instead of the secret itself; white space around it does not count.'),
   AUTH_JWKS_URL: url('http:', 'https:')
     .optional()
     .describe(
       'Where the keys are published that bearer tokens are signed with (RS…, PS…, ES…, EdDSA), instead of a secret.',
     ),
+  AUTH_AUDIENCE: text('text')
+    .optional()
+    .describe('The `aud` that a token must have, so that tokens for other services are refused.'),
+  AUTH_ISSUER: text('text').optional().describe('The `iss` that a token must have.'),
+  AUTH_CLOCK_TOLERANCE_S: whole(0, 300)
+    .prefault('5')
+    .describe('How far the clock of the service that issues tokens may be off, seconds.'),
   AUTH: oneOf('off')
     .optional()
     .describe(
-      '`off`: others may reach this process and do everything, because something in front of it decides who may come in. The image is built with it, so in a container set `AUTH=` along with a secret or key URL.',
+      '`off`: others may reach this process and do everything, because something in front of it decides who may come in.',
     ),
 };
 
@@ -104,7 +115,10 @@ const orders = {
   CHECKS_MS: whole(0, 86_400_000)
     .prefault('0')
     .describe('Duration of other checks between payment and confirmation, milliseconds.'),
-  CURRENCY: text('three capital letters, such as USD', (value) => /^[A-Z]{3}$/.test(value))
+  CURRENCY: text(
+    'three capital letters of a currency with two decimals, such as USD',
+    (value) => !currencyFault(value),
+  )
     .prefault('USD')
     .describe('Currency of orders that name none, and of prices on a menu.'),
   PRICE_DISCOUNT_ABOVE: money().prefault('50').describe('Base total above which there is a discount.'),

@@ -4,14 +4,16 @@ import { foodOrderView } from '../../internal/transport/http/routes/orders/food-
 import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
 import { liveStreams } from '../../internal/transport/http/routes/views/live-stream.ts';
 import { pageRoutes } from '../../internal/transport/http/routes/views/page-routes.ts';
+import { streamRoute } from '../../internal/transport/http/routes/views/stream-route.ts';
 import { uiRoutes } from '../../internal/transport/http/routes/views/ui-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
-const MAX_STREAMS = 1_000;
+/** A customer has one stream for each order on a screen, a restaurant or a desk one for each order in progress. */
+const MOST_STREAMS = { all: 1_000, each: 50 };
 
 export function queryService(wiring: Wiring): Service {
   const { viewListener } = wiring;
-  const streams = liveStreams(MAX_STREAMS);
+  const streams = liveStreams(MOST_STREAMS);
   return {
     name: 'query-service',
     needs: ['postgres', 'redis', 'stream'],
@@ -19,7 +21,8 @@ export function queryService(wiring: Wiring): Service {
       ...pageRoutes(),
       ...deadLetterRoutes(wiring),
       foodOrderView(wiring),
-      ...uiRoutes({ ...wiring, streams, onView: (id, listener) => viewListener.listen(id, listener) }),
+      ...uiRoutes(wiring),
+      streamRoute({ ...wiring, streams, onView: (id, listener) => viewListener.listen(id, listener) }),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
     beforeStop: () => streams.endAll(),

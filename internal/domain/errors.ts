@@ -32,6 +32,7 @@ export type ErrorCode =
   | 'RIDER_NOT_FOUND'
   | 'RIDER_NOT_ON_ORDER'
   | 'NOT_PICKED_UP'
+  | 'TOO_MANY_STREAMS'
   | 'OVERLOADED'
   | 'UNAVAILABLE'
   | 'INTERNAL';

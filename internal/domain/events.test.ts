@@ -123,6 +123,7 @@ describe('an invalid record', () => {
     'without an order': [{ ...record, orderId: undefined }, /orderId/],
     'with an invalid time': [{ ...record, occurredAt: 'yesterday' }, /occurredAt/],
     'with a time without a zone': [{ ...record, occurredAt: '2030-01-01T12:00:00' }, /occurredAt/],
+    'with a time after the year 2999': [{ ...record, occurredAt: '9999-12-31T23:59:59Z' }, /occurredAt/],
     'without a payload': [{ ...record, payload: undefined }, /payload/],
     'with a payload of another type': [{ ...record, payload: { dueAt: 1 } }, /status[\s\S]*version/],
     'with an unknown status': [{ ...record, payload: { status: 'LOST', version: 1 } }, /status/],
@@ -136,6 +137,11 @@ describe('an invalid record', () => {
       assert.match('fault' in parsed ? parsed.fault : 'it was accepted', fault);
     });
   }
+
+  test('a time in lower case or with a leap second is valid, and is read as JavaScript reads it', () => {
+    const parsed = parseEvent({ ...record, occurredAt: '2016-12-31t23:59:60z' });
+    assert.equal('event' in parsed && parsed.event.occurredAt, '2016-12-31T23:59:59.999Z');
+  });
 
   test('the fault names every invalid field', () => {
     const parsed = parseEvent({ ...record, eventId: 7, producer: undefined });

@@ -1,8 +1,15 @@
 /** The events' schemas: one envelope, and a payload for each event type. topics.ts lists the topics of each type. */
 import { z } from 'zod';
 import { ORDER_STATUSES } from './order.ts';
+import { canonicalTime } from './schedule.ts';
 
-const time = z.iso.datetime({ offset: true });
+/** No time of an order is later; years beyond 9999 could not be written in later events. */
+const LAST_TIME = '3000';
+const time = z
+  .string()
+  .overwrite(canonicalTime)
+  .datetime({ offset: true })
+  .refine((text) => text < LAST_TIME, `must be before the year ${LAST_TIME}`);
 const status = z.enum(ORDER_STATUSES);
 
 const amount = z.string().regex(/^\d{1,10}\.\d\d$/);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MAX_MINOR, parseDecimal, toDecimal, toDecimalText } from './money.ts';
+import { currencyFault, MAX_MINOR, parseDecimal, toDecimal, toDecimalText } from './money.ts';
 
 const AMOUNTS: readonly [input: string | number, minor: number][] = [
   [0, 0],
@@ -82,4 +82,12 @@ test('any input is parsed as a safe integer of minor units, or gives a fault', (
     ),
     { numRuns: 10_000 },
   );
+});
+
+test('a currency with other than two decimals is refused with a reason', () => {
+  for (const code of ['USD', 'EUR', 'INR', 'HUF', 'COP']) assert.equal(currencyFault(code), undefined, code);
+  for (const code of ['JPY', 'KRW', 'KWD', 'TND', 'CLF'])
+    assert.match(currencyFault(code) ?? '', /two decimals/);
+  for (const code of ['usd', 'US', 'USDT', '', 'U\n'])
+    assert.match(currencyFault(code) ?? '', /capital letters/);
 });

@@ -23,6 +23,24 @@ export function scheduleName(orderId: string, dueAt: number): string {
   return `${orderId}@${dueAt}`;
 }
 
+/** A leap second, with or without a fraction: `:60` between the minute and the offset. */
+const LEAP_SECOND = /^(.{16}):60(?:\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+
+/**
+ * RFC 3339 text in the one form that JavaScript reads: with capital T and Z, and a leap second as the end of the second
+ * before it. Other text is returned as it is.
+ */
+export function canonicalTime(text: string): string {
+  const upper = text.replace(/^(.{10})t/, '$1T').replace(/z$/, 'Z');
+  const [, minute, offset] = LEAP_SECOND.exec(upper) ?? [];
+  if (minute === undefined) return upper;
+  const before = `${minute}:59.999${offset}`;
+  // Leap seconds are inserted at the end of a day in UTC.
+  return Number.isNaN(Date.parse(before)) || !/T23:59:59/.test(toRfc3339(Date.parse(before)))
+    ? upper
+    : before;
+}
+
 /** RFC 3339 text in UTC with milliseconds. */
 export function toRfc3339(epochMs: number): string {
   return new Date(epochMs).toISOString();

@@ -125,7 +125,7 @@ export async function startApi({
   };
 }
 
-async function send(port: number, method: string, path: string, ask: Ask): Promise<Answer> {
+export async function send(port: number, method: string, path: string, ask: Ask): Promise<Answer> {
   const payload = ask.raw ?? (ask.body === undefined ? undefined : JSON.stringify(ask.body));
   const outgoing = request({
     port,

@@ -29,7 +29,7 @@ const kitchen = route({
   summary: 'Answers who asked',
   answers: { 200: { description: 'The principal' } },
   handle(ctx, { principal }) {
-    ctx.body = principal;
+    ctx.body = { subject: principal.subject, roles: principal.roles };
   },
 });
 
@@ -104,8 +104,54 @@ describe('authentication with a token', () => {
     const exp = Math.floor(Date.now() / 1_000) + 10;
     const token = await tokenOf({ sub: 'me', roles: ['operator'], exp });
     assert.deepEqual([(await withToken(token)).status, (await withToken(token)).status], [200, 200]);
-    t.mock.timers.setTime(exp * 1_000);
+    t.mock.timers.setTime((exp + 5) * 1_000);
     await assertInvalid(await withToken(token));
+  });
+
+  test('a clock that is five seconds off is tolerated for the expiry and the start of a token', async (t) => {
+    const now = Math.floor(Date.now() / 1_000) + 60;
+    t.mock.timers.enable({ apis: ['Date'], now: now * 1_000 });
+    const about = async (claims: object) =>
+      (await withToken(await tokenOf({ sub: 'me', roles: ['operator'], ...claims }))).status;
+    assert.deepEqual([await about({ exp: now - 4 }), await about({ nbf: now + 4 })], [200, 200]);
+    assert.deepEqual([await about({ exp: now - 6 }), await about({ nbf: now + 6 })], [401, 401]);
+  });
+
+  test('the tolerance for clocks that are off can be set', async (t) => {
+    const now = Math.floor(Date.now() / 1_000) + 60;
+    t.mock.timers.enable({ apis: ['Date'], now: now * 1_000 });
+    const strict = await startApi({ authenticate: jwtAuth({ secret: SECRET }, { clockToleranceS: 0 }) });
+    t.after(strict.close);
+    const ask = async (exp: number) => {
+      const token = await tokenOf({ sub: 'me', roles: ['operator'], exp });
+      return strict.ask('GET', '/scheduler', { headers: { authorization: `Bearer ${token}` } });
+    };
+    assert.deepEqual([(await ask(now + 1)).status, (await ask(now)).status], [200, 401]);
+  });
+
+  const RULES = { audience: 'tiffin', issuer: 'https://login.example' };
+  test('a token for another audience or from another issuer is refused when these are set', async (t) => {
+    const particular = await startApi({ authenticate: jwtAuth({ secret: SECRET }, RULES) });
+    t.after(particular.close);
+    const ask = async (claims: object) => {
+      const token = await tokenOf({ sub: 'me', roles: ['operator'], ...claims });
+      return particular.ask('GET', '/scheduler', { headers: { authorization: `Bearer ${token}` } });
+    };
+    const [aud, iss] = [RULES.audience, RULES.issuer];
+    for (const right of [
+      { aud, iss },
+      { aud: ['other', aud], iss },
+    ])
+      assert.equal((await ask(right)).status, 200);
+    for (const wrong of [
+      {},
+      { aud },
+      { iss },
+      { aud: 'other', iss },
+      { aud: [], iss },
+      { aud, iss: `${iss}/` },
+    ])
+      await assertInvalid(await ask(wrong));
   });
 
   test('a token that is not valid yet is refused', async () => {
@@ -360,6 +406,23 @@ describe('authentication with published keys', () => {
     assert.deepEqual(api.log.at('error'), []);
   });
 
+  test('a key that was rotated in is fetched at once, and unknown keys cause one fetch in three seconds', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    const rotated = await generateKeyPair('ES256');
+    const next = { ...(await exportJWK(rotated.publicKey)), kid: 'k-2', alg: 'ES256', use: 'sig' };
+    let isRotated = false;
+    const { ask, asked } = await login(t, { publish: (jwks) => (isRotated ? { keys: [next] } : jwks) });
+    assert.equal((await ask()).status, 200);
+    isRotated = true;
+    t.mock.timers.setTime(Date.now() + 3_000);
+    assert.deepEqual([(await ask({ signer: rotated, kid: 'k-2' })).status, asked()], [200, 2]);
+    for (const kid of ['k-3', 'k-4']) assert.equal((await ask({ signer: rotated, kid })).status, 401);
+    assert.equal(asked(), 2);
+    t.mock.timers.setTime(Date.now() + 3_000);
+    for (const kid of ['k-3', 'k-4']) assert.equal((await ask({ signer: rotated, kid })).status, 401);
+    assert.equal(asked(), 3);
+  });
+
   test('a token is refused within minutes after its key was withdrawn', async (t) => {
     t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
     let published = true;
@@ -378,6 +441,16 @@ describe('authentication with published keys', () => {
       .sign(Buffer.from(JSON.stringify(jwk)));
     const answer = await api.ask('GET', '/scheduler', { headers: { authorization: `Bearer ${token}` } });
     assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
+  });
+
+  test('requests during an outage of the login service cause one fetch a second', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    const { ask, asked } = await login(t, { status: 500 });
+    for (let n = 0; n < 5; n++) assert.deepEqual(codes(await ask()), ['503', 'UNAVAILABLE']);
+    assert.equal(asked(), 1);
+    t.mock.timers.setTime(Date.now() + 1_000);
+    assert.equal((await ask()).status, 503);
+    assert.equal(asked(), 2);
   });
 
   test('a failed fetch of the published keys is answered 503, without its cause', async (t) => {

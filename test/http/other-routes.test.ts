@@ -129,13 +129,33 @@ describe('the routes of one order', () => {
     const cancel = (tag: string) =>
       api.ask('POST', '/v1/orders/o-1/cancel', { headers: { 'if-match': tag } });
     assert.deepEqual(codes(await cancel('"2"')), ['412', 'VERSION_MISMATCH']);
-    assert.deepEqual(codes(await cancel('nonsense')), ['400', 'INVALID_IF_MATCH']);
+    for (const tag of ['"v2"', 'W/"1"', '""', '"1-gzip"', '"01"', '"1234567890123"', '"a,b", W/"c"'])
+      assert.deepEqual(codes(await cancel(tag)), ['412', 'VERSION_MISMATCH'], tag);
+    for (const tag of ['nonsense', '1', '"1', '"1" "2"', 'w/"1"', ','])
+      assert.deepEqual(codes(await cancel(tag)), ['400', 'INVALID_IF_MATCH'], tag);
     assert.equal(state('o-1')?.status, 'CREATED');
-    assert.equal((await cancel('"7", "1"')).status, 200);
+    assert.equal((await cancel('W/"9", "a,b", "7",, "1"')).status, 200);
     assert.equal((await cancel('*')).status, 200);
     const body = { scheduledAt: '2030-01-01T15:00:00Z' };
     const stale = await api.ask('PATCH', '/v1/orders/o-1/schedule', { body, headers: { 'if-match': '"1"' } });
     assert.deepEqual(codes(stale), ['412', 'VERSION_MISMATCH']);
+  });
+
+  test('a GET whose If-None-Match names the current version is answered 304 without a body', async () => {
+    const get = (tag: string) => api.ask('GET', '/orders/o-1', { headers: { 'if-none-match': tag } });
+    const { etag } = (await api.ask('GET', '/orders/o-1')).headers;
+    for (const tag of [etag as string, `W/${etag}`, `"x", ${etag}`, '*']) {
+      const { status, text, headers } = await get(tag);
+      assert.deepEqual([status, text, headers.etag], [304, '', etag], tag);
+    }
+    assert.equal((await get('"9"')).status, 200);
+    assert.equal(
+      (await api.ask('GET', '/orders/nowhere', { headers: { 'if-none-match': '*' } })).status,
+      404,
+    );
+    const cancel = { headers: { 'if-none-match': etag as string } };
+    assert.equal((await api.ask('POST', '/v1/orders/o-1/cancel', cancel)).status, 200);
+    assert.equal((await get(etag as string)).status, 200);
   });
 
   test('a cancellation takes effect once for an idempotency key', async () => {

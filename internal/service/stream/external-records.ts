@@ -1,7 +1,7 @@
 /** Reads records as events, those of external systems included, on topics that Tiffin publishes to as well. */
 import { type Event, type EventType, parseEvent } from '../../domain/events.ts';
 import { ORDER_ID } from '../../domain/order.ts';
-import { toRfc3339 } from '../../domain/schedule.ts';
+import { isTooFarAhead, toRfc3339 } from '../../domain/schedule.ts';
 import type { Clock } from '../ports.ts';
 import type { Consumer } from './consumer.ts';
 import type { Delivery } from './ports.ts';
@@ -42,7 +42,7 @@ export function externalReader(
       return { fault: 'orderId must be an order id' };
     const { eventType, payload } = toEvent(fields);
     const at = toRfc3339(clock.now());
-    return parseEvent({
+    const parsed = parseEvent({
       eventId: typeof fields.eventId === 'string' ? fields.eventId : eventIdFor(`${topic}/${position}`),
       eventType,
       schemaVersion: 1,
@@ -58,5 +58,14 @@ export function externalReader(
         ]),
       ),
     });
+    const far = 'event' in parsed && farTimes(parsed.event, clock.now());
+    return far && far.length > 0 ? { fault: `${far.join(', ')} must be within ten years` } : parsed;
   };
+}
+
+/** The names of the payload's times that are too far ahead for an order. */
+function farTimes({ payload }: Event, now: number): string[] {
+  return Object.entries(payload as Fields)
+    .filter(([name, value]) => /(At|Time)$/.test(name) && isTooFarAhead(Date.parse(value as string), now))
+    .map(([name]) => name);
 }

@@ -1,4 +1,5 @@
 /** Cuts a batch that kafkajs fetched into deliveries, and skips records of other types by their header, unparsed. */
+import { isUtf8 } from 'node:buffer';
 import type { Batch, IHeaders } from 'kafkajs';
 import type { Delivery } from '../../service/stream/ports.ts';
 
@@ -26,7 +27,7 @@ export function* cutBatch(
       topic,
       key: key?.toString() ?? '',
       position: `${batch.partition}-${offset}`,
-      record: parse(value?.toString() ?? ''),
+      record: parse(value ?? Buffer.alloc(0)),
       headers: toTexts(headers),
     });
     if (deliveries.length === size) {
@@ -38,7 +39,10 @@ export function* cutBatch(
   if (lastOffset !== undefined) yield { deliveries, lastOffset };
 }
 
-function parse(text: string): unknown {
+/** Bytes that are no JSON in UTF-8 become a text, which no consumer can read. */
+function parse(value: Buffer): unknown {
+  const text = value.toString();
+  if (!isUtf8(value)) return text;
   try {
     return JSON.parse(text);
   } catch {

@@ -12,6 +12,8 @@ export function httpApp(routers: readonly Router[], log: Log): Koa {
   app.use(async (ctx, next) => {
     try {
       await next();
+      // Only for an entity tag of the answer that If-None-Match names; a method other than GET is never fresh.
+      if (ctx.status === 200 && ctx.response.get('ETag') && ctx.fresh) ctx.status = 304;
       const allowed = ctx.response.get('Allow');
       // For a method that no route uses, the router answers 501, even on unknown paths.
       if ((ctx.status === 404 && ctx.body === undefined) || (ctx.status === 501 && !allowed)) {

@@ -1,6 +1,14 @@
 /** Authentication and authorization: reads the principal from a bearer token and checks it against a route's access. */
 import { createSecretKey } from 'node:crypto';
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import {
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type FetchImplementation,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 import { checkedTokens } from './checked-tokens.ts';
@@ -26,13 +34,37 @@ const SIGNATURES = [
 /** Subjects that the database can store as a customer's id. */
 const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,128}$/u;
 const KEYS_TIMEOUT_MS = 3_000;
+/** An unknown key makes the JWKS be fetched again, at most once in this time. */
+const KEYS_COOLDOWN_MS = 3_000;
+/** After a fetch of the JWKS failed, the next one waits for this time, so that requests do not flood a login service. */
+const KEYS_PAUSE_MS = 1_000;
+
+/** What else a token must fulfil. */
+export interface TokenRules {
+  /** Required among the token's `aud`. */
+  readonly audience?: string | undefined;
+  /** Required as the token's `iss`. */
+  readonly issuer?: string | undefined;
+  /** How far the clock of the login service may be off, seconds. */
+  readonly clockToleranceS?: number;
+}
 
 /** Accepts `Authorization: Bearer <JWT>`, signed with the secret or with a key published at the JWKS URL. */
-export function jwtAuth(keys: { readonly secret: string } | { readonly jwksUrl: string }): Authenticate {
+export function jwtAuth(
+  keys: { readonly secret: string } | { readonly jwksUrl: string },
+  { audience, issuer, clockToleranceS = 5 }: TokenRules = {},
+): Authenticate {
   const [key, algorithms] =
     'secret' in keys
       ? [constant(createSecretKey(Buffer.from(keys.secret))), HMAC]
       : [publishedKeys(keys.jwksUrl), SIGNATURES];
+  const options = {
+    algorithms,
+    requiredClaims: ['exp', 'sub'],
+    clockTolerance: clockToleranceS,
+    ...(audience === undefined ? {} : { audience }),
+    ...(issuer === undefined ? {} : { issuer }),
+  };
   const checked = checkedTokens();
   return async (ctx) => {
     const token = bearerToken(ctx);
@@ -41,9 +73,10 @@ export function jwtAuth(keys: { readonly secret: string } | { readonly jwksUrl: 
     const cached = checked.recall(token);
     if (cached) return cached;
     try {
-      const { payload } = await jwtVerify(token, key, { algorithms, requiredClaims: ['exp', 'sub'] });
-      const principal = toPrincipal(payload);
-      checked.remember(token, principal, payload.exp as number);
+      const { payload } = await jwtVerify(token, key, options);
+      const expiresAt = ((payload.exp as number) + clockToleranceS) * 1_000;
+      const principal = { ...toPrincipal(payload), expiresAt };
+      checked.remember(token, principal, expiresAt);
       return principal;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw unauthorized(ctx, 'the token has expired', error);
@@ -53,10 +86,13 @@ export function jwtAuth(keys: { readonly secret: string } | { readonly jwksUrl: 
   };
 }
 
-/** Authentication switched off: every request has the operator's rights. */
-export function noAuth(): Authenticate {
+/** Without authentication every request that `check` does not refuse has the operator's rights. */
+export function noAuth(check: (ctx: Context) => void = () => {}): Authenticate {
   const operator: Principal = { subject: 'anonymous', roles: ['operator'] };
-  return () => operator;
+  return (ctx) => {
+    check(ctx);
+    return operator;
+  };
 }
 
 /** Returns the principal reduced to the roles that give it access to the route; throws FORBIDDEN if none does. */
@@ -69,7 +105,7 @@ export function admit(
     const own = self?.[role];
     return roles.includes(role) && (own === undefined || params[own] === principal.subject);
   });
-  if (admitted.length > 0) return { subject: principal.subject, roles: admitted };
+  if (admitted.length > 0) return { ...principal, roles: admitted };
   throw new TiffinError(
     'FORBIDDEN',
     principal.roles.some((role) => roles.includes(role))
@@ -89,7 +125,7 @@ function unauthorized(ctx: Context, detail: string, cause?: errors.JOSEError): T
   return new TiffinError('UNAUTHORIZED', detail, { cause });
 }
 
-function toPrincipal({ sub, roles, role }: JWTPayload): Principal {
+function toPrincipal({ sub, roles, role }: JWTPayload): Pick<Principal, 'subject' | 'roles'> {
   if (typeof sub !== 'string' || !SUBJECT.test(sub)) throw new errors.JWTInvalid('"sub" is not an id');
   const claimed: readonly unknown[] = Array.isArray(roles) ? roles : [role];
   return { subject: sub, roles: ROLES.filter((role) => claimed.includes(role)) };
@@ -101,7 +137,11 @@ function constant<T>(value: T): () => T {
 
 /** Looks up a token's key in the JWKS, which jose caches for ten minutes; throws UNAVAILABLE if the JWKS cannot be fetched. */
 function publishedKeys(url: string): JWTVerifyGetKey {
-  const published = createRemoteJWKSet(new URL(url), { timeoutDuration: KEYS_TIMEOUT_MS });
+  const published = createRemoteJWKSet(new URL(url), {
+    timeoutDuration: KEYS_TIMEOUT_MS,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+    [customFetch]: pausingFetch(),
+  });
   return async (header, token) => {
     try {
       return await published(header, token);
@@ -112,5 +152,17 @@ function publishedKeys(url: string): JWTVerifyGetKey {
         cause: error,
       });
     }
+  };
+}
+
+/** Fails without a request for a while after a failure. */
+function pausingFetch(): FetchImplementation {
+  let pausedUntil = 0;
+  return async (url, options) => {
+    if (Date.now() < pausedUntil) throw new Error('the last fetch of the keys has just failed');
+    pausedUntil = Date.now() + KEYS_PAUSE_MS;
+    const response = await fetch(url, options);
+    if (response.ok) pausedUntil = 0;
+    return response;
   };
 }

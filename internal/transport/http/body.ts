@@ -1,4 +1,5 @@
 /** Reads and parses a JSON body of limited size. */
+import { isUtf8 } from 'node:buffer';
 import type { Context } from 'koa';
 import getRawBody from 'raw-body';
 import { TiffinError } from '../../domain/errors.ts';
@@ -23,11 +24,17 @@ export async function readText(ctx: Context): Promise<string> {
       `the body must be application/json, not ${type ? `'${type}'` : 'without a type'}`,
     );
   }
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(type)?.[1];
+  if (charset !== undefined && !/^utf-?8$/i.test(charset))
+    throw new TiffinError('UNSUPPORTED_MEDIA_TYPE', `the body must be UTF-8, not '${charset}'`);
   const encoding = ctx.req.headers['content-encoding'];
   if (encoding && encoding !== 'identity') {
     throw new TiffinError('UNSUPPORTED_MEDIA_TYPE', `the body must not be encoded; it is '${encoding}'`);
   }
-  return readWithin(ctx);
+  const body = await readWithin(ctx);
+  // Decoding would replace what is wrong by U+FFFD, which would then be stored.
+  if (!isUtf8(body)) throw new TiffinError('MALFORMED_JSON', 'the body is not UTF-8');
+  return body.toString();
 }
 
 export function parseJson(text: string): unknown {
@@ -38,9 +45,9 @@ export function parseJson(text: string): unknown {
   }
 }
 
-async function readWithin(ctx: Context): Promise<string> {
+async function readWithin(ctx: Context): Promise<Buffer> {
   try {
-    return await getRawBody(ctx.req, { limit: MAX_BODY, length: ctx.request.length, encoding: 'utf-8' });
+    return await getRawBody(ctx.req, { limit: MAX_BODY, length: ctx.request.length });
   } catch (error) {
     const type = (error as { type?: string }).type;
     if (type === 'entity.too.large') {

@@ -8,7 +8,7 @@ const GENERATION_SIZE = 5_000;
 
 export interface CheckedTokens {
   recall(token: string): Principal | undefined;
-  /** `expiresAt` is epoch seconds. */
+  /** `expiresAt` is epoch ms. */
   remember(token: string, principal: Principal, expiresAt: number): void;
 }
 
@@ -26,7 +26,7 @@ export function checkedTokens(): CheckedTokens {
         old = young;
         young = new Map();
       }
-      young.set(token, { principal, until: Math.min(expiresAt * 1_000, Date.now() + CACHED_MS) });
+      young.set(token, { principal, until: Math.min(expiresAt, Date.now() + CACHED_MS) });
     },
   };
 }

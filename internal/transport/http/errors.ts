@@ -34,6 +34,7 @@ const STATUS: Record<ErrorCode, number> = {
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   IDEMPOTENCY_KEY_REUSED: 422,
+  TOO_MANY_STREAMS: 429,
   INTERNAL: 500,
   OVERLOADED: 503,
   UNAVAILABLE: 503,
@@ -41,6 +42,7 @@ const STATUS: Record<ErrorCode, number> = {
 
 /** The Retry-After header, seconds. */
 const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
+  TOO_MANY_STREAMS: '5',
   OVERLOADED: '1',
   UNAVAILABLE: '2',
   IDEMPOTENCY_KEY_IN_FLIGHT: '1',

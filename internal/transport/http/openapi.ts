@@ -40,6 +40,10 @@ const HEADERS = {
     description: 'The ETag of the version to change; another version is refused with 412',
     schema: { type: 'string', examples: ['"3"'] },
   },
+  'If-None-Match': {
+    description: 'The ETag that the client has; if it is the current one, the answer is 304 without a body',
+    schema: { type: 'string', examples: ['"3"'] },
+  },
 };
 
 export function openApiDocument(routes: readonly Route[]): OpenApiDocument {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 import type { IdempotencyKey, StoredResponse } from '../../service/ports.ts';
+import type { OrderView } from '../../service/views/ports.ts';
 import type { Principal } from './principal.ts';
 
 /** A request's fingerprint: SHA-256, base64url, of its parsed values rather than its bytes. */
@@ -39,19 +40,33 @@ export function sendAgain(ctx: Context, answer: StoredResponse): void {
   ctx.set('Idempotency-Replayed', 'true');
 }
 
+/** The answer to a GET whose If-None-Match names the current entity tag. */
+export const UNCHANGED = { description: 'The client has the current state' };
+
 /** The entity tag of an order: its version. */
 export function etag(version: number): string {
   return `"${version}"`;
 }
 
-/** The versions listed in If-Match; undefined if the header is absent or `*`. */
+/** The entity tag of an order's view: the order's version, then what else the view shows. */
+export function viewTag({ order, revision }: OrderView): string {
+  return `"${[order.version, ...revision].join('.')}"`;
+}
+
+/** Entity tags (RFC 9110, section 8.8.3) with commas between them; a list may have empty elements. */
+const TAGS = /^(?:\s*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)?(?:,|$))+$/;
+
+/**
+ * The versions of the order that If-Match names; undefined if the header is absent or `*`. A weak tag never matches, nor
+ * does one that is not Tiffin's.
+ */
 export function ifMatch(ctx: Context): number[] | undefined {
   const header = ctx.req.headers['if-match'];
   if (header === undefined || header.trim() === '*') return undefined;
-  const tags = header.split(',').map((tag) => /^\s*"(\d{1,9})"\s*$/.exec(tag)?.[1]);
-  if (tags.includes(undefined))
+  if (!TAGS.test(header) || !header.includes('"'))
     throw invalidHeader('INVALID_IF_MATCH', 'If-Match must be * or entity tags such as "3"');
-  return tags.map(Number);
+  const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? [];
+  return tags.flatMap((tag) => /^"([1-9]\d{0,8})(?:\.\d+\.\d+)?"$/.exec(tag)?.[1] ?? []).map(Number);
 }
 
 /** The W3C Trace Context header, level 1; a malformed one is ignored, as the standard requires. */

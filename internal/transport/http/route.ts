@@ -47,7 +47,7 @@ export interface Route<Path extends string = string, Query = unknown, Body = unk
   /** Allows a request without a body; the schema then parses undefined. */
   readonly bodyOptional?: true;
   /** Request headers that the handler reads. */
-  readonly headers?: readonly ('Idempotency-Key' | 'If-Match')[];
+  readonly headers?: readonly ('Idempotency-Key' | 'If-Match' | 'If-None-Match')[];
   readonly answers: Readonly<Record<number, Answer>>;
   handle(ctx: Context, input: Input<Path, Query, Body>): void | Promise<void>;
 }

@@ -232,6 +232,18 @@ describe('/api/v1/orders', () => {
       assert.equal(stored()?.version, stored()?.timeline.length);
     });
 
+    test('a restaurant cannot end an order that a rider delivers, and can end one that it delivers itself', async () => {
+      const brought = movedTo(orderAt('RIDER_ASSIGNED'), 'OUT_FOR_DELIVERY');
+      store.seed({ ...brought, id: 'o-1' as OrderId, restaurantId: 'r1' });
+      const before = stored();
+      assert.deepEqual(codes(await move('DELIVERED', 'r1')), ['403', 'FORBIDDEN']);
+      assert.deepEqual([stored(), announced()], [before, []]);
+      assert.equal((await move('DELIVERED')).status, 200, 'an operator may');
+      store.tables.orders.clear();
+      seed('OUT_FOR_DELIVERY');
+      assert.equal((await move('DELIVERED', 'r1')).status, 200);
+    });
+
     test('a collected order is completed', async () => {
       seed('PREPARING');
       const { status, body } = await move('COMPLETED');

@@ -69,6 +69,16 @@ describe('POST /orders', () => {
     assert.equal([...api.store.tables.orders.values()][0]?.order.dueAt, NOON);
   });
 
+  test('a time in lower case and a leap second are accepted', async () => {
+    for (const [scheduled_time, shown] of [
+      ['2031-01-01t00:00:00z', '2031-01-01T00:00:00.000Z'],
+      ['2030-12-31T23:59:60Z', '2030-12-31T23:59:59.999Z'],
+    ]) {
+      const { status, body } = await api.order({ ...GOOD, scheduled_time });
+      assert.deepEqual([status, body.scheduled_time], [201, shown]);
+    }
+  });
+
   test('an order for the year zero is accepted and stored with a time that a database can hold', async () => {
     const { status } = await api.order({ ...GOOD, scheduled_time: '0000-01-01T00:00:00Z' });
     assert.equal(status, 201);
@@ -184,6 +194,24 @@ describe('POST /orders', () => {
       415,
       'UNSUPPORTED_MEDIA_TYPE',
     ],
+    'another charset': [
+      { raw: JSON.stringify(GOOD), headers: { 'content-type': 'application/json; charset=latin1' } },
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+    ],
+    'a quoted other charset': [
+      { raw: JSON.stringify(GOOD), headers: { 'content-type': 'application/json;charset="utf-16"' } },
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+    ],
+    'a body that is not UTF-8': [
+      {
+        raw: Buffer.from(JSON.stringify({ ...GOOD, customer_name: 'Zo\u00eb' }), 'latin1'),
+        headers: JSON_TYPE,
+      },
+      400,
+      'MALFORMED_JSON',
+    ],
     'a compressed body': [
       { body: GOOD, headers: { 'content-encoding': 'gzip' } },
       415,
@@ -216,7 +244,12 @@ describe('POST /orders', () => {
   });
 
   test('a JSON media type with a charset or a suffix is accepted', async () => {
-    for (const type of ['application/json; charset=utf-8', 'Application/JSON', 'application/vnd.x+json'])
+    for (const type of [
+      'application/json; charset=utf-8',
+      'application/json;charset="UTF-8"',
+      'Application/JSON',
+      'application/vnd.x+json',
+    ])
       assert.equal((await api.order(GOOD, { 'content-type': type })).status, 201, type);
   });
 

@@ -63,6 +63,16 @@ describe('the routes of restaurants', () => {
     assert.equal((await say(passed, { order: 'b' })).body.estimatedReadyTime, now());
   });
 
+  it('a restaurant cannot accept an order for a time beyond ten years', async () => {
+    await open('a');
+    for (const estimatedReadyTime of ['2041-01-01T00:00:00Z', '9999-12-31T23:59:59Z'])
+      assert.deepEqual(codes(await say({ action: 'ACCEPT', estimatedReadyTime })), [
+        400,
+        'INVALID_ESTIMATED_READY_TIME',
+      ]);
+    assert.equal(await town.status('a'), 'CONFIRMED');
+  });
+
   it('a restaurant rejects an order with or without a reason', async () => {
     await open('a', 'b');
     const rejected = await say(REJECT);

@@ -7,16 +7,19 @@ import type { Order, OrderId } from '../../../internal/domain/order.ts';
 import type { OrderView } from '../../../internal/service/views/ports.ts';
 import { jwtAuth } from '../../../internal/transport/http/auth.ts';
 import { type LiveStreams, liveStreams } from '../../../internal/transport/http/routes/views/live-stream.ts';
-import { uiRoutes } from '../../../internal/transport/http/routes/views/ui-routes.ts';
+import { type StreamDeps, streamRoute } from '../../../internal/transport/http/routes/views/stream-route.ts';
+import { type UiDeps, uiRoutes } from '../../../internal/transport/http/routes/views/ui-routes.ts';
 import { movedTo, orderAt, placedOrder } from '../../support/builders.ts';
 import { NOON } from '../../support/manual-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { until } from '../../support/until.ts';
 import { type Api, startApi } from '../api.ts';
-import { bearer, SECRET } from '../tokens.ts';
+import { bearer, SECRET, tokenOf } from '../tokens.ts';
 
 const ETA = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
-const MOST = 3;
+const MOST = 5;
+const MOST_EACH = 3;
+const routesOf = (deps: UiDeps & StreamDeps) => [...uiRoutes(deps), streamRoute(deps)];
 
 describe('the routes for screens', () => {
   let api: Api;
@@ -26,12 +29,13 @@ describe('the routes for screens', () => {
   const listeners = new Map<string, Set<() => void>>();
   const open: { close(): void }[] = [];
   let afterRead = () => {};
+  let contact: Record<string, unknown> = {};
 
   before(async () => {
-    streams = liveStreams(MOST);
+    streams = liveStreams({ all: MOST, each: MOST_EACH });
     api = await startApi({
       authenticate: jwtAuth({ secret: SECRET }),
-      more: uiRoutes({
+      more: routesOf({
         viewSource: {
           async read(ids) {
             const found = ids.flatMap((id) => current.get(id) ?? []);
@@ -51,7 +55,7 @@ describe('the routes for screens', () => {
               eventType,
               at: NOON + n,
               producer: 'test',
-              payload: { n },
+              payload: { n, ...contact },
             })),
         },
         streams,
@@ -80,6 +84,7 @@ describe('the routes for screens', () => {
     current.clear();
     listeners.clear();
     afterRead = () => {};
+    contact = {};
     show(ofAsha(orderAt('PREPARING')));
   });
 
@@ -93,11 +98,11 @@ describe('the routes for screens', () => {
     api.ask('GET', path, { headers: headers[who] });
 
   /** Listens to the stream of order `o`; pausing the response simulates a slow client. */
-  async function listen(who: keyof typeof headers = 'operator') {
+  async function listen(who: keyof typeof headers = 'operator', more: Record<string, string> = {}) {
     const asked = request({
       port: api.port,
       path: '/ui/orders/o/stream',
-      headers: headers[who],
+      headers: { ...headers[who], ...more },
       agent: false,
     });
     asked.end();
@@ -125,20 +130,22 @@ describe('the routes for screens', () => {
           event as string,
           JSON.parse(data as string),
         ]),
+      ids: () => [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id as string),
       statuses: () => stream.said().map(([event, data]) => (event === 'view' ? data.status : event)),
     };
     open.push(stream);
     return stream;
   }
 
-  it('an order is returned in its current state, with its version as its ETag', async () => {
+  it('an order is returned in its current state, with an ETag of its version and of what else it shows', async () => {
     show(ofAsha(orderAt('OUT_FOR_DELIVERY')), {
       delivery: { state: 'PICKED_UP', riderId: 'ravi', eta: ETA },
       payment: 'AUTHORIZED',
       reservation: 'reserved',
     });
     const { status, headers: answered, body } = await ask('/ui/orders/o');
-    assert.deepEqual([status, answered.etag], [200, `"${current.get('o')?.order.version}"`]);
+    const { version } = current.get('o')!.order;
+    assert.deepEqual([status, answered.etag], [200, `"${version}.${version}.0"`]);
     const { timeline, ...rest } = body;
     assert.deepEqual(timeline[0], { status: 'CREATED', at: '2030-01-01T12:00:00.000Z' });
     assert.deepEqual(rest, {
@@ -161,6 +168,17 @@ describe('the routes for screens', () => {
       version: timeline.length,
       updatedAt: '2030-01-01T12:00:00.000Z',
     });
+  });
+
+  it('a view that the client has is answered 304, and one with a new ETA or payment is sent', async () => {
+    const order = current.get('o')!.order;
+    const { headers: first } = await ask('/ui/orders/o');
+    const again = (path = '/ui/orders/o') =>
+      api.ask('GET', path, { headers: { ...headers.operator, 'if-none-match': String(first.etag) } });
+    assert.equal((await again()).status, 304);
+    assert.equal((await again('/ui/orders/o?history=true')).status, 200);
+    show(order, { delivery: { state: 'ASSIGNED', eta: ETA }, revision: [order.version, NOON] });
+    assert.equal((await again()).status, 200);
   });
 
   const failed = (reason: string) => ({ ...orderAt('FAILED', 'items'), reason }) as Order;
@@ -217,6 +235,29 @@ describe('the routes for screens', () => {
     assert.equal((await ask('/ui/orders/o?history=maybe')).status, 400);
   });
 
+  it('once an order has ended, its restaurant and its rider no longer see how to reach the customer', async () => {
+    contact = { to: '+1 555 0100', deliveryAddress: { street: 'Elm Street 1' } };
+    const delivery = { state: 'PICKED_UP', riderId: 'ravi' } as const;
+    const seenBy = async (who: keyof typeof headers, path = '/ui/orders/o/history') => {
+      const { body } = await ask(path, who);
+      const payloads: object[] = body.history.map(({ payload }: { payload: object }) => payload);
+      assert.equal(payloads.length, 2);
+      return payloads.every((payload) => 'to' in payload && 'deliveryAddress' in payload);
+    };
+    show(ofAsha(orderAt('OUT_FOR_DELIVERY')), { delivery });
+    for (const who of ['asha', 'kitchen', 'ravi', 'operator'] as const) assert.ok(await seenBy(who), who);
+    for (const status of ['DELIVERED', 'CANCELLED'] as const) {
+      show(ofAsha(orderAt(status)), { delivery });
+      for (const path of ['/ui/orders/o/history', '/ui/orders/o?history=true']) {
+        for (const who of ['asha', 'operator'] as const) assert.ok(await seenBy(who, path), who);
+        for (const who of ['kitchen', 'ravi'] as const) {
+          assert.equal(await seenBy(who, path), false, who);
+          assert.doesNotMatch((await ask(path, who)).text, /555 0100|Elm Street/);
+        }
+      }
+    }
+  });
+
   it('the stream sends the current view, each change and an end event', async () => {
     const stream = await listen();
     assert.match(stream.response.headers['content-type'] ?? '', /^text\/event-stream/);
@@ -254,6 +295,32 @@ describe('the routes for screens', () => {
     assert.deepEqual(stream.statuses(), ['DELIVERED', 'end']);
   });
 
+  it('a client that connects again after the end gets the views that it missed, and then a 204', async () => {
+    const order = ofAsha(orderAt('DELIVERED'));
+    show(order, { payment: 'AUTHORIZED' });
+    const stream = await listen();
+    await until('the end', () => stream.ended());
+    const [last] = stream.ids().slice(-1);
+    const again = (id: string) =>
+      api.ask('GET', '/ui/orders/o/stream', { headers: { ...headers.operator, 'last-event-id': id } });
+    const { status, text } = await again(last!);
+    assert.deepEqual([status, text, listening()], [204, '', 0]);
+    show(order, { payment: 'CAPTURED', revision: [order.version + 1, 0] });
+    const missed = await again(last!);
+    assert.match(missed.text, /^id: (.+)\nevent: view\n.*CAPTURED/s);
+    assert.equal((await again(/^id: (.+)/.exec(missed.text)![1]!)).status, 204);
+    for (const strange of ['', '7', 'x-y', '1-2-3'])
+      assert.equal((await again(strange)).status, 200, strange);
+  });
+
+  it('a client that connects again to an order that goes on gets its current view', async () => {
+    const stream = await listen();
+    await until('the first view', () => stream.said().length === 1);
+    const again = await listen('operator', { 'last-event-id': stream.ids()[0]! });
+    await until('the view', () => again.statuses().length === 1);
+    assert.equal(again.response.statusCode, 200);
+  });
+
   it('the stream removes its listener after its client disconnects', async () => {
     const stream = await listen();
     await until('one listener', () => listening() === 1);
@@ -276,13 +343,39 @@ describe('the routes for screens', () => {
   });
 
   it('a stream beyond the limit is refused, and accepted once another stream has ended', async () => {
-    const [first] = await Promise.all(Array.from({ length: MOST }, () => listen()));
+    const users = ['operator', 'operator', 'operator', 'asha', 'kitchen'] as const;
+    const [first] = await Promise.all(users.map((who) => listen(who)));
     const refused = await ask('/ui/orders/o/stream');
     assert.deepEqual([refused.status, refused.body.errors[0].code], [503, 'OVERLOADED']);
     assert.ok(refused.headers['retry-after']);
     first?.close();
     await until('room for one more', () => listening() === MOST - 1);
     assert.equal((await listen()).response.statusCode, 200);
+  });
+
+  it('a principal has a limit of its own, and cannot keep others from their streams', async () => {
+    const own = await Promise.all(Array.from({ length: MOST_EACH }, () => listen('asha')));
+    const { status, body, headers: answered } = await ask('/ui/orders/o/stream', 'asha');
+    assert.deepEqual([status, body.errors[0].code], [429, 'TOO_MANY_STREAMS']);
+    assert.ok(answered['retry-after']);
+    assert.equal((await listen('kitchen')).response.statusCode, 200);
+    own[0]?.close();
+    await until('room for one more', () => listening() === MOST_EACH);
+    assert.equal((await listen('asha')).response.statusCode, 200);
+  });
+
+  it('a stream ends when its token expires', async () => {
+    const exp = Math.floor(Date.now() / 1_000);
+    const token = await tokenOf({ sub: 'asha', roles: ['customer'], exp });
+    const stream = await listen('asha', { authorization: `Bearer ${token}` });
+    assert.equal(stream.response.statusCode, 200, 'within the tolerance for clocks');
+    await until('its end', () => stream.ended(), 20_000);
+    assert.deepEqual(stream.statuses(), ['CONFIRMED'], 'without an end event, since the order goes on');
+    await until('no listener', () => listening() === 0);
+    const again = await api.ask('GET', '/ui/orders/o/stream', {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    assert.equal(again.status, 401);
   });
 
   it('every stream ends when the process stops', async () => {

@@ -78,6 +78,22 @@ describe('an external answer', () => {
       assert.deepEqual(await town.announced(), ['order.rejected']);
     });
 
+  it('an answer with a time beyond ten years becomes a dead letter, and one in lower case is read', async () => {
+    await open('a', 'b');
+    await town.heard(
+      [
+        { orderId: 'a', estimatedReadyTime: '2041-01-01T00:00:00Z' },
+        { orderId: 'a', estimatedReadyTime: NOON * 2 },
+        { orderId: 'a', status: 'REJECTED', rejectedAt: '9999-12-31T23:59:59Z' },
+        { orderId: 'b', estimatedReadyTime: LATER.toLowerCase() },
+      ],
+      ['0-1', '0-2', '0-3', '0-4'],
+    );
+    assert.equal((await town.letters()).length, 3);
+    assert.deepEqual(await outcome('a'), ['CONFIRMED', undefined, 'OPEN']);
+    assert.deepEqual(await outcome('b'), ['ACCEPTED', undefined, 'ACCEPTED']);
+  });
+
   it('an acceptance without a time uses the usual preparation time', async () => {
     await open('a');
     await town.heard([{ orderId: 'a' }]);

@@ -74,12 +74,7 @@ const riderBody = z.object(
 
 /** A time by the rider's clock; any past time is accepted. */
 function reportedAt(now: () => number) {
-  return (
-    moment
-      .refine((at) => at <= now() + CLOCK_SKEW_MS, 'must not be in the future')
-      // Postgres cannot store years before 1.
-      .transform((at) => Math.max(at, 0))
-  );
+  return moment.refine((at) => at <= now() + CLOCK_SKEW_MS, 'must not be in the future');
 }
 
 export interface RiderRouteDeps extends TrackDeps {

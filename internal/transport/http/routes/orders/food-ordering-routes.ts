@@ -6,7 +6,7 @@ import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { OrderView } from '../../../../service/views/ports.ts';
 import { type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
 import { mayReach } from '../../principal.ts';
-import { etag, send } from '../../request-headers.ts';
+import { etag, send, UNCHANGED, viewTag } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { foodOrderBody } from './item-schemas.ts';
 import { orderIdOf, orderNotFound } from './order-answers.ts';
@@ -70,8 +70,10 @@ export function foodOrderView(deps: ViewDeps): Route {
     access: { roles: ['customer', 'restaurant', 'rider', 'operator'] },
     tag: 'Food ordering',
     summary: 'One order: its status, its timeline and its estimated time of arrival',
+    headers: ['If-None-Match'],
     answers: {
       200: { description: 'The order', schema: foodOrder },
+      304: UNCHANGED,
       404: { description: 'There is no such order, or it is someone else’s' },
     },
     async handle(ctx, { params, principal }) {
@@ -79,7 +81,7 @@ export function foodOrderView(deps: ViewDeps): Route {
       const view = await viewOrder(deps, id);
       if (!view || !mayReach(principal, { ...view.order, riderId: view.delivery?.riderId }))
         throw orderNotFound(id);
-      send(ctx, { status: 200, headers: { ETag: etag(view.order.version) }, body: toFoodOrder(view) });
+      send(ctx, { status: 200, headers: { ETag: viewTag(view) }, body: toFoodOrder(view) });
     },
   });
 }

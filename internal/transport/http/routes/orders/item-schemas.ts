@@ -1,5 +1,6 @@
 /** The request schemas of orders with items, one for each dialect. */
 import { z } from 'zod';
+import { currencyFault } from '../../../../domain/money.ts';
 import { ORDER_ID } from '../../../../domain/order.ts';
 import { jsonSchemaOf } from '../../openapi.ts';
 import {
@@ -51,7 +52,11 @@ export const address = z.object(
 
 export const currency = z
   .string(expected('a currency'))
-  .regex(/^[A-Z]{3}$/, 'must be three capital letters, such as USD');
+  .check((ctx) => {
+    const fault = currencyFault(ctx.value);
+    if (fault) ctx.issues.push({ code: 'custom', message: fault, input: ctx.value });
+  })
+  .meta({ pattern: '^[A-Z]{3}$' });
 const contact = z.object({ name: name.optional(), phone: name.optional() }, object);
 const payment = z.object({ token: name }, object);
 

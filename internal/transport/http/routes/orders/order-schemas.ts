@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseDecimal } from '../../../../domain/money.ts';
 import { ORDER_ID, ORDER_STATUSES, type OrderId } from '../../../../domain/order.ts';
-import { isTooFarAhead } from '../../../../domain/schedule.ts';
+import { canonicalTime, isTooFarAhead } from '../../../../domain/schedule.ts';
 
 export function expected(type: string) {
   return {
@@ -38,25 +38,25 @@ export const price = z
     return z.NEVER;
   });
 
-/** Epoch ms. A time without an offset is refused: its meaning would depend on the server's time zone. */
+/**
+ * Epoch ms; 0 for every time before 1970, since Postgres cannot store years before 1. A time without an offset is refused:
+ * its meaning would depend on the server's time zone.
+ */
 export const moment = z
   .string(expected('an RFC 3339 time'))
   .meta({ format: 'date-time' })
+  .overwrite(canonicalTime)
   .pipe(
     z.iso.datetime({
       offset: true,
       error: 'must be an RFC 3339 time with an offset, such as 2030-01-31T18:30:00Z',
     }),
   )
-  .transform((text) => Date.parse(text));
+  .transform((text) => Math.max(Date.parse(text), 0));
 
+/** A time of an order; every past time means now. */
 export function scheduleTime(now: () => number) {
-  return (
-    moment
-      .refine((time) => !isTooFarAhead(time, now()), 'must be within ten years')
-      // Every past time means now; Postgres cannot store years before 1.
-      .transform((time) => Math.max(time, 0))
-  );
+  return moment.refine((time) => !isTooFarAhead(time, now()), 'must be within ten years');
 }
 
 export const object = expected('a JSON object');

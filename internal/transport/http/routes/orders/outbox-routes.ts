@@ -2,12 +2,13 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { TRANSACTIONAL_OUTBOX } from '../../../../domain/dialects.ts';
+import { TiffinError } from '../../../../domain/errors.ts';
 import { toDecimal } from '../../../../domain/money.ts';
-import type { Order, OrderId } from '../../../../domain/order.ts';
+import { isDelivered, type Order, type OrderId } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import { type ChangeDeps, changeOrder } from '../../../../service/orders/change-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
-import type { Principal } from '../../principal.ts';
+import { isOwnOrder, type Principal } from '../../principal.ts';
 import {
   etag,
   fingerprintOf,
@@ -16,6 +17,7 @@ import {
   send,
   sendAgain,
   traceparent,
+  UNCHANGED,
 } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { outboxOrderBody, outboxQuery } from './item-schemas.ts';
@@ -101,7 +103,8 @@ function reading({ orders }: OutboxDeps): Route {
     access: { roles: ['customer', 'restaurant', 'operator'] },
     tag: TAG,
     summary: 'One order',
-    answers: { 200: { description: 'The order', schema: outboxOrder }, 404: NOT_FOUND },
+    headers: ['If-None-Match'],
+    answers: { 200: { description: 'The order', schema: outboxOrder }, 304: UNCHANGED, 404: NOT_FOUND },
     async handle(ctx, { params, principal }) {
       send(ctx, shown(await findOrder(orders, principal, orderIdOf(params.id))));
     },
@@ -114,7 +117,8 @@ function moving(deps: OutboxDeps): Route {
     path: '/api/v1/orders/:id/status',
     access: { roles: ['restaurant', 'operator'] },
     tag: TAG,
-    summary: 'Advances an order by one status',
+    summary:
+      'Advances an order by one status; only its rider or an operator ends an order that a rider delivers',
     body: z.object({
       status: z.enum([...OUTBOX_WORDS, 'COMPLETED'], {
         error: `must be one of ${OUTBOX_WORDS.join(', ')}, COMPLETED`,
@@ -129,6 +133,8 @@ function moving(deps: OutboxDeps): Route {
     },
     async handle(ctx, { params, body, principal }) {
       const order = await findOrder(deps.orders, principal, orderIdOf(params.id));
+      if (body.status === 'DELIVERED' && isDelivered(order) && !isOwnOrder(principal, order))
+        throw new TiffinError('FORBIDDEN', `order '${order.id}' is delivered by a rider, who reports it`);
       await change(deps, ctx, order.id, body.status);
     },
   });

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { OrderId } from '../../../../domain/order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
 import type { Principal } from '../../principal.ts';
-import { etag, send } from '../../request-headers.ts';
+import { etag, send, UNCHANGED } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { findOrder, orderIdOf } from './order-answers.ts';
 import { idQuery, listQuery, toCursor } from './order-schemas.ts';
@@ -23,8 +23,10 @@ export function readOrderRoutes({ orders }: { readonly orders: OrderStore }): Ro
     access: OWN_ORDERS,
     tag: 'Orders',
     summary: 'One order',
+    headers: ['If-None-Match'],
     answers: {
       200: { description: 'The order', schema: z.union([scheduledOrder, itemsOrder]) },
+      304: UNCHANGED,
       404: NOT_FOUND,
     },
   } as const;

@@ -14,24 +14,25 @@ import {
 import type { Ticket, Tickets } from '../../../../service/restaurants/ports.ts';
 import { fingerprintOf, idempotencyKey, send, sendAgain, traceparent } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
-import { fromCursor, limit, moment, object, text, toCursor } from '../orders/order-schemas.ts';
+import { fromCursor, limit, object, scheduleTime, text, toCursor } from '../orders/order-schemas.ts';
 
 const TAG = 'Restaurants';
 const OWN = { roles: ['restaurant', 'operator'], self: { restaurant: 'rid' } } as const;
 const time = z.string().meta({ format: 'date-time' });
 
-const answerBody = z.discriminatedUnion(
-  'action',
-  [
-    z.object({ action: z.literal('ACCEPT'), estimatedReadyTime: moment.optional() }),
-    z.object({ action: z.literal('REJECT'), reason: text.default('REJECTED') }),
-    z.object({ action: z.literal('COLLECTED') }),
-  ],
-  {
-    error: (issue) =>
-      issue.code === 'invalid_union' ? 'must be ACCEPT, REJECT or COLLECTED' : object.error(issue),
-  },
-);
+const answerBody = (now: () => number) =>
+  z.discriminatedUnion(
+    'action',
+    [
+      z.object({ action: z.literal('ACCEPT'), estimatedReadyTime: scheduleTime(now).optional() }),
+      z.object({ action: z.literal('REJECT'), reason: text.default('REJECTED') }),
+      z.object({ action: z.literal('COLLECTED') }),
+    ],
+    {
+      error: (issue) =>
+        issue.code === 'invalid_union' ? 'must be ACCEPT, REJECT or COLLECTED' : object.error(issue),
+    },
+  );
 
 const answered = z
   .object({
@@ -104,7 +105,7 @@ function answering(deps: RestaurantDeps): Route {
     access: OWN,
     tag: TAG,
     summary: 'Accepts an order, rejects it, or reports that it was collected',
-    body: answerBody,
+    body: answerBody(() => deps.clock.now()),
     headers: ['Idempotency-Key'],
     answers: {
       200: { description: 'The ticket’s new status', schema: answered },

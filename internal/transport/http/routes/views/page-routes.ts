@@ -44,7 +44,6 @@ export function pageRoutes(): readonly Route[] {
           'Referrer-Policy': 'no-referrer',
           'X-Content-Type-Options': 'nosniff',
         });
-        if (ctx.fresh) ctx.status = 304;
       },
     }),
   );

@@ -1,20 +1,19 @@
-/** The routes for screens: an order's current view, its history, and a live stream of its changes. */
+/** The routes for screens: an order's current view and its history. */
 import { z } from 'zod';
 import { DELIVERY_ETA, ORDER_MANAGER, orderManagerStatus } from '../../../../domain/dialects.ts';
 import { toDecimal } from '../../../../domain/money.ts';
-import { isFinal, type OrderId } from '../../../../domain/order.ts';
+import { isFinal } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
-import type { History, HistoryEntry, OrderView, Revision } from '../../../../service/views/ports.ts';
-import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
-import { mayReach, type Principal } from '../../principal.ts';
-import { etag, send } from '../../request-headers.ts';
+import type { History, HistoryEntry, OrderView } from '../../../../service/views/ports.ts';
+import { type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
+import { isOwnOrder, mayReach, type Principal } from '../../principal.ts';
+import { send, UNCHANGED, viewTag } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { orderIdOf, orderNotFound } from '../orders/order-answers.ts';
-import type { LiveStreams } from './live-stream.ts';
 
-const TAG = 'Screens';
-const EVERYBODY = { roles: ['customer', 'restaurant', 'rider', 'operator'] } as const;
-const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
+export const TAG = 'Screens';
+export const EVERYBODY = { roles: ['customer', 'restaurant', 'rider', 'operator'] } as const;
+export const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
 const MOST_HISTORY = 1_000;
 const time = z.string().meta({ format: 'date-time' });
 const word = z.enum([...new Set(Object.values(DELIVERY_ETA))]);
@@ -66,16 +65,14 @@ const managedStatus = z
 
 export interface UiDeps extends ViewDeps {
   readonly history: History;
-  readonly streams: LiveStreams;
-  /** Calls the listener on each change of the order's view; returns a function that unsubscribes. */
-  readonly onView: (id: OrderId, listener: () => void) => () => void;
 }
 
 export function uiRoutes(deps: UiDeps): readonly Route[] {
-  return [current(deps), historyOf(deps), stream(deps), managed(deps)];
+  return [current(deps), historyOf(deps), managed(deps)];
 }
 
-async function reachable(deps: ViewDeps, principal: Principal, text: string): Promise<OrderView> {
+/** The order's view; throws ORDER_NOT_FOUND also for an order that the principal may not see. */
+export async function reachable(deps: ViewDeps, principal: Principal, text: string): Promise<OrderView> {
   const view = await viewOrder(deps, orderIdOf(text));
   if (!view || !mayReach(principal, { ...view.order, riderId: view.delivery?.riderId }))
     throw orderNotFound(text);
@@ -92,17 +89,18 @@ function current(deps: UiDeps): Route {
     query: z.object({
       history: z.enum(['true', 'false'], { error: 'must be true or false' }).default('false'),
     }),
+    headers: ['If-None-Match'],
     answers: {
       200: { description: 'The order, with its history if requested', schema: orderView },
+      304: UNCHANGED,
       404: NOT_FOUND,
     },
     async handle(ctx, { params, query, principal }) {
       const view = await reachable(deps, principal, params.id);
-      const body =
-        query.history === 'true'
-          ? { ...toScreen(view), history: await entriesOf(deps, view.order.id) }
-          : toScreen(view);
-      send(ctx, { status: 200, headers: { ETag: etag(view.order.version) }, body });
+      if (query.history === 'false')
+        return send(ctx, { status: 200, headers: { ETag: viewTag(view) }, body: toScreen(view) });
+      // Without an entity tag: the history may grow while the view stays the same.
+      ctx.body = { ...toScreen(view), history: await entriesOf(deps, view, principal) };
     },
   });
 }
@@ -122,51 +120,8 @@ function historyOf(deps: UiDeps): Route {
       404: NOT_FOUND,
     },
     async handle(ctx, { params, principal }) {
-      const { order } = await reachable(deps, principal, params.id);
-      ctx.body = { orderId: order.id, history: await entriesOf(deps, order.id) };
-    },
-  });
-}
-
-function stream(deps: UiDeps): Route {
-  return route({
-    method: 'GET',
-    path: '/ui/orders/:id/stream',
-    access: EVERYBODY,
-    tag: TAG,
-    summary: 'Streams the changes of one order: an event `view` for each change, `end` after the last',
-    answers: {
-      200: { description: 'Server-Sent Events', type: 'text/event-stream' },
-      404: NOT_FOUND,
-      503: { description: 'Too many streams are open' },
-    },
-    async handle(ctx, { params, principal }) {
-      const first = await reachable(deps, principal, params.id);
-      const { id } = first.order;
-      let sent: Revision = [-1, 0];
-      let stop = () => {};
-      const live = deps.streams.open(ctx, () => stop());
-      const show = (view: OrderView) => {
-        // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
-        if (!isNewer(view.revision, sent)) return;
-        sent = view.revision;
-        live.send('view', toScreen(view));
-        if (!isFinal(view.order.status)) return;
-        live.send('end', {});
-        live.end();
-      };
-      stop = deps.onView(
-        id,
-        () =>
-          void viewOrder(deps, id).then(
-            (view) => view && show(view),
-            () => live.end(),
-          ),
-      );
-      show(first);
-      // Read again: the order may have changed between the first read and the subscription.
-      const now = await viewOrder(deps, id);
-      if (now) show(now);
+      const view = await reachable(deps, principal, params.id);
+      ctx.body = { orderId: view.order.id, history: await entriesOf(deps, view, principal) };
     },
   });
 }
@@ -187,12 +142,26 @@ function managed(deps: UiDeps): Route {
   });
 }
 
-async function entriesOf({ history }: UiDeps, id: OrderId) {
-  const entries = await history.of(id, MOST_HISTORY);
-  return entries.map(({ at, ...rest }: HistoryEntry) => ({ ...rest, at: toRfc3339(at) }));
+/** What the payloads of events hold to reach the customer by. */
+const CONTACT = ['to', 'deliveryAddress'];
+
+/** Once the order has ended, its restaurant and its rider no longer see how to reach the customer. */
+async function entriesOf({ history }: UiDeps, { order }: OrderView, principal: Principal) {
+  const isHidden = isFinal(order.status) && !isOwnOrder(principal, order);
+  const entries = await history.of(order.id, MOST_HISTORY);
+  return entries.map(({ at, payload, ...rest }: HistoryEntry) => ({
+    ...rest,
+    payload: isHidden ? without(CONTACT, payload) : payload,
+    at: toRfc3339(at),
+  }));
 }
 
-function toScreen(view: OrderView): z.infer<typeof orderView> {
+function without(names: readonly string[], payload: unknown): unknown {
+  if (typeof payload !== 'object' || payload === null) return payload;
+  return Object.fromEntries(Object.entries(payload).filter(([name]) => !names.includes(name)));
+}
+
+export function toScreen(view: OrderView): z.infer<typeof orderView> {
   const { order, delivery } = view;
   return {
     orderId: order.id,

@@ -1,0 +1,72 @@
+/** The live stream of one order for screens: Server-Sent Events of its changes. */
+import type { Context } from 'koa';
+import { isFinal, type OrderId } from '../../../../domain/order.ts';
+import type { OrderView, Revision } from '../../../../service/views/ports.ts';
+import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
+import { type Route, route } from '../../route.ts';
+import type { LiveStreams } from './live-stream.ts';
+import { EVERYBODY, NOT_FOUND, reachable, TAG, toScreen } from './ui-routes.ts';
+
+export interface StreamDeps extends ViewDeps {
+  readonly streams: LiveStreams;
+  /** Calls the listener on each change of the order's view; returns a function that unsubscribes. */
+  readonly onView: (id: OrderId, listener: () => void) => () => void;
+}
+
+export function streamRoute(deps: StreamDeps): Route {
+  return route({
+    method: 'GET',
+    path: '/ui/orders/:id/stream',
+    access: EVERYBODY,
+    tag: TAG,
+    summary: 'Streams the changes of one order: an event `view` for each change, `end` after the last',
+    answers: {
+      200: { description: 'Server-Sent Events', type: 'text/event-stream' },
+      204: {
+        description: 'The order has ended, and `Last-Event-ID` names its last view: do not reconnect',
+      },
+      404: NOT_FOUND,
+      429: { description: 'This principal has too many streams open' },
+      503: { description: 'Too many streams are open' },
+    },
+    async handle(ctx, { params, principal }) {
+      const first = await reachable(deps, principal, params.id);
+      const { id } = first.order;
+      if (isFinal(first.order.status) && hasSeen(ctx, first)) {
+        // The one answer after which an EventSource does not connect again (WHATWG HTML, 9.2.3).
+        ctx.status = 204;
+        return;
+      }
+      let sent: Revision = [-1, 0];
+      let stop = () => {};
+      const live = deps.streams.open(ctx, principal, () => stop());
+      const show = (view: OrderView) => {
+        // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
+        if (!isNewer(view.revision, sent)) return;
+        sent = view.revision;
+        live.send('view', toScreen(view), view.revision.join('-'));
+        if (!isFinal(view.order.status)) return;
+        live.send('end', {});
+        live.end();
+      };
+      stop = deps.onView(
+        id,
+        () =>
+          void viewOrder(deps, id).then(
+            (view) => view && show(view),
+            () => live.end(),
+          ),
+      );
+      show(first);
+      // Read again: the order may have changed between the first read and the subscription.
+      const now = await viewOrder(deps, id);
+      if (now) show(now);
+    },
+  });
+}
+
+/** Whether the client that connects again got this view, or a newer one, before. */
+function hasSeen(ctx: Context, { revision }: OrderView): boolean {
+  const match = /^(\d{1,15})-(\d{1,15})$/.exec(String(ctx.req.headers['last-event-id'] ?? ''));
+  return match !== null && !isNewer(revision, [Number(match[1]), Number(match[2])]);
+}
