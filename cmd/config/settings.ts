@@ -94,7 +94,12 @@ const orders = {
   ORDER_LOGIC: text('a path')
     .optional()
     .describe(
-      'Module whose default export, `async (order) => void`, runs for each order without items once it is PROCESSING. The message of an error that it throws is the reason the order becomes FAILED.',
+      'Module whose default export, `async (order, { signal, idempotencyKey }) => void`, runs for each order without items once it is PROCESSING. The message of an error that it throws is the reason the order becomes FAILED. See [using.md](using.md#your-own-logic).',
+    ),
+  ORDER_LOGIC_TIMEOUT_MS: whole(10, 60_000)
+    .prefault('10000')
+    .describe(
+      'Time limit of each call of `ORDER_LOGIC`, milliseconds; then its signal is aborted, and it is called again later.',
     ),
   CHECKS_MS: whole(0, 86_400_000)
     .prefault('0')
@@ -111,7 +116,7 @@ const deadlines = {
   DEADLINE_PROCESSING_S: seconds()
     .prefault('900')
     .describe(
-      'Longest wait for stock and payment, seconds. [architecture.md](architecture.md#an-orders-states) says what happens after each deadline.',
+      'Longest wait for stock and payment, or for `ORDER_LOGIC`, seconds. [architecture.md](architecture.md#an-orders-states) says what happens after each deadline.',
     ),
   DEADLINE_ACCEPTANCE_S: seconds()
     .prefault('600')

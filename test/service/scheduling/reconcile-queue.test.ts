@@ -54,17 +54,18 @@ const order = (id: string, dueAt: number) =>
   placedOrder({ content: { id }, scheduledAt: dueAt, at: NOON - 9 * HOUR });
 
 test('the first round adds every waiting order with its time, and no other order', async () => {
-  const { runOnce, store, score, state, size } = setUp();
+  const { runOnce, store, score, state } = setUp();
   store.seed(
     order('overdue', NOON - HOUR),
     order('soon', NOON + 5),
     order('far', NOON + 500 * HOUR),
     movedTo(order('started', NOON), 'PROCESSING'),
+    movedTo(order('done', NOON), 'PROCESSING', 'COMPLETED'),
   );
   assert.equal(await runOnce(), MINUTE);
   assert.deepEqual(
-    [score('overdue'), score('soon'), score('far'), score('started'), await size()],
-    [NOON - HOUR, NOON + 5, NOON + 500 * HOUR, undefined, 3],
+    [score('overdue'), score('soon'), score('far'), score('started'), score('done')],
+    [NOON - HOUR, NOON + 5, NOON + 500 * HOUR, undefined, undefined],
   );
   assert.equal(await state(), 'running');
 });
@@ -276,9 +277,18 @@ test('a rebuild after FLUSHALL restores orders, timers of every kind, and deadli
     queue.scoreOf('o' as OrderId, 'eta'),
     queue.scoreOf('p' as OrderId, 'payment'),
     queue.scoreOf('started' as OrderId, 'deadline'),
+    queue.scoreOf('plain' as OrderId, 'deadline'),
     await size(),
   ];
-  const complete = [NOON + HOUR, NOON - 1, NOON + MINUTE, NOON + 500 * HOUR, NOON + DEADLINES.processing, 5];
+  const complete = [
+    NOON + HOUR,
+    NOON - 1,
+    NOON + MINUTE,
+    NOON + 500 * HOUR,
+    NOON + DEADLINES.processing,
+    NOON + DEADLINES.processing,
+    6,
+  ];
   await runOnce();
   assert.deepEqual(await all(), complete);
   queue.flush();
