@@ -1,6 +1,6 @@
 /** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
 import { OUTSIDE_TOPICS } from '../../internal/domain/topics.ts';
-import { list, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
+import { days, list, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
 
 const access = {
   HOST: text('an address')
@@ -160,6 +160,24 @@ const upkeep = {
     .prefault('168')
     .describe(
       'How long events, marks of handled events and idempotency keys are kept, hours; events also until every consumer has read them.',
+    ),
+  ORDER_DAYS: days()
+    .prefault('0')
+    .describe(
+      'How long an order is kept after it has ended, with its reservation, ticket, delivery and messages, days; 0: for ever. One whose money, stock or rider is not settled stays.',
+    ),
+  PAYMENT_DAYS: days()
+    .prefault('0')
+    .describe(
+      'How long the payments of orders that were deleted by `ORDER_DAYS` are kept, from the request, days; 0: for ever.',
+    ),
+  MESSAGE_DAYS: days()
+    .prefault('0')
+    .describe('How long messages that were sent or given up are kept, days; 0: for ever.'),
+  DEAD_LETTER_DAYS: days()
+    .prefault('0')
+    .describe(
+      'How long dead letters are kept, with the events parked behind them, days; 0: for ever. They are deleted unhandled.',
     ),
   HISTORY_DAYS: whole(1, 36_500).prefault('400').describe('How long the history of orders is kept, days.'),
   ORDER_STATUS_TTL_S: seconds()
