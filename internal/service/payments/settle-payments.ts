@@ -1,6 +1,6 @@
 /** Settles payments: authorizes, captures, voids and refunds at the provider, as each order's status requires. */
 import pMap from 'p-map';
-import { isTransient, TiffinError } from '../../domain/errors.ts';
+import { isTransient, type TiffinError } from '../../domain/errors.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import {
@@ -77,23 +77,21 @@ export function settleConsumer(deps: SettleDeps): Consumer<Trigger['eventType'],
         const { version, attempt } = performed.get(orderId) as Performed;
         const before = payments.get(orderId);
         if (!order) continue;
-        if ((before?.version ?? 0) !== version)
-          throw new TiffinError(
-            'UNAVAILABLE',
-            `the payment of ${orderId} was changed while the provider was called`,
-          );
+        // Another transaction, such as that of a webhook, may have changed the payment while the provider was called. The
+        // answer is then dropped, and the step that the payment needs now is taken by its timer.
+        const answered = (before?.version ?? 0) === version ? attempt : undefined;
         let payment = before;
-        if (attempt) {
-          payment = afterStep(before ?? newPayment(order, now), attempt.step, attempt.answer, now);
+        if (answered) {
+          payment = afterStep(before ?? newPayment(order, now), answered.step, answered.answer, now);
           changed.push(payment);
           const origin = { eventId: deps.newEventId(), at: now, producer: PRODUCER, traceparent };
           const event = announcePayment(before, payment, origin);
           if (event) announced.push(event);
         }
-        // A step remains if the order changed while the provider was called, or if the provider gave no final answer.
+        // A step remains if the order or the payment changed meanwhile, or if the provider gave no final answer.
         const next = nextStep(payment, order, isReserved);
         if (!next) continue;
-        const delay = payment && next === attempt?.step ? retryDelayMs(payment.attempts) : 0;
+        const delay = payment && next === answered?.step ? retryDelayMs(payment.attempts) : 0;
         timers.push({ kind: 'payment', orderId, dueAt: now + delay });
       }
       await deps.payments.save(tx, changed);

@@ -291,21 +291,39 @@ describe('settling payments', () => {
     assert.equal((await all.announced()).length, 20);
   });
 
-  it('a batch is rejected with UNAVAILABLE if a payment was changed while the provider was called', async () => {
+  it('a payment that was changed while the provider was called is settled again alone, and the other answers of its batch are stored', async () => {
+    const { pass, requested, held } = holdRequests();
+    const provider = bank({ pass });
+    const all = setUp(provider);
+    const others = ['b', 'c', 'd'];
+    await all.seed(started('a'), ...others.map(started));
+    const order = (await all.orders.find(['a' as OrderId]))[0] as Order;
+    const asking = all.deliver(reserved('a'), ...others.map(reserved));
+    await requested(4);
+    const pending = afterStep(newPayment(order, NOON), 'authorize', { outcome: 'pending' }, NOON);
+    await all.transactions.run((tx) => all.payments.save(tx, [pending]));
+    held.open();
+    await asking;
+    assert.deepEqual(
+      await Promise.all(others.map(all.state)),
+      others.map(() => 'AUTHORIZED'),
+    );
+    assert.deepEqual([await all.state('a'), [...all.timers.due]], ['PENDING', [['a', NOON]]]);
+    await all.timerRunsOut('a');
+    assert.equal(await all.state('a'), 'AUTHORIZED');
+    assert.deepEqual(provider.requests.map(({ orderId }) => orderId).sort(), ['a', 'a', ...others]);
+    assert.deepEqual([provider.account('a').charges, all.timers.due.size], [1, 0]);
+  });
+
+  it('two batches that ask for the same payment at a time record one answer', async () => {
     const { pass, requested, held } = holdRequests();
     const provider = bank({ pass });
     const all = setUp(provider);
     await all.seed(started('a'));
-    const first = all.deliver(reserved('a'));
-    const again = reserved('a');
-    const second = all.deliver(again);
+    const both = [all.deliver(reserved('a')), all.deliver(reserved('a'))];
     await requested(2);
     held.open();
-    const settled = await Promise.allSettled([first, second]);
-    assert.deepEqual(settled.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
-    const refused = settled.find((result) => result.status === 'rejected');
-    assert.equal(refused?.reason.code, 'UNAVAILABLE');
-    await all.deliver(again);
+    await Promise.all(both);
     assert.deepEqual([await all.state('a'), await all.announced()], ['AUTHORIZED', ['a payment.authorized']]);
   });
 
@@ -317,15 +335,14 @@ describe('settling payments', () => {
     const order = (await all.orders.find(['a' as OrderId]))[0] as Order;
     const pending = afterStep(newPayment(order, NOON), 'authorize', { outcome: 'pending' }, NOON);
     await all.transactions.run((tx) => all.payments.save(tx, [pending]));
-    const timer = timerOf('a');
-    const asking = assert.rejects(all.deliver(timer), { code: 'UNAVAILABLE' });
+    const asking = all.deliver(timerOf('a'));
     await requested(1);
     const answer = { outcome: 'done', authorizationId: 'auth-a' } as const;
     await acceptPaymentNotice(all, { orderId: 'a' as OrderId, answer, origin: { producer: 'test' } });
     held.open();
     await asking;
-    await all.deliver(timer);
     assert.deepEqual([await all.state('a'), await all.announced()], ['AUTHORIZED', ['a payment.authorized']]);
+    assert.equal(all.timers.due.size, 0);
   });
 
   it('an order whose request fails or gets no answer does not affect the other orders', async () => {
