@@ -85,6 +85,11 @@ const scheduling = {
     .describe(
       'Sorted sets that the schedule is spread over, each with a hash tag of its own. One is fastest on a single Redis.',
     ),
+  MAX_RESCHEDULES: whole(0, 1_000)
+    .prefault('20')
+    .describe(
+      'How often an order may be rescheduled; then it is refused with RESCHEDULED_TOO_OFTEN. Each time is an entry of the order’s timeline, which is written with every change.',
+    ),
   PLACE_MAX_WAITING: whole(1, 1_000_000)
     .prefault('10000')
     .describe('Requests to place an order that may wait for the database before more are refused with 503.'),
