@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
 import { fact } from '../../../internal/domain/announce.ts';
+import { TiffinError } from '../../../internal/domain/errors.ts';
 import type { Event, EventType } from '../../../internal/domain/events.ts';
 import type { Order, OrderId } from '../../../internal/domain/order.ts';
 import { afterStep, newPayment } from '../../../internal/domain/payment.ts';
@@ -361,6 +362,30 @@ describe('settling payments', () => {
     assert.deepEqual(states, ['AUTHORIZED', 'PENDING', undefined, 'AUTHORIZED']);
     const [letter] = await all.deadLetters.list({ limit: 10 });
     assert.match(letter?.error ?? '', /no such currency/);
+  });
+
+  it('an answer is not asked for again when its batch fails, because of another order or of the database', async () => {
+    const good = bank();
+    const carryOut = async (request: PaymentRequest) => {
+      if (request.orderId !== 'wrong') return good.carryOut(request);
+      // The fault comes after the other answers.
+      await until('the others were asked', () => good.requests.length >= 2);
+      throw new Error('no such currency');
+    };
+    const all = setUp({ carryOut });
+    await all.seed(started('a'), started('wrong'), started('b'), started('c'));
+    await all.deliver(reserved('a'), reserved('wrong'), reserved('b'));
+    assert.deepEqual(good.requests.map(({ orderId }) => orderId).sort(), ['a', 'b']);
+    const { save } = all.payments;
+    Object.assign(all.payments, {
+      save: () => Promise.reject(new TiffinError('UNAVAILABLE', 'the database is away')),
+    });
+    const event = reserved('c');
+    await assert.rejects(all.deliver(event), { code: 'UNAVAILABLE' });
+    Object.assign(all.payments, { save });
+    await all.deliver(event);
+    assert.deepEqual(await Promise.all(['a', 'b', 'c'].map(all.state)), Array(3).fill('AUTHORIZED'));
+    assert.deepEqual(good.requests.map(({ orderId }) => orderId).sort(), ['a', 'b', 'c']);
   });
 
   it('an unreachable provider gets few requests for a batch of hundreds', async () => {
