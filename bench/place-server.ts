@@ -45,7 +45,7 @@ function onePerRequest(wiring: Wiring): Service {
   return {
     name: 'order-service',
     needs: ['postgres'],
-    routes: orderRoutes({ ...deps, place }),
+    routes: orderRoutes({ ...deps, place, maxReschedules: config.MAX_RESCHEDULES }),
   };
 }
 

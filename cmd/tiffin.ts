@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import closeWithGrace from 'close-with-grace';
 import type { Logger } from 'pino';
-import type { OrderLogic } from '../internal/service/orders/process-order.ts';
+import type { OrderLogic } from '../internal/service/orders/run-logic.ts';
 import { createLogger } from '../internal/transport/telemetry/logger.ts';
 import { type Config, loadEnvFile, readConfig } from './config.ts';
 import { choosePlace } from './embedded/place.ts';

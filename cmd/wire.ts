@@ -1,7 +1,12 @@
 /** The composition root: builds the dependencies of all services from the configuration, in one straight line. */
 import { randomFillSync } from 'node:crypto';
 import { parse, v5, v7 } from 'uuid';
-import { faultOfDatabase, migrateDatabase, openPool } from '../internal/repository/postgres/database.ts';
+import {
+  faultOfDatabase,
+  migrateDatabase,
+  openPool,
+  timeOfDatabase,
+} from '../internal/repository/postgres/database.ts';
 import { postgresDeliveries } from '../internal/repository/postgres/delivery/deliveries.ts';
 import { postgresRiders } from '../internal/repository/postgres/delivery/riders.ts';
 import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
@@ -27,6 +32,7 @@ import { postgresViewSource } from '../internal/repository/postgres/views/view-s
 import { openRedis } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
 import { redisOrderViews, redisViewListener } from '../internal/repository/redis/order-views.ts';
+import { serverClock } from '../internal/repository/redis/server-clock.ts';
 import type { Loop } from '../internal/service/loop.ts';
 import type { Log } from '../internal/service/ports.ts';
 import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
@@ -66,7 +72,6 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   const directUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
   const isPooled = config.DATABASE_DIRECT_URL !== undefined;
   await migrateDatabase(directUrl, { isPooled });
-  const clock = { now: () => Date.now() };
   const telemetry = prometheus();
   let isClosing = false;
   const pool = openPool(config.DATABASE_URL, {
@@ -78,6 +83,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   });
   if (config.SEED === 'demo') await seedCatalogue(pool);
   const redis = openRedis(config.REDIS_URL, log);
+  const clock = await serverClock(redis, () => timeOfDatabase(pool), log);
   const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log) : redis;
   const channel = `${config.REDIS_PREFIX}:order-views`;
   const viewListener = redisViewListener(cache, channel);
@@ -156,6 +162,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     },
     async close() {
       isClosing = true;
+      clock.close();
       await bus.close();
       await eventLog.close();
       viewListener.close();

@@ -32,6 +32,9 @@ const EMPTY_NAMES = /^(utils?|helpers?|common|types?|shared)$/;
 /** Code that depends on the time or the machine, or is not synchronous; the domain may not contain it. */
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\basync\b|\bawait\b|\bprocess\.|\bperformance\.|\bset(?:Timeout|Interval|Immediate)\b|['"]node:/g;
+/** The machine's clock, which decides nothing: `deps.clock` is the servers' clock. */
+const OWN_CLOCK = /\bDate\.now\b|\bnew Date\(\)/g;
+const COMPARES_CLOCKS = 'internal/repository/redis/server-clock.ts';
 const IMPORT =
   /\bimport\s*\(\s*['"]([^'"]+)['"]|\b(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*['"]([^'"]+)['"]/g;
 
@@ -63,6 +66,10 @@ function wrongImports(file: string, source: string): string[] {
 }
 
 function impurities(file: string, source: string): string[] {
+  if (/^internal\/(service|repository)\//.test(file) && file !== COMPARES_CLOCKS)
+    return [...withoutComments(source).matchAll(OWN_CLOCK)].map(
+      ([found]) => `${file} may not use '${found}': the servers' clock decides`,
+    );
   if (!file.startsWith('internal/domain/')) return [];
   return [...withoutComments(source).matchAll(IMPURE)].map(
     ([found]) => `${file} is domain code and may not use '${found}'`,
@@ -254,6 +261,8 @@ const BAD: readonly [file: string, source: string, violation: RegExp][] = [
   ['internal/domain/order.ts', 'const now = new Date();', /may not use 'new Date\(\)'/],
   ['internal/domain/order.ts', 'export async function f() {}', /may not use 'async'/],
   ['internal/domain/order.ts', 'const port = process.env.PORT;', /may not use 'process.'/],
+  ['internal/service/place-order.ts', 'const now = Date.now();', /may not use 'Date.now'/],
+  ['internal/repository/redis/due-queue.ts', 'const now = new Date();', /may not use 'new Date\(\)'/],
   ['internal/service/place-order.ts', "import { Pool } from 'pg';", /may not import 'pg'/],
   [
     'internal/service/place-order.ts',

@@ -23,6 +23,9 @@ export function whole(from: number, to: number) {
 /** A duration of at most a year. */
 export const seconds = () => whole(1, 31_536_000);
 
+/** A retention of at most a century; 0 is for ever. */
+export const days = () => whole(0, 36_500);
+
 /** Whole minor units of a decimal amount. */
 export const money = () =>
   z

@@ -1,7 +1,7 @@
 /** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
 import { currencyFault } from '../../internal/domain/money.ts';
 import { OUTSIDE_TOPICS } from '../../internal/domain/topics.ts';
-import { list, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
+import { days, list, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
 
 const access = {
   HOST: text('an address')
@@ -101,6 +101,11 @@ const scheduling = {
     .describe(
       'Sorted sets that the schedule is spread over, each with a hash tag of its own. One is fastest on a single Redis.',
     ),
+  MAX_RESCHEDULES: whole(0, 1_000)
+    .prefault('20')
+    .describe(
+      'How often an order may be rescheduled; then it is refused with RESCHEDULED_TOO_OFTEN. Each time is an entry of the order’s timeline, which is written with every change.',
+    ),
   PLACE_MAX_WAITING: whole(1, 1_000_000)
     .prefault('10000')
     .describe('Requests to place an order that may wait for the database before more are refused with 503.'),
@@ -110,7 +115,12 @@ const orders = {
   ORDER_LOGIC: text('a path')
     .optional()
     .describe(
-      'Module whose default export, `async (order) => void`, runs for each order without items once it is PROCESSING. The message of an error that it throws is the reason the order becomes FAILED.',
+      'Module whose default export, `async (order, { signal, idempotencyKey }) => void`, runs for each order without items once it is PROCESSING. The message of an error that it throws is the reason the order becomes FAILED. See [using.md](using.md#your-own-logic).',
+    ),
+  ORDER_LOGIC_TIMEOUT_MS: whole(10, 60_000)
+    .prefault('10000')
+    .describe(
+      'Time limit of each call of `ORDER_LOGIC`, milliseconds; then its signal is aborted, and it is called again later.',
     ),
   CHECKS_MS: whole(0, 86_400_000)
     .prefault('0')
@@ -130,7 +140,7 @@ const deadlines = {
   DEADLINE_PROCESSING_S: seconds()
     .prefault('900')
     .describe(
-      'Longest wait for stock and payment, seconds. [architecture.md](architecture.md#an-orders-states) says what happens after each deadline.',
+      'Longest wait for stock and payment, or for `ORDER_LOGIC`, seconds. [architecture.md](architecture.md#an-orders-states) says what happens after each deadline.',
     ),
   DEADLINE_ACCEPTANCE_S: seconds()
     .prefault('600')
@@ -174,6 +184,24 @@ const upkeep = {
     .prefault('168')
     .describe(
       'How long events, marks of handled events and idempotency keys are kept, hours; events also until every consumer has read them.',
+    ),
+  ORDER_DAYS: days()
+    .prefault('0')
+    .describe(
+      'How long an order is kept after it has ended, with its reservation, ticket, delivery and messages, days; 0: for ever. One whose money, stock or rider is not settled stays.',
+    ),
+  PAYMENT_DAYS: days()
+    .prefault('0')
+    .describe(
+      'How long the payments of orders that were deleted by `ORDER_DAYS` are kept, from the request, days; 0: for ever.',
+    ),
+  MESSAGE_DAYS: days()
+    .prefault('0')
+    .describe('How long messages that were sent or given up are kept, days; 0: for ever.'),
+  DEAD_LETTER_DAYS: days()
+    .prefault('0')
+    .describe(
+      'How long dead letters are kept, with the events parked behind them, days; 0: for ever. They are deleted unhandled.',
     ),
   HISTORY_DAYS: whole(1, 36_500).prefault('400').describe('How long the history of orders is kept, days.'),
   ORDER_STATUS_TTL_S: seconds()

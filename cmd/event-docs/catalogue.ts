@@ -74,6 +74,7 @@ export const ORIGINS: Record<EventType, Origin> = {
   },
   'timer.deadline': TIMER,
   'timer.checks': TIMER,
+  'timer.logic': TIMER,
   'timer.rider': TIMER,
   'timer.eta': TIMER,
   'timer.notification': TIMER,

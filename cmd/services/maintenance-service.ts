@@ -1,7 +1,8 @@
 /** maintenance-service prunes rows past their retention, maintains the history's partitions, and measures consumer lag. */
 import { startLoop } from '../../internal/service/loop.ts';
-import { pruneLog } from '../../internal/service/maintenance/prune-log.ts';
+import { type PruneOptions, pruner } from '../../internal/service/maintenance/prune.ts';
 import { RELAY } from '../../internal/service/stream/relay-events.ts';
+import type { Config } from '../config.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 const HOUR_MS = 3_600_000;
@@ -27,8 +28,8 @@ export function maintenanceService(wiring: Wiring): Service {
       },
     ],
     loops() {
-      const prune = pruneLog(wiring, {
-        retentionMs: config.RETENTION_HOURS * HOUR_MS,
+      const prune = pruner(wiring, {
+        keepMs: keepMs(config),
         readsLog: (consumer) => (consumer === RELAY) === (kafka !== undefined),
       });
       const partition = async () => {
@@ -37,5 +38,20 @@ export function maintenanceService(wiring: Wiring): Service {
       };
       return [startLoop('prune', prune, log), startLoop('history partitions', partition, log)];
     },
+  };
+}
+
+/** Nothing is kept for less than the events: one that comes again must find what it refers to. 0 days keep for ever. */
+function keepMs(config: Config): PruneOptions['keepMs'] {
+  const events = config.RETENTION_HOURS * HOUR_MS;
+  const days = (count: number) => Math.max(count * DAY_MS, events);
+  return {
+    events,
+    marks: events,
+    keys: events,
+    ...(config.DEAD_LETTER_DAYS > 0 ? { letters: days(config.DEAD_LETTER_DAYS) } : {}),
+    ...(config.MESSAGE_DAYS > 0 ? { messages: days(config.MESSAGE_DAYS) } : {}),
+    ...(config.ORDER_DAYS > 0 ? { orders: days(config.ORDER_DAYS) } : {}),
+    ...(config.PAYMENT_DAYS > 0 && config.ORDER_DAYS > 0 ? { payments: days(config.PAYMENT_DAYS) } : {}),
   };
 }

@@ -14,7 +14,7 @@ export function orderService(wiring: Wiring): Service {
     name: 'order-service',
     needs: ['postgres', 'stream'],
     routes: [
-      ...orderRoutes({ ...deps, place }),
+      ...orderRoutes({ ...deps, place, maxReschedules: config.MAX_RESCHEDULES }),
       ...foodOrderingRoutes({ ...deps, place }),
       ...outboxRoutes({ ...deps, place }),
     ],

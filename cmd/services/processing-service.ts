@@ -1,11 +1,8 @@
 /** processing-service processes orders that are due: starts, confirms and completes them, and expires their deadlines. */
 import { confirmConsumer } from '../../internal/service/orders/confirm-orders.ts';
 import { deadlineConsumer } from '../../internal/service/orders/expire-deadlines.ts';
-import {
-  completeConsumer,
-  type OrderLogic,
-  startConsumer,
-} from '../../internal/service/orders/process-order.ts';
+import { completeConsumer, startConsumer } from '../../internal/service/orders/process-order.ts';
+import type { OrderLogic } from '../../internal/service/orders/run-logic.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function processingService(wiring: Wiring, logic?: OrderLogic): Service {
@@ -15,7 +12,7 @@ export function processingService(wiring: Wiring, logic?: OrderLogic): Service {
     needs: ['postgres', 'stream'],
     consumers: [
       startConsumer(deps),
-      completeConsumer(deps, logic),
+      completeConsumer(deps, logic && { run: logic, timeoutMs: wiring.config.ORDER_LOGIC_TIMEOUT_MS }),
       confirmConsumer(deps),
       deadlineConsumer(deps),
     ],

@@ -4,7 +4,7 @@ import type { OrderCommand } from './order-decisions.ts';
 
 /** The longest wait for each step, milliseconds. */
 export interface Deadlines {
-  /** For stock and payment. */
+  /** For stock and payment, or for the order logic. */
   readonly processing: number;
   /** For the restaurant's answer. */
   readonly acceptance: number;
@@ -22,7 +22,7 @@ export interface Deadline {
   readonly command: OrderCommand;
 }
 
-/** Undefined for an order that waits for its scheduled time, has nothing to fulfil, or has ended. */
+/** Undefined for an order that waits for its scheduled time or has ended. */
 export function deadlineOf(order: Order, deadlines: Deadlines): Deadline | undefined {
   const fail = (since: OrderStatus, after: number, reason: string): Deadline => ({
     dueAt: reachedAt(order, since) + after,
@@ -30,7 +30,7 @@ export function deadlineOf(order: Order, deadlines: Deadlines): Deadline | undef
   });
   switch (order.status) {
     case 'PROCESSING':
-      return order.items.length > 0 ? fail('PROCESSING', deadlines.processing, 'TIMED_OUT') : undefined;
+      return fail('PROCESSING', deadlines.processing, 'TIMED_OUT');
     case 'CONFIRMED':
       if (order.restaurantId) {
         const dueAt = reachedAt(order, 'CONFIRMED') + deadlines.acceptance;

@@ -117,6 +117,7 @@ export const PAYLOADS = {
   'notification.sent': z.object({ template: z.string(), to: z.string(), sentAt: time }),
   'timer.deadline': timer,
   'timer.checks': timer,
+  'timer.logic': timer,
   'timer.rider': timer,
   'timer.eta': timer,
   'timer.notification': timer,

@@ -12,7 +12,8 @@ import {
 import { dueTime } from './schedule.ts';
 
 export type OrderCommand =
-  | { readonly type: 'reschedule'; readonly scheduledAt: number }
+  /** Refused if the order has been rescheduled `atMost` times; each time is an entry of its timeline, which is kept small. */
+  | { readonly type: 'reschedule'; readonly scheduledAt: number; readonly atMost?: number }
   | { readonly type: 'cancel'; readonly reason?: string }
   /** The scheduler dispatched the schedule of `dueAt`; refused if the order was rescheduled since. */
   | { readonly type: 'start'; readonly dueAt: number }
@@ -43,9 +44,12 @@ export type OrderEvent =
   | { readonly type: 'noted'; readonly at: number; readonly fact: string };
 
 /** The events that a command causes (none if the order is already in the requested state), or why it is refused. */
-export type Decision =
-  | { readonly events: readonly OrderEvent[] }
-  | { readonly refused: 'ALREADY_DISPATCHED' | 'ILLEGAL_TRANSITION' | 'STALE_SCHEDULE' };
+export type Decision = { readonly events: readonly OrderEvent[] } | { readonly refused: Refusal };
+export type Refusal =
+  | 'ALREADY_DISPATCHED'
+  | 'ILLEGAL_TRANSITION'
+  | 'STALE_SCHEDULE'
+  | 'RESCHEDULED_TOO_OFTEN';
 
 /** The event that creates an order. */
 export function place(content: OrderContent, scheduledAt: number | undefined, now: number): OrderEvent {
@@ -54,6 +58,7 @@ export function place(content: OrderContent, scheduledAt: number | undefined, no
 }
 
 const NO_CHANGE: Decision = { events: [] };
+const RESCHEDULED = 'RESCHEDULED';
 
 export function decide(command: OrderCommand, order: Order, now: number): Decision {
   switch (command.type) {
@@ -62,6 +67,8 @@ export function decide(command: OrderCommand, order: Order, now: number): Decisi
         return { refused: isFinal(order.status) ? 'ILLEGAL_TRANSITION' : 'ALREADY_DISPATCHED' };
       const dueAt = dueTime(command.scheduledAt, now);
       if (dueAt === order.dueAt) return NO_CHANGE;
+      if (timesRescheduled(order) >= (command.atMost ?? Number.POSITIVE_INFINITY))
+        return { refused: 'RESCHEDULED_TOO_OFTEN' };
       return { events: [{ type: 'rescheduled', at: now, scheduledAt: command.scheduledAt, dueAt }] };
     }
     case 'cancel':
@@ -86,6 +93,10 @@ export function decide(command: OrderCommand, order: Order, now: number): Decisi
     default:
       return unreachable(command);
   }
+}
+
+function timesRescheduled({ timeline }: Order): number {
+  return timeline.filter((entry) => 'fact' in entry && entry.fact === RESCHEDULED).length;
 }
 
 function advance(order: Order, to: Milestone, by: 'fact' | 'request', now: number): Decision {
@@ -125,7 +136,7 @@ export function evolve(order: Order | undefined, event: OrderEvent): Order {
     case 'rescheduled':
       return changed(
         { ...order, scheduledAt: event.scheduledAt, dueAt: event.dueAt },
-        { fact: 'RESCHEDULED', at: event.at },
+        { fact: RESCHEDULED, at: event.at },
       );
     case 'advanced':
       return changed({ ...order, status: event.to }, { status: event.to, at: event.at });

@@ -49,6 +49,25 @@ describe('rescheduling', () => {
     given(orderAt('CREATED')).when({ type: 'reschedule', scheduledAt: LATER }).nothingHappens();
   });
 
+  test('an order that was rescheduled as often as allowed stays as it is', () => {
+    const moved = (times: number) =>
+      after(
+        orderAt('CREATED'),
+        ...Array.from({ length: times }, (_, n) => {
+          const at = LATER + n + 10;
+          return { type: 'rescheduled', at: NOON, scheduledAt: at, dueAt: at } as const;
+        }),
+      );
+    const third = { ...later, atMost: 3 };
+    given(moved(2))
+      .when(third)
+      .follows({ type: 'rescheduled', scheduledAt: LATER + 5, dueAt: LATER + 5 });
+    given(moved(3)).when(third).itIsRefused('RESCHEDULED_TOO_OFTEN');
+    given(orderAt('CREATED'))
+      .when({ ...later, atMost: 0 })
+      .itIsRefused('RESCHEDULED_TOO_OFTEN');
+  });
+
   for (const status of DISPATCHED) {
     test(`an order that is ${status} was dispatched and cannot be rescheduled`, () => {
       given(orderAt(status)).when(later).itIsRefused('ALREADY_DISPATCHED');

@@ -4,7 +4,7 @@
 export const MAX_AHEAD_MS = 10 * 365.25 * 24 * 3_600_000;
 
 /** The kinds of timers that an order may have beside its due time; one that runs out becomes the event `timer.<kind>`. */
-export type TimerKind = 'deadline' | 'checks' | 'rider' | 'eta' | 'notification' | 'payment';
+export type TimerKind = 'deadline' | 'checks' | 'logic' | 'rider' | 'eta' | 'notification' | 'payment';
 
 /** The due time of an order; without a scheduled time, or with one in the past, it is now. */
 export function dueTime(scheduledAt: number | undefined, now: number): number {

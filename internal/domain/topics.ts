@@ -41,6 +41,7 @@ export const TOPICS: Record<EventType, readonly string[]> = {
   'notification.sent': ['notification_sent'],
   'timer.deadline': ['timers'],
   'timer.checks': ['timers'],
+  'timer.logic': ['timers'],
   'timer.rider': ['timers'],
   'timer.eta': ['timers'],
   'timer.notification': ['timers'],

@@ -10,7 +10,15 @@ const SHORT_MS = 40;
 const HOUR_MS = 3_600_000;
 
 const id = (name: string) => name as OrderId;
-const KINDS: readonly TimerKind[] = ['deadline', 'checks', 'rider', 'eta', 'notification', 'payment'];
+const KINDS: readonly TimerKind[] = [
+  'deadline',
+  'checks',
+  'logic',
+  'rider',
+  'eta',
+  'notification',
+  'payment',
+];
 
 export function dueQueueTimersContract(name: string, harness: QueueHarness): void {
   describe(`${name} fulfils the timer contract of a due queue`, () => {

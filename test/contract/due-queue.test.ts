@@ -75,6 +75,7 @@ test('every operation of the queue fails with UNAVAILABLE while Redis is unreach
       remove: () => queue.remove([orderId]),
       claim: () => queue.claim(0, 10),
       acknowledge: () => queue.acknowledge(0, '1'),
+      missing: () => queue.missing([{ orderId, dueAt: 1 }]),
       setState: () => queue.setState('paused', { ifComplete: true }),
       mark: () => queue.mark(),
       size: () => queue.size(),

@@ -203,6 +203,23 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       assert.deepEqual((await queue.claim(0, LIMIT)).due, [{ orderId: 'one', dueAt: at - 5 }]);
     });
 
+    scenario(
+      'missing are the members that are neither waiting, nor leased, nor sent for the same due time',
+      async ({ queue, at }) => {
+        const due = (name: string, dueAt = at): Waiting => ({ orderId: id(name), dueAt });
+        const timer: Waiting = { orderId: id('sent'), kind: 'eta', dueAt: at };
+        await queue.schedule([due('waiting', at + HOUR_MS), due('sent'), timer]);
+        const claim = await queue.claim(0, LIMIT);
+        await queue.acknowledge(0, claim.lease, [...claim.due, ...claim.timers]);
+        await queue.schedule([due('leased')]);
+        await queue.claim(0, LIMIT);
+        const known = [due('waiting'), due('leased'), due('sent'), timer];
+        const unknown = [due('sent', at + 1), due('other'), { ...timer, kind: 'rider' as const }];
+        assert.deepEqual(await queue.missing([...known, ...unknown]), unknown);
+        assert.deepEqual(await queue.missing([]), []);
+      },
+    );
+
     scenario('scheduling with onlyMissing adds only the missing orders', async ({ queue, at }) => {
       await queue.schedule([{ orderId: id('there'), dueAt: at + HOUR_MS }]);
       const orders = ['there', 'missing'].map((name) => ({ orderId: id(name), dueAt: at - 1 }));

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { AssignerProtocol } from 'kafkajs';
 import { TiffinError } from '../../internal/domain/errors.ts';
+import { appendEntries } from '../../internal/repository/postgres/stream/event-log.ts';
 import { toRecord } from '../../internal/domain/records.ts';
 import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { Delivery } from '../../internal/service/stream/ports.ts';
@@ -193,20 +194,15 @@ describe('the Kafka bus', { skip }, () => {
   }, async () => {
     const stream = await open(brokers);
     try {
-      const [{ bus, deps, lines }] = stream.members;
-      const letter = (eventId: string, record: unknown) => ({
-        consumer: 'large',
-        eventId,
-        orderId: eventId,
-        topic: 'raw.order-events',
+      const [{ bus, pool, lines }] = stream.members;
+      const entry = (key: string, record: unknown) => ({
+        eventType: 'record',
+        orderId: key,
+        topic: 'dlq.order-events',
         record,
-        error: 'wrong',
-        retryCount: 0,
       });
-      await deps.transactions.run(async (tx) => {
-        await tx.deadLetters.add([letter('large', 'x'.repeat(1_200_000)), letter('small', 'y')]);
-        await tx.appendEvents([processing('after', 1)]);
-      });
+      await appendEntries(pool, [entry('large', 'x'.repeat(1_200_000)), entry('small', 'y')]);
+      await bus.publish([processing('after', 1)]);
       const heard: Delivery[] = [];
       await bus.subscribe({
         group: randomUUID(),

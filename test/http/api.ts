@@ -78,6 +78,7 @@ export async function startApi({
       transactions: store.transactions,
       clock,
       newEventId,
+      maxReschedules: 3,
       newOrderId,
       catalogue: emptyCatalogue,
       pricing: { discountAboveMinor: 5_000, discountPercent: 10, feeMinor: 500 },

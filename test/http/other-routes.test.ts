@@ -111,6 +111,18 @@ describe('the routes of one order', () => {
     ]);
   });
 
+  test('an order is rescheduled only as often as an order may be, and can still be cancelled and dispatched', async () => {
+    const reschedule = (minute: number) =>
+      api.ask('PATCH', '/v1/orders/o-1/schedule', { body: { scheduledAt: `2030-01-01T15:0${minute}:00Z` } });
+    for (const minute of [1, 2, 3]) assert.equal((await reschedule(minute)).status, 200);
+    assert.equal((await reschedule(3)).status, 200, 'the same time once more is no change');
+    const refused = await reschedule(4);
+    assert.deepEqual(codes(refused), ['409', 'RESCHEDULED_TOO_OFTEN']);
+    assert.match(refused.text, /stays due at 2030-01-01T15:03:00.000Z/);
+    assert.deepEqual([state('o-1')?.version, state('o-1')?.timeline.length], [4, 4]);
+    assert.equal((await api.ask('POST', '/v1/orders/o-1/cancel')).status, 200);
+  });
+
   test('an order that is rescheduled to a time in the past is due now', async () => {
     const body = { scheduledAt: '2001-01-01T00:00:00Z' };
     assert.equal((await api.ask('PATCH', '/v1/orders/o-1/schedule', { body })).status, 200);

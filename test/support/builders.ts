@@ -4,7 +4,7 @@ import type { Deadlines } from '../../internal/domain/deadlines.ts';
 import type { Event, EventOf } from '../../internal/domain/events.ts';
 import type { Milestone, Order, OrderContent, OrderId, OrderStatus } from '../../internal/domain/order.ts';
 import { evolve, type OrderEvent, place } from '../../internal/domain/order-decisions.ts';
-import { scheduleName, toRfc3339 } from '../../internal/domain/schedule.ts';
+import { scheduleName, type TimerKind, toRfc3339 } from '../../internal/domain/schedule.ts';
 import { NOON } from './manual-clock.ts';
 
 let count = 0;
@@ -126,6 +126,15 @@ export function readyEvent(
   eventId = scheduleName(orderId, dueAt),
 ): EventOf<'order.ready'> {
   return envelope('order.ready', orderId, eventId, { dueAt: toRfc3339(dueAt), readyAt: toRfc3339(dueAt) });
+}
+
+export function timerEvent(
+  kind: TimerKind,
+  orderId: string,
+  dueAt: number,
+  eventId = nextId('event'),
+): Event {
+  return envelope(`timer.${kind}`, orderId, eventId, { dueAt: toRfc3339(dueAt) });
 }
 
 function envelope<T extends Event['eventType']>(

@@ -20,6 +20,7 @@ export function memoryQueue(
   { shards = 1, leaseMs = 5_000, state = 'running' as ScheduleState } = {},
 ): MemoryQueue {
   const scores = Array.from({ length: shards }, () => new Map<string, number>());
+  const sent = new Map<string, number>();
   let flushes = 0;
   let states: ScheduleState[] = new Array(shards).fill(state);
   const shardOf = (id: OrderId) => {
@@ -85,9 +86,16 @@ export function memoryQueue(
         full: claimed.length === limit,
       };
     },
-    async acknowledge(shard, lease) {
+    async acknowledge(shard, lease, members = []) {
+      for (const { orderId, kind, dueAt } of members) sent.set(memberOf(orderId, kind), dueAt);
       const waiting = scores[shard] as Map<string, number>;
       for (const [id, score] of waiting) if (score === Number(lease)) waiting.delete(id);
+    },
+    async missing(waiting) {
+      return waiting.filter(({ orderId, kind, dueAt }) => {
+        const member = memberOf(orderId, kind);
+        return !shardOf(orderId).has(member) && sent.get(member) !== dueAt;
+      });
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
       states = states.map((old) => (ifComplete && old === 'lost' ? 'lost' : state));
@@ -103,6 +111,7 @@ export function memoryQueue(
     flush() {
       flushes += 1;
       for (const shard of scores) shard.clear();
+      sent.clear();
       states = states.map(() => 'lost');
     },
     scoreOf: (orderId, kind) => shardOf(orderId).get(memberOf(orderId, kind)),

@@ -83,6 +83,12 @@ export async function faultOfDatabase(pool: pg.Pool): Promise<string | undefined
   return rows[0].readOnly === 'on' ? 'the server accepts no writes' : undefined;
 }
 
+/** The server's time, epoch milliseconds. */
+export async function timeOfDatabase(pool: pg.Pool): Promise<number> {
+  const { rows } = await pool.query('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now');
+  return rows[0].now;
+}
+
 /** Ends a connection without waiting for the server. */
 export function destroy(client: pg.ClientBase): void {
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();

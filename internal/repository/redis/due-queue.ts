@@ -13,6 +13,9 @@ const ORDER = 'order:';
 /** Expiry of a mark, for the case that its process was killed; no work under a mark takes this long. */
 const MARK_MS = 86_400_000;
 
+/** How long after its due time a sent member is remembered; longer than the reconciler looks back. */
+const SENT_MS = 600_000;
+
 /** A member of the sorted set: 'order' or the timer's kind, and the order id. */
 function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
   return kind === undefined ? ORDER + orderId : `${kind}:${orderId}`;
@@ -22,6 +25,8 @@ const CLAIM = {
   lua: readFileSync(new URL('./claim.lua', import.meta.url), 'utf8'),
   numberOfKeys: 2,
 };
+
+type Command = [name: string, ...args: (string | number)[]];
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
@@ -45,12 +50,14 @@ export function redisDueQueue(
     (_, shard) => `${options.prefix}:{s${String(shard).padStart(2, '0')}}`,
   );
   const dueKey = (shard: number) => `${tags[shard]}:due`;
+  /** Members that were sent, by the due time they were sent for. */
+  const sentKey = (shard: number) => `${tags[shard]}:sent`;
   const stateKey = (shard: number) => `${tags[shard]}:state`;
 
   /** Groups entries by shard and runs the command on each batch, all in one round trip; resolves with the sum of replies. */
   async function perShard<T extends { orderId: OrderId }>(
     entries: readonly T[],
-    command: (key: string, batch: T[]) => [name: string, ...args: (string | number)[]],
+    command: (key: string, batch: T[]) => Command,
   ): Promise<number> {
     if (entries.length === 0) return 0;
     const groups: T[][] = tags.map(() => []);
@@ -65,7 +72,7 @@ export function redisDueQueue(
   }
 
   /** Runs commands that reply with an integer in one round trip; throws if one of them failed. */
-  async function runAll(commands: [name: string, ...args: (string | number)[]][]): Promise<number[]> {
+  async function runAll(commands: Command[]): Promise<number[]> {
     const results = (await asUnavailable(redis.pipeline(commands).exec())) ?? [];
     for (const [error] of results) if (error) await asUnavailable(Promise.reject(error));
     return results.map(([, answer]) => Number(answer));
@@ -89,8 +96,27 @@ export function redisDueQueue(
       const claimed = await asUnavailable(redis.claimDue(dueKey(shard), stateKey(shard), limit, leaseMs));
       return toClaim(claimed, limit);
     },
-    async acknowledge(shard, lease) {
-      await asUnavailable(redis.zremrangebyscore(dueKey(shard), lease, lease));
+    async acknowledge(shard, lease, sent = []) {
+      const scored = sent.flatMap(({ orderId, dueAt, kind }) => [dueAt, memberOf(orderId, kind)]);
+      // Remembered before it is removed: whoever does not find a member in the queue then finds it among the sent ones.
+      const remember: Command[] = [
+        ['zadd', sentKey(shard), ...scored],
+        ['zremrangebyscore', sentKey(shard), '-inf', Math.floor(Number(lease)) - leaseMs - SENT_MS],
+      ];
+      await runAll([...(sent.length > 0 ? remember : []), ['zremrangebyscore', dueKey(shard), lease, lease]]);
+    },
+    async missing(waiting) {
+      const found = await Promise.all(
+        tags.map(async (_, shard) => {
+          const own = waiting.filter(({ orderId }) => shardOf(orderId, shards) === shard);
+          if (own.length === 0) return [];
+          const members = own.map(({ orderId, kind }) => memberOf(orderId, kind));
+          const queued = await asUnavailable(redis.zmscore(dueKey(shard), members));
+          const sent = await asUnavailable(redis.zmscore(sentKey(shard), members));
+          return own.filter(({ dueAt }, index) => queued[index] === null && Number(sent[index]) !== dueAt);
+        }),
+      );
+      return found.flat();
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
       const condition = ifComplete ? ['XX'] : [];

@@ -2,7 +2,8 @@
 import { announce, type Origin } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import { allowedStatuses, type Order, type OrderId } from '../../domain/order.ts';
-import { decide, evolve, type OrderCommand } from '../../domain/order-decisions.ts';
+import { decide, evolve, type OrderCommand, type Refusal } from '../../domain/order-decisions.ts';
+import { toRfc3339 } from '../../domain/schedule.ts';
 import { type Answered, answerOnce, type Idempotency } from '../idempotency.ts';
 import type { Clock, Transactions } from '../ports.ts';
 
@@ -24,7 +25,7 @@ export interface ChangeOrder {
 
 /**
  * The order after all commands, or the stored response of the idempotency key. Throws ORDER_NOT_FOUND, VERSION_MISMATCH,
- * ALREADY_DISPATCHED, ILLEGAL_TRANSITION or IDEMPOTENCY_KEY_REUSED, and then changes nothing.
+ * ALREADY_DISPATCHED, RESCHEDULED_TOO_OFTEN, ILLEGAL_TRANSITION or IDEMPOTENCY_KEY_REUSED, and then changes nothing.
  */
 export async function changeOrder(
   deps: ChangeDeps,
@@ -54,10 +55,11 @@ export async function changeOrder(
   });
 }
 
-function refusal(
-  refused: 'ALREADY_DISPATCHED' | 'ILLEGAL_TRANSITION' | 'STALE_SCHEDULE',
-  order: Order,
-): TiffinError {
+function refusal(refused: Refusal, order: Order): TiffinError {
+  if (refused === 'RESCHEDULED_TOO_OFTEN') {
+    const detail = `order '${order.id}' was rescheduled as often as an order may be; it stays due at ${toRfc3339(order.dueAt)}`;
+    return new TiffinError(refused, detail);
+  }
   if (refused === 'ALREADY_DISPATCHED') {
     return new TiffinError(
       'ALREADY_DISPATCHED',

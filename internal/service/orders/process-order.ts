@@ -1,15 +1,16 @@
 /** Starts orders that the scheduler has dispatched, and completes those that have nothing to fulfil. */
-import pMap from 'p-map';
-import { faultOf, TiffinError } from '../../domain/errors.ts';
+import { reachedAt } from '../../domain/deadlines.ts';
 import { type EventOf, parseEvent } from '../../domain/events.ts';
 import { journey, type Order, type OrderId } from '../../domain/order.ts';
 import { decideForEvents } from '../decide-orders.ts';
 import type { Clock, Log } from '../ports.ts';
-import type { DueQueue, Waiting } from '../scheduling/ports.ts';
+import type { DueQueue, Timer, Waiting } from '../scheduling/ports.ts';
+import { setTimers, type TimerDeps } from '../scheduling/set-timers.ts';
 import type { Consumer } from '../stream/consumer.ts';
 import { readEvent } from '../stream/external-records.ts';
 import type { Delivery } from '../stream/ports.ts';
 import type { OrderStore } from './ports.ts';
+import { type LogicOptions, type LogicResult, logicRunner } from './run-logic.ts';
 
 const PRODUCER = 'processing-service';
 
@@ -20,14 +21,12 @@ export interface ProcessDeps {
   readonly newEventId: () => string;
 }
 
-/**
- * Custom logic for an order that is PROCESSING. Runs outside any transaction, and again for the same order after a crash.
- * An error makes the order FAILED with the error's message as reason; an error with the code UNAVAILABLE is retried.
- */
-export type OrderLogic = (order: Order) => Promise<void>;
+/** The wait before the order logic is called again for an order. */
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 60_000;
 
-/** The largest number of orders whose logic runs at a time. */
-const LOGIC_CONCURRENCY = 32;
+export interface CompleteDeps extends ProcessDeps, TimerDeps {}
+type CompleteTrigger = 'order.processing' | 'timer.logic';
 
 export interface StartDeps extends ProcessDeps {
   readonly queue: DueQueue;
@@ -81,23 +80,41 @@ function dispatchedSchedule({ payload }: EventOf<'order.ready'>, order: Order): 
   return Math.min(order.dueAt, Date.parse(payload.readyAt));
 }
 
-/** PROCESSING → COMPLETED or FAILED for an order that has nothing to fulfil; inventory and payment continue all others. */
+/**
+ * PROCESSING → COMPLETED or FAILED for an order that has nothing to fulfil; inventory and payment continue all others.
+ * With order logic, each order follows the result of its own call; an order without a result gets a timer and is tried again.
+ */
 export function completeConsumer(
-  deps: ProcessDeps,
-  logic?: OrderLogic,
-): Consumer<'order.processing', Map<string, string> | undefined> {
+  deps: CompleteDeps,
+  logic?: LogicOptions,
+): Consumer<CompleteTrigger, Map<OrderId, LogicResult> | undefined> {
+  const runner = logic && logicRunner(logic, deps.log);
   return {
     name: 'processing-service.complete',
-    topics: ['raw.order-events'],
-    types: ['order.processing'],
-    ...(logic ? { perform: (events) => runLogic(deps, logic, events) } : { isIdempotent: true }),
-    apply: (tx, all, failures) => {
-      const events = all.filter(({ payload }) => payload.next !== 'CONFIRMED');
-      return decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
-        const reason = failures?.get(event.orderId);
-        if (reason !== undefined) return { type: 'fail', reason };
-        return hasNothingToFulfil(order) ? { type: 'advance', to: 'COMPLETED', by: 'fact' } : undefined;
+    topics: ['raw.order-events', 'timers'],
+    types: ['order.processing', 'timer.logic'],
+    ...(runner
+      ? { perform: async (events) => runner.run(await withoutFulfilment(deps, events)) }
+      : { isIdempotent: true }),
+    async apply(tx, all, results, afterCommit) {
+      const events = all.filter(({ payload }) => !('next' in payload) || payload.next !== 'CONFIRMED');
+      const retries = new Map<OrderId, Timer>();
+      const announced = await decideForEvents(deps, tx, PRODUCER, events, (event, order) => {
+        if (!hasNothingToFulfil(order)) return undefined;
+        const result = runner ? results?.get(order.id) : 'done';
+        if (result === 'done') return { type: 'advance', to: 'COMPLETED', by: 'fact' };
+        if (typeof result === 'object') return { type: 'fail', reason: result.failed };
+        if (order.status === 'PROCESSING')
+          retries.set(order.id, retryOf(event, order, result, deps.clock.now()));
+        return undefined;
       });
+      await setTimers(deps, tx, [...retries.values()], afterCommit);
+      const finished = events
+        .filter(({ eventType, orderId }) => eventType === 'timer.logic' && !retries.has(orderId as OrderId))
+        .map(({ orderId }) => ({ kind: 'logic' as const, orderId: orderId as OrderId }));
+      if (finished.length > 0) await deps.timers.clear(tx, finished);
+      if (results) afterCommit(async () => runner?.forget([...results.keys()]));
+      return announced;
     },
   };
 }
@@ -106,36 +123,25 @@ function hasNothingToFulfil(order: Order): boolean {
   return journey(order)[2] === 'COMPLETED';
 }
 
-/** Runs the logic for all orders that are still PROCESSING; returns the reasons of failures by order id. */
-async function runLogic(
+/** The events' orders that are still PROCESSING and have nothing to fulfil, each once. */
+async function withoutFulfilment(
   { orders }: ProcessDeps,
-  logic: OrderLogic,
-  events: readonly EventOf<'order.processing'>[],
-): Promise<Map<string, string>> {
-  const failures = new Map<string, string>();
-  const found = await orders.find(events.map((event) => event.orderId as OrderId));
-  const pending = found.filter((order) => order.status === 'PROCESSING' && hasNothingToFulfil(order));
-  let unavailable: unknown;
-  const run = async (order: Order) => {
-    if (unavailable) return;
-    try {
-      await logic(order);
-    } catch (error) {
-      if ((error as { code?: unknown } | null)?.code === 'UNAVAILABLE') unavailable = error;
-      else failures.set(order.id, asReason(error));
-    }
-  };
-  await pMap(pending, run, { concurrency: LOGIC_CONCURRENCY });
-  // Thrown only after all runs have ended: the batch is redelivered, and an order's logic must not run twice at a time.
-  if (unavailable)
-    throw new TiffinError('UNAVAILABLE', 'a dependency of the order logic is unavailable', {
-      cause: unavailable,
-    });
-  return failures;
+  events: readonly EventOf<CompleteTrigger>[],
+): Promise<Order[]> {
+  const found = await orders.find([...new Set(events.map((event) => event.orderId as OrderId))]);
+  return found.filter((order) => order.status === 'PROCESSING' && hasNothingToFulfil(order));
 }
 
-/** The error's message as text that Postgres can store, up to 256 characters. */
-function asReason(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : faultOf(error);
-  return text.replace(/[\p{Cc}\p{Cs}]/gu, ' ').slice(0, 256);
+/** The timer of the next call. The waits double: each is as long as the order has been PROCESSING, within bounds. */
+function retryOf(
+  { payload }: EventOf<CompleteTrigger>,
+  order: Order,
+  result: LogicResult | undefined,
+  now: number,
+): Timer {
+  const age = now - reachedAt(order, 'PROCESSING');
+  const delay = result === 'unavailable' ? Math.min(Math.max(age, FIRST_RETRY_MS), LONGEST_RETRY_MS) : 0;
+  // Later than the timer that ran out: one with the same due time would be the same event, which was handled already.
+  const last = 'dueAt' in payload ? Date.parse(payload.dueAt) : 0;
+  return { kind: 'logic', orderId: order.id, dueAt: Math.max(now + delay, last + 1) };
 }

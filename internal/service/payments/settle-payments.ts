@@ -1,6 +1,6 @@
 /** Settles payments: authorizes, captures, voids and refunds at the provider, as each order's status requires. */
 import pMap from 'p-map';
-import { isTransient, TiffinError } from '../../domain/errors.ts';
+import { isTransient, type TiffinError } from '../../domain/errors.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import {
@@ -25,6 +25,11 @@ export const PRODUCER = 'payment-service';
 
 /** The largest number of requests to the provider at a time. */
 const CONCURRENCY = 32;
+/** Kept answers of batches that were never committed here, for instance because another process got them. */
+const KEPT_ANSWERS = 10_000;
+
+/** Final answers that are not stored yet, by idempotency key: a batch that failed comes again, and is not asked for again. */
+type Kept = Map<string, PaymentAnswer>;
 
 const TRIGGERS = [
   'inventory.reserved',
@@ -57,12 +62,13 @@ interface Performed {
  * may come in any order and any number. Steps have idempotency keys, so a repeated request takes effect once.
  */
 export function settleConsumer(deps: SettleDeps): Consumer<Trigger['eventType'], Map<OrderId, Performed>> {
+  const kept: Kept = new Map();
   return {
     name: `${PRODUCER}.settle`,
     topics: ['raw.inventory-events', 'raw.order-events', 'timers'],
     types: TRIGGERS,
     isIdempotent: true,
-    perform: (events) => takeSteps(deps, events),
+    perform: (events) => takeSteps(deps, kept, events),
     async apply(tx, events, performed, afterCommit) {
       const triggers = triggersOf(events, performed);
       const ids = [...triggers.keys()];
@@ -77,25 +83,27 @@ export function settleConsumer(deps: SettleDeps): Consumer<Trigger['eventType'],
         const { version, attempt } = performed.get(orderId) as Performed;
         const before = payments.get(orderId);
         if (!order) continue;
-        if ((before?.version ?? 0) !== version)
-          throw new TiffinError(
-            'UNAVAILABLE',
-            `the payment of ${orderId} was changed while the provider was called`,
-          );
+        // Another transaction, such as that of a webhook, may have changed the payment while the provider was called. The
+        // answer is then dropped, and the step that the payment needs now is taken by its timer.
+        const answered = (before?.version ?? 0) === version ? attempt : undefined;
         let payment = before;
-        if (attempt) {
-          payment = afterStep(before ?? newPayment(order, now), attempt.step, attempt.answer, now);
+        if (answered) {
+          payment = afterStep(before ?? newPayment(order, now), answered.step, answered.answer, now);
           changed.push(payment);
           const origin = { eventId: deps.newEventId(), at: now, producer: PRODUCER, traceparent };
           const event = announcePayment(before, payment, origin);
           if (event) announced.push(event);
         }
-        // A step remains if the order changed while the provider was called, or if the provider gave no final answer.
+        // A step remains if the order or the payment changed meanwhile, or if the provider gave no final answer.
         const next = nextStep(payment, order, isReserved);
         if (!next) continue;
-        const delay = payment && next === attempt?.step ? retryDelayMs(payment.attempts) : 0;
+        const delay = payment && next === answered?.step ? retryDelayMs(payment.attempts) : 0;
         timers.push({ kind: 'payment', orderId, dueAt: now + delay });
       }
+      afterCommit(async () => {
+        for (const [orderId, { attempt }] of performed)
+          if (attempt) kept.delete(keyOf(orderId, attempt.step));
+      });
       await deps.payments.save(tx, changed);
       await setTimers(deps, tx, timers, afterCommit);
       const renewed = new Set(timers.map(({ orderId }) => orderId));
@@ -124,7 +132,11 @@ function triggersOf(events: readonly Trigger[], performed: ReadonlyMap<OrderId, 
 }
 
 /** Sends the next step of each payment to the provider. */
-async function takeSteps(deps: SettleDeps, events: readonly Trigger[]): Promise<Map<OrderId, Performed>> {
+async function takeSteps(
+  deps: SettleDeps,
+  kept: Kept,
+  events: readonly Trigger[],
+): Promise<Map<OrderId, Performed>> {
   const ids = [...new Set(events.filter(concernsMoney).map(({ orderId }) => orderId as OrderId))];
   const reserved = new Set(
     events.filter(({ eventType }) => eventType === 'inventory.reserved').map(({ orderId }) => orderId),
@@ -140,7 +152,7 @@ async function takeSteps(deps: SettleDeps, events: readonly Trigger[]): Promise<
     const step = nextStep(payment, order, reserved.has(order.id));
     if (step) requests.push(requestFor(step, order, payment));
   }
-  for (const [{ orderId, step }, answer] of await carryOutAll(deps, requests)) {
+  for (const [{ orderId, step }, answer] of await carryOutAll(deps, kept, requests)) {
     const version = payments.get(orderId)?.version ?? 0;
     performed.set(orderId, { version, attempt: { step, answer } });
   }
@@ -152,22 +164,33 @@ function concernsMoney({ eventType, payload }: Trigger): boolean {
   return (eventType !== 'order.completed' && eventType !== 'order.failed') || 'items' in payload;
 }
 
+/** The idempotency key of an order's step. */
+function keyOf(orderId: OrderId, step: PaymentStep): string {
+  return `${orderId}:${step}`;
+}
+
 function requestFor(step: PaymentStep, order: Order, payment: Payment | undefined): PaymentRequest {
-  const keyOf = (of: PaymentStep) => `${order.id}:${of}`;
   return {
     orderId: order.id,
     step,
     amount: order.total,
-    idempotencyKey: keyOf(step),
+    idempotencyKey: keyOf(order.id, step),
     ...(step === 'authorize' ? { token: order.paymentToken } : {}),
-    ...(step === 'abandon' ? { authorizationKey: keyOf('authorize') } : {}),
+    ...(step === 'abandon' ? { authorizationKey: keyOf(order.id, 'authorize') } : {}),
     ...(payment?.authorizationId === undefined ? {} : { authorizationId: payment.authorizationId }),
   };
+}
+
+/** False for a pending answer, and for one that `afterStep` refuses: the replay of its dead letter asks the provider again. */
+function canBeStored(step: PaymentStep, answer: PaymentAnswer): boolean {
+  if (step !== 'authorize') return answer.outcome === 'done';
+  return answer.outcome === 'declined' || (answer.outcome === 'done' && Boolean(answer.authorizationId));
 }
 
 /** Sends all requests. One that gets no answer does not fail the batch; its step is retried by a timer. */
 async function carryOutAll(
   { provider, log }: SettleDeps,
+  kept: Kept,
   requests: readonly PaymentRequest[],
 ): Promise<Map<PaymentRequest, PaymentAnswer | NoAnswer>> {
   const answers = new Map<PaymentRequest, PaymentAnswer | NoAnswer>();
@@ -175,15 +198,20 @@ async function carryOutAll(
   /** Requests in a row that got no answer. */
   let timeouts = 0;
   let reason = '';
+  if (kept.size > KEPT_ANSWERS) kept.clear();
   const carryOut = async (request: PaymentRequest) => {
-    if (fault) return;
+    const known = kept.get(request.idempotencyKey);
+    if (known) answers.set(request, known);
+    if (known || fault) return;
     // A provider that is down would delay the batch by a timeout for each order.
     if (timeouts >= CONCURRENCY) {
       answers.set(request, { outcome: 'none' });
       return;
     }
     try {
-      answers.set(request, await provider.carryOut(request));
+      const answer = await provider.carryOut(request);
+      answers.set(request, answer);
+      if (canBeStored(request.step, answer)) kept.set(request.idempotencyKey, answer);
       timeouts = 0;
     } catch (error) {
       if (!isTransient(error)) {

@@ -62,7 +62,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
       for (const timer of claim.timers) events.push(timerEvent(deps, timer, claim.now));
       if (events.length > 0) await deps.bus.publish(events);
       const publishedAt = claim.now + (performance.now() - repliedAt);
-      await queue.acknowledge(shard, claim.lease);
+      await queue.acknowledge(shard, claim.lease, [...publish, ...claim.timers]);
       // `onlyMissing`: an order that was rescheduled once more since is in the queue with its newest time.
       await queue.schedule(moved, { onlyMissing: true });
       report.published(publish, publishedAt);

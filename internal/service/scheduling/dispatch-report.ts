@@ -26,7 +26,7 @@ export interface DispatchLine {
 export interface DispatchReport {
   state: ScheduleState;
   readonly totals: { claimed: number; published: number; redelivered: number; failed: number };
-  /** The last line, and its time in epoch ms. */
+  /** The last line, and the time of its last claim in epoch ms, by Redis's clock. */
   readonly last: { readonly at: number; readonly line: DispatchLine } | undefined;
   claimed(claim: Claim): void;
   /** `publishedAt` is epoch ms by Redis's clock. */
@@ -50,6 +50,7 @@ export function dispatchReport({
   let lateness: number[] = [];
   let lastLineAt = Number.NEGATIVE_INFINITY;
   let last: DispatchReport['last'];
+  let claimedAt = 0;
   let timer: NodeJS.Timeout | undefined;
 
   function scheduleLine(): void {
@@ -72,7 +73,7 @@ export function dispatchReport({
     lastLineAt = performance.now();
     if (line.published === 0 && line.failed === 0) return;
     const { waiting } = await queue.size().catch(() => ({ waiting: Number.NaN }));
-    last = { at: Date.now(), line: { ...line, waiting, lateMs } };
+    last = { at: claimedAt, line: { ...line, waiting, lateMs } };
     log.info({ ...last.line }, `dispatched ${line.published} ${line.published === 1 ? 'order' : 'orders'}`);
   }
 
@@ -83,6 +84,7 @@ export function dispatchReport({
       return last;
     },
     claimed(claim) {
+      claimedAt = claim.now;
       totals.claimed += claim.due.length + claim.redelivered.length;
       totals.redelivered += claim.redelivered.length;
       meter.count('orders_redelivered', claim.redelivered.length);

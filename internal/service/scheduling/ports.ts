@@ -52,8 +52,10 @@ export interface DueQueue {
   remove(ids: readonly OrderId[], kind?: TimerKind): Promise<void>;
   /** Claims up to `limit` due members of one shard, under a lease. */
   claim(shard: number, limit: number): Promise<Claim>;
-  /** Removes the members of the lease, except those that were rescheduled since. */
-  acknowledge(shard: number, lease: string): Promise<void>;
+  /** Removes the members of the lease, except those that were rescheduled since, and remembers what was sent for a while. */
+  acknowledge(shard: number, lease: string, sent?: readonly Waiting[]): Promise<void>;
+  /** Those that are neither in the queue nor remembered as sent for the same due time. */
+  missing(waiting: readonly Waiting[]): Promise<Waiting[]>;
   /** Declares the queue complete, and running or paused; with `ifComplete` a lost queue stays lost. */
   setState(state: 'running' | 'paused', options?: { ifComplete: boolean }): Promise<void>;
   /** Sets marker keys; the returned function removes them, and resolves to false if Redis had lost one. */

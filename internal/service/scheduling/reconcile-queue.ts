@@ -10,6 +10,11 @@ const AHEAD_MS = 600_000;
 /** A regular round also checks members that became due up to this long before the last round. */
 const OVERLAP_MS = 60_000;
 const ROUND_MS = 60_000;
+/**
+ * When a member that was not found is looked for again. Until then its order may only just have been placed, or its timer
+ * only just been set, and not have reached the queue yet.
+ */
+const SECOND_LOOK_MS = 10_000;
 
 export interface ReconcileDeps {
   readonly orderSchedule: OrderSchedule;
@@ -40,14 +45,20 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   /** True until the state is set; until then every pass of the dispatcher finds the queue lost. */
   let restoring = true;
   let checkedUpTo = 0;
+  /** What the first look of a round did not find; undefined between rounds. */
+  let suspects: Set<string> | undefined;
 
+  async function* members(from: number, to: number): AsyncIterable<Waiting[]> {
+    yield* orderSchedule.waiting({ from, to });
+    yield* timers.waiting({ from, to });
+  }
+
+  /** Adds the members that are due within the window and not in the queue; with `suspects` only those of them. */
   async function addMissing(from: number, to: number): Promise<number> {
     let added = 0;
-    for await (const page of orderSchedule.waiting({ from, to })) {
-      added += await queue.schedule(page, { onlyMissing: true });
-    }
-    for await (const page of timers.waiting({ from, to })) {
-      added += await queue.schedule(page, { onlyMissing: true });
+    for await (const page of members(from, to)) {
+      const lost = suspects ? await queue.missing(page.filter((one) => suspects?.has(nameOf(one)))) : page;
+      added += await queue.schedule(lost, { onlyMissing: true });
     }
     if (added > 0) {
       deps.meter.count('orders_rebuilt', added);
@@ -85,6 +96,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
 
   async function rebuild(): Promise<void> {
     const started = clock.now();
+    suspects = undefined;
     restoring = true;
     const hasSurvived = await queue.mark();
     const dueSoon = await addMissing(0, started + FIRST_MS);
@@ -106,24 +118,41 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     );
   }
 
-  async function reconcile(): Promise<void> {
+  /**
+   * Adds what two looks have not found. Members that were dispatched count as found: their orders stay CREATED in the
+   * database, and their timers stay stored, until the consumers of their events have come that far.
+   */
+  async function reconcile(): Promise<number> {
     const now = clock.now();
-    const added = await addMissing(checkedUpTo - OVERLAP_MS, now + AHEAD_MS);
+    const [from, to] = [checkedUpTo - OVERLAP_MS, now + AHEAD_MS];
+    if (!suspects) {
+      const found = new Set<string>();
+      for await (const page of members(from, to))
+        for (const one of await queue.missing(page)) found.add(nameOf(one));
+      suspects = found;
+      if (found.size > 0) return SECOND_LOOK_MS;
+    }
+    const added = suspects.size > 0 ? await addMissing(from, to) : 0;
+    suspects = undefined;
     await restoreState({ ifComplete: true });
     checkedUpTo = now;
     if (added > 0) log.warn({ added }, 'orders or timers were missing from the schedule and have been added');
+    return ROUND_MS;
   }
 
   return {
     async runOnce() {
-      if (complete) await reconcile();
-      else
-        await rebuild().catch((error) => {
-          complete = false;
-          throw error;
-        });
+      if (complete) return reconcile();
+      await rebuild().catch((error) => {
+        complete = false;
+        throw error;
+      });
       return complete ? ROUND_MS : 0;
     },
     lost,
   };
+}
+
+function nameOf({ orderId, kind, dueAt }: Waiting): string {
+  return `${kind ?? 'order'}:${orderId}@${dueAt}`;
 }

@@ -7,7 +7,7 @@ export interface TimerDeps {
   readonly queue: DueQueue;
 }
 
-/** If the process dies between the commit and the queue, the reconciler adds the timers within a minute. */
+/** If the process dies between the commit and the queue, the reconciler adds the timers within 70 seconds. */
 export async function setTimers(
   { timers, queue }: TimerDeps,
   tx: Transaction,

@@ -1,4 +1,4 @@
-/** Retention on a real Postgres: deletes old events, marks and keys, and idle cursors of an unused stream. */
+/** Retention of events, marks and keys on a real Postgres, and idle cursors of an unused stream. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
 import { postgresRetention } from '../../../internal/repository/postgres/maintenance/retention.ts';
 import type { Retention } from '../../../internal/service/maintenance/ports.ts';
-import { type PruneOptions, pruneLog } from '../../../internal/service/maintenance/prune-log.ts';
+import { type PruneOptions, pruner } from '../../../internal/service/maintenance/prune.ts';
 import { RELAY } from '../../../internal/service/stream/relay-events.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { freshDatabase } from '../../support/servers.ts';
@@ -67,7 +67,8 @@ describe('retention', () => {
   async function prune(readsLog: PruneOptions['readsLog']) {
     const log = recordingLog();
     const deps = { retention, clock: { now: () => Date.now() }, log };
-    await pruneLog(deps, { retentionMs: WEEK_MS, readsLog })();
+    const keepMs = { events: WEEK_MS, marks: WEEK_MS, keys: WEEK_MS };
+    await pruner(deps, { keepMs, readsLog })();
     return log;
   }
 
@@ -77,17 +78,21 @@ describe('retention', () => {
     await event('b', 0);
     await event('c', 0);
     assert.equal(
-      await retention.pruneEvents(anyAge),
+      await retention.prune('events', anyAge, 100),
       0,
       'a consumer that has no cursor yet may need all of them',
     );
     await cursor('fast', 'c', 0);
     await cursor('slow', undefined, 0);
-    assert.equal(await retention.pruneEvents(anyAge), 0);
+    assert.equal(await retention.prune('events', anyAge, 100), 0);
     await pool.query(`DELETE FROM consumer_cursors WHERE consumer = 'slow'`);
     await cursor('slow', 'b', 0);
-    assert.equal(await retention.pruneEvents(Date.now() - HOUR_MS), 0, 'they are newer than the retention');
-    assert.equal(await retention.pruneEvents(anyAge), 2);
+    assert.equal(
+      await retention.prune('events', Date.now() - HOUR_MS, 100),
+      0,
+      'they are newer than the retention',
+    );
+    assert.equal(await retention.prune('events', anyAge, 100), 2);
     assert.deepEqual(await remaining(), ['c']);
   });
 

@@ -187,10 +187,10 @@ test('an early deadline stays unprocessed while the queue is unreachable', async
 
 test('a deadline of an order that has none, has ended or is unknown has no effect', async () => {
   const { clock, store, runOut, order, queue } = setUp();
-  store.seed(movedTo(placedOrder({ content: { id: 'plain' } }), 'PROCESSING'));
+  store.seed(placedOrder({ content: { id: 'waits' } }));
   store.seed(movedTo(placedOrder({ content: { id: 'done' } }), 'PROCESSING', 'COMPLETED'));
   clock.advance(10 * DEADLINES.collection);
-  for (const id of ['plain', 'done', 'nobody']) await runOut(id);
-  assert.deepEqual([order('plain').status, order('done').status], ['PROCESSING', 'COMPLETED']);
+  for (const id of ['waits', 'done', 'nobody']) await runOut(id);
+  assert.deepEqual([order('waits').status, order('done').status], ['CREATED', 'COMPLETED']);
   assert.equal((await queue.size()).waiting, 0);
 });

@@ -1,13 +1,8 @@
 /** Tests of starting dispatched orders, and of completing orders that have nothing to fulfil. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TiffinError } from '../../../internal/domain/errors.ts';
 import type { Order, OrderId } from '../../../internal/domain/order.ts';
-import {
-  completeConsumer,
-  type OrderLogic,
-  startConsumer,
-} from '../../../internal/service/orders/process-order.ts';
+import { completeConsumer, startConsumer } from '../../../internal/service/orders/process-order.ts';
 import { dispatcher } from '../../../internal/service/scheduling/dispatch-due.ts';
 import { scheduleConsumer } from '../../../internal/service/scheduling/schedule-orders.ts';
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
@@ -25,21 +20,22 @@ import {
 import { deliveryOf, memoryStore } from '../../support/in-memory.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
+import { memoryTimers } from '../../support/payments.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
-import { gate, turns } from '../../support/turns.ts';
 
 const LATER = NOON + 60_000;
 
-function setUp(logic?: OrderLogic) {
+function setUp() {
   const clock = manualClock();
   const store = memoryStore();
   const queue = memoryQueue(clock);
   const log = recordingLog();
   const meter = recordingMeter();
   const eventIdFor = (name: string) => `derived from ${name}`;
-  const deps = { ...store, clock, log, meter, queue, eventIdFor, newEventId: () => nextId('event') };
+  const timers = memoryTimers();
+  const deps = { ...store, clock, log, meter, queue, timers, eventIdFor, newEventId: () => nextId('event') };
   const start = subscriptionOf(deps, startConsumer(deps));
-  const complete = subscriptionOf(deps, completeConsumer(deps, logic));
+  const complete = subscriptionOf(deps, completeConsumer(deps));
   const settle = async () => {};
   return {
     deps,
@@ -146,112 +142,6 @@ test('a redelivered event does not move a completed order back', async () => {
   await ready(readyEvent('a', LATER, 'redelivered'));
   await processing(processingEvent('a'));
   assert.deepEqual([order('a').status, order('a').version], ['COMPLETED', 3]);
-});
-
-test('the logic of an order runs while it is PROCESSING, before it is COMPLETED', async () => {
-  const seen: string[] = [];
-  const { store, processing, order } = setUp(async (order) => void seen.push(`${order.id} ${order.status}`));
-  store.seed(started('a'), started('b'));
-  await processing(processingEvent('a'), processingEvent('b'));
-  assert.deepEqual(seen.sort(), ['a PROCESSING', 'b PROCESSING']);
-  assert.equal(order('a').status, 'COMPLETED');
-});
-
-test('an order whose logic throws is FAILED with that reason, and the other orders are COMPLETED', async () => {
-  const { store, processing, order, announced } = setUp(async ({ id }) => {
-    if (id === 'bad') throw new Error('card declined');
-  });
-  store.seed(started('bad'), started('good'));
-  await processing(processingEvent('bad'), processingEvent('good'));
-  const bad = order('bad');
-  assert.ok(bad.status === 'FAILED' && bad.reason === 'card declined');
-  assert.equal(order('good').status, 'COMPLETED');
-  assert.deepEqual(announced().sort(), ['bad order.failed', 'good order.completed']);
-});
-
-test('an order whose logic throws a string is FAILED with that string as reason', async () => {
-  const { store, processing, order } = setUp(async () => {
-    throw 'just text';
-  });
-  store.seed(started('a'));
-  await processing(processingEvent('a'));
-  const failed = order('a');
-  assert.ok(failed.status === 'FAILED' && failed.reason === 'just text');
-});
-
-test('the logic of a cancelled order does not run', async () => {
-  const seen: string[] = [];
-  const { store, processing, order } = setUp(async ({ id }) => void seen.push(id));
-  store.seed(after(started('a'), { type: 'cancelled', at: NOON }), started('b'));
-  await processing(processingEvent('a'), processingEvent('b'));
-  assert.deepEqual(seen, ['b']);
-  assert.deepEqual([order('a').status, order('b').status], ['CANCELLED', 'COMPLETED']);
-});
-
-test('an order that is cancelled while its logic runs stays CANCELLED', async () => {
-  const { store, processing, order } = setUp(async () => {
-    store.seed(after(started('a'), { type: 'cancelled', at: NOON }));
-  });
-  store.seed(started('a'));
-  await processing(processingEvent('a'));
-  assert.equal(order('a').status, 'CANCELLED');
-});
-
-test('logic that throws UNAVAILABLE is retried with its batch, and the order does not fail', async () => {
-  let isReachable = false;
-  const { store, processing, order, announced } = setUp(async () => {
-    if (!isReachable) throw new TiffinError('UNAVAILABLE', 'the bank is closed');
-  });
-  store.seed(started('a'));
-  await assert.rejects(processing(processingEvent('a', 'e1')), { code: 'UNAVAILABLE' });
-  assert.deepEqual([order('a').status, announced()], ['PROCESSING', []]);
-  isReachable = true;
-  await processing(processingEvent('a', 'e1'));
-  assert.equal(order('a').status, 'COMPLETED');
-});
-
-test('after one logic throws UNAVAILABLE no other starts, and the batch is rejected when all running ones have ended', async () => {
-  const held = gate();
-  const begun: string[] = [];
-  const full = gate();
-  const { store, processing } = setUp(async ({ id }) => {
-    begun.push(id);
-    if (begun.length === 32) full.open();
-    if (id === 'o0') {
-      await full.promise;
-      throw new TiffinError('UNAVAILABLE', 'unreachable');
-    }
-    await held.promise;
-  });
-  const ids = Array.from({ length: 100 }, (_, index) => `o${index}`);
-  store.seed(...ids.map((id) => started(id)));
-  let isRejected = false;
-  const batch = processing(...ids.map((id) => processingEvent(id))).catch(() => {
-    isRejected = true;
-  });
-  await turns(10);
-  assert.equal(isRejected, false);
-  held.open();
-  await batch;
-  assert.equal(isRejected, true);
-  assert.equal(begun.length, 32);
-});
-
-test('the logic of at most 32 orders runs at a time, and that of every order runs', async () => {
-  let running = 0;
-  let most = 0;
-  let all = 0;
-  const { store, processing } = setUp(async () => {
-    running += 1;
-    all += 1;
-    most = Math.max(most, running);
-    await turns(1);
-    running -= 1;
-  });
-  const ids = Array.from({ length: 100 }, (_, index) => `o${index}`);
-  store.seed(...ids.map((id) => started(id)));
-  await processing(...ids.map((id) => processingEvent(id)));
-  assert.deepEqual([most, all], [32, 100]);
 });
 
 test('an order passes through scheduling, start and completion at its time', async () => {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
 import { fact } from '../../../internal/domain/announce.ts';
+import { TiffinError } from '../../../internal/domain/errors.ts';
 import type { Event, EventType } from '../../../internal/domain/events.ts';
 import type { Order, OrderId } from '../../../internal/domain/order.ts';
 import { afterStep, newPayment } from '../../../internal/domain/payment.ts';
@@ -291,21 +292,39 @@ describe('settling payments', () => {
     assert.equal((await all.announced()).length, 20);
   });
 
-  it('a batch is rejected with UNAVAILABLE if a payment was changed while the provider was called', async () => {
+  it('a payment that was changed while the provider was called is settled again alone, and the other answers of its batch are stored', async () => {
+    const { pass, requested, held } = holdRequests();
+    const provider = bank({ pass });
+    const all = setUp(provider);
+    const others = ['b', 'c', 'd'];
+    await all.seed(started('a'), ...others.map(started));
+    const order = (await all.orders.find(['a' as OrderId]))[0] as Order;
+    const asking = all.deliver(reserved('a'), ...others.map(reserved));
+    await requested(4);
+    const pending = afterStep(newPayment(order, NOON), 'authorize', { outcome: 'pending' }, NOON);
+    await all.transactions.run((tx) => all.payments.save(tx, [pending]));
+    held.open();
+    await asking;
+    assert.deepEqual(
+      await Promise.all(others.map(all.state)),
+      others.map(() => 'AUTHORIZED'),
+    );
+    assert.deepEqual([await all.state('a'), [...all.timers.due]], ['PENDING', [['a', NOON]]]);
+    await all.timerRunsOut('a');
+    assert.equal(await all.state('a'), 'AUTHORIZED');
+    assert.deepEqual(provider.requests.map(({ orderId }) => orderId).sort(), ['a', 'a', ...others]);
+    assert.deepEqual([provider.account('a').charges, all.timers.due.size], [1, 0]);
+  });
+
+  it('two batches that ask for the same payment at a time record one answer', async () => {
     const { pass, requested, held } = holdRequests();
     const provider = bank({ pass });
     const all = setUp(provider);
     await all.seed(started('a'));
-    const first = all.deliver(reserved('a'));
-    const again = reserved('a');
-    const second = all.deliver(again);
+    const both = [all.deliver(reserved('a')), all.deliver(reserved('a'))];
     await requested(2);
     held.open();
-    const settled = await Promise.allSettled([first, second]);
-    assert.deepEqual(settled.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
-    const refused = settled.find((result) => result.status === 'rejected');
-    assert.equal(refused?.reason.code, 'UNAVAILABLE');
-    await all.deliver(again);
+    await Promise.all(both);
     assert.deepEqual([await all.state('a'), await all.announced()], ['AUTHORIZED', ['a payment.authorized']]);
   });
 
@@ -317,15 +336,14 @@ describe('settling payments', () => {
     const order = (await all.orders.find(['a' as OrderId]))[0] as Order;
     const pending = afterStep(newPayment(order, NOON), 'authorize', { outcome: 'pending' }, NOON);
     await all.transactions.run((tx) => all.payments.save(tx, [pending]));
-    const timer = timerOf('a');
-    const asking = assert.rejects(all.deliver(timer), { code: 'UNAVAILABLE' });
+    const asking = all.deliver(timerOf('a'));
     await requested(1);
     const answer = { outcome: 'done', authorizationId: 'auth-a' } as const;
     await acceptPaymentNotice(all, { orderId: 'a' as OrderId, answer, origin: { producer: 'test' } });
     held.open();
     await asking;
-    await all.deliver(timer);
     assert.deepEqual([await all.state('a'), await all.announced()], ['AUTHORIZED', ['a payment.authorized']]);
+    assert.equal(all.timers.due.size, 0);
   });
 
   it('an order whose request fails or gets no answer does not affect the other orders', async () => {
@@ -344,6 +362,30 @@ describe('settling payments', () => {
     assert.deepEqual(states, ['AUTHORIZED', 'PENDING', undefined, 'AUTHORIZED']);
     const [letter] = await all.deadLetters.list({ limit: 10 });
     assert.match(letter?.error ?? '', /no such currency/);
+  });
+
+  it('an answer is not asked for again when its batch fails, because of another order or of the database', async () => {
+    const good = bank();
+    const carryOut = async (request: PaymentRequest) => {
+      if (request.orderId !== 'wrong') return good.carryOut(request);
+      // The fault comes after the other answers.
+      await until('the others were asked', () => good.requests.length >= 2);
+      throw new Error('no such currency');
+    };
+    const all = setUp({ carryOut });
+    await all.seed(started('a'), started('wrong'), started('b'), started('c'));
+    await all.deliver(reserved('a'), reserved('wrong'), reserved('b'));
+    assert.deepEqual(good.requests.map(({ orderId }) => orderId).sort(), ['a', 'b']);
+    const { save } = all.payments;
+    Object.assign(all.payments, {
+      save: () => Promise.reject(new TiffinError('UNAVAILABLE', 'the database is away')),
+    });
+    const event = reserved('c');
+    await assert.rejects(all.deliver(event), { code: 'UNAVAILABLE' });
+    Object.assign(all.payments, { save });
+    await all.deliver(event);
+    assert.deepEqual(await Promise.all(['a', 'b', 'c'].map(all.state)), Array(3).fill('AUTHORIZED'));
+    assert.deepEqual(good.requests.map(({ orderId }) => orderId).sort(), ['a', 'b', 'c']);
   });
 
   it('an unreachable provider gets few requests for a batch of hundreds', async () => {

@@ -34,7 +34,7 @@ test('timers that have run out are published together with due orders and remove
 
 test('every kind of timer has its own event type, and the event id is derived from kind, order and due time', async () => {
   const { queue, pass, store, clock } = setUp();
-  const kinds = ['deadline', 'checks', 'rider', 'eta', 'notification', 'payment'] as const;
+  const kinds = ['deadline', 'checks', 'logic', 'rider', 'eta', 'notification', 'payment'] as const;
   await queue.schedule(kinds.map((kind, index) => timer('a', kind, NOON - 10 + index)));
   clock.advance(4);
   await pass();

@@ -1,12 +1,18 @@
-/** Deletes rows older than the retention. */
-import { inArray, lt, sql } from 'drizzle-orm';
+/** Deletes what is older than its retention, and cursors that are no longer in use. */
+import { inArray, sql } from 'drizzle-orm';
 import type pg from 'pg';
-import type { Retention } from '../../../service/maintenance/ports.ts';
+import type { Aging, Retention } from '../../../service/maintenance/ports.ts';
 import { attempt, namesOf, on, statement } from '../queries.ts';
-import { idempotencyKeys } from '../schema/orders.ts';
-import { consumerCursors, events, processedEvents } from '../schema/stream.ts';
+import { consumerCursors, events } from '../schema/stream.ts';
+import {
+  pruneKeys,
+  pruneLetters,
+  pruneMarks,
+  pruneMessages,
+  pruneOrders,
+  prunePayments,
+} from './aged-rows.ts';
 
-const PRUNE_BATCH = 10_000;
 const { transactionId, position, storedAt } = events;
 const { consumer, movedAt } = consumerCursors;
 const CURSOR = [consumerCursors.transactionId, consumerCursors.position];
@@ -35,19 +41,21 @@ const idleCursors = statement<{ consumer: string; moved_at: Date }>(
       order by ${transactionId}, ${position} limit 1) < ${before}`,
 );
 
+const PRUNE: Record<Exclude<Aging, 'events'>, typeof pruneOrders> = {
+  marks: pruneMarks,
+  keys: pruneKeys,
+  letters: pruneLetters,
+  messages: pruneMessages,
+  orders: pruneOrders,
+  payments: prunePayments,
+};
+
 export function postgresRetention(pool: pg.Pool): Retention {
   const db = on(pool);
   return {
-    async pruneEvents(before) {
-      for (let pruned = 0; ; ) {
-        const { rowCount } = await pruneEvents(pool, { before: new Date(before), limit: PRUNE_BATCH });
-        pruned += rowCount ?? 0;
-        if ((rowCount ?? 0) < PRUNE_BATCH) return pruned;
-      }
-    },
-    async pruneKeys(before) {
-      await attempt(db.delete(processedEvents).where(lt(processedEvents.processedAt, before)));
-      await attempt(db.delete(idempotencyKeys).where(lt(idempotencyKeys.createdAt, before)));
+    async prune(what, before, limit) {
+      if (what !== 'events') return PRUNE[what](db, before, limit);
+      return (await pruneEvents(pool, { before: new Date(before), limit })).rowCount ?? 0;
     },
     async idleCursors(before) {
       const { rows } = await idleCursors(pool, { before: new Date(before) });

@@ -1,6 +1,6 @@
 /** Table of messages to customers: one for each order and template. */
 import { sql } from 'drizzle-orm';
-import { check, integer, pgTable, primaryKey, text, varchar } from 'drizzle-orm/pg-core';
+import { check, index, integer, pgTable, primaryKey, text, varchar } from 'drizzle-orm/pg-core';
 import type { Notification } from '../../../domain/notification.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import { jsonb, timestamptz, varcharC } from './columns.ts';
@@ -20,6 +20,7 @@ export const notifications = pgTable(
   },
   (table) => [
     primaryKey({ name: 'notifications_pkey', columns: [table.orderId, table.template] }),
+    index('notifications_by_age').using('brin', table.createdAt),
     check('notifications_state_check', sql`${table.state} in ('PENDING', 'SENT', 'GIVEN_UP')`),
     check('notifications_check', sql`(${table.state} = 'SENT') = (${table.sentAt} is not null)`),
   ],

@@ -1,6 +1,6 @@
 /** Table of the payment ledger: each movement of an order's money happens at most once, so its time is a column. */
 import { sql } from 'drizzle-orm';
-import { char, check, integer, pgTable, text, varchar } from 'drizzle-orm/pg-core';
+import { char, check, index, integer, pgTable, text, varchar } from 'drizzle-orm/pg-core';
 import type { OrderId } from '../../../domain/order.ts';
 import type { PaymentState } from '../../../domain/payment.ts';
 import { amount, timestamptz, varcharC } from './columns.ts';
@@ -47,6 +47,7 @@ export const payments = pgTable(
     check('payments_check7', sql`(${state} = 'VOIDED') = (${table.voidedAt} is not null)`),
     check('payments_check8', sql`(${state} = 'REFUNDED') = (${table.refundedAt} is not null)`),
     check('payments_check9', sql`${state} <> 'REFUNDED' or ${refunded} = ${captured}`),
+    index('payments_by_age').using('brin', table.requestedAt),
     check('payments_check10', sql`${state} <> 'FAILED' or ${table.reason} is not null`),
   ],
 );

@@ -38,6 +38,8 @@ const NOT_FOUND = { description: 'There is no such order, or it is someone else�
 export interface OrderRouteDeps extends ChangeDeps, PlaceItemsDeps {
   readonly orders: OrderStore;
   readonly clock: Clock;
+  /** How often an order may be rescheduled. */
+  readonly maxReschedules: number;
 }
 
 export function orderRoutes(deps: OrderRouteDeps): readonly Route[] {
@@ -141,7 +143,7 @@ function changing(deps: OrderRouteDeps): Route[] {
   const answers = {
     200: { description: 'The changed order', schema: listedOrder },
     404: NOT_FOUND,
-    409: { description: 'The order’s status no longer allows this change' },
+    409: { description: 'The order’s status no longer allows this change, or it was rescheduled too often' },
     412: { description: 'The order has changed since the version of If-Match' },
   };
 
@@ -179,7 +181,7 @@ function changing(deps: OrderRouteDeps): Route[] {
           ctx,
           principal,
           orderIdOf(params.id),
-          { type: 'reschedule', scheduledAt },
+          { type: 'reschedule', scheduledAt, atMost: deps.maxReschedules },
           'PATCH /v1/orders/{id}/schedule',
         ),
     }),

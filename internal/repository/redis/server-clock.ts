@@ -1,0 +1,64 @@
+/** The one clock of an installation: Redis's, which decides what is due. The clock of the machine is not used. */
+import type { Redis } from 'ioredis';
+import type { Clock, Log } from '../../service/ports.ts';
+import { within } from '../../service/time-limit.ts';
+import { asUnavailable } from './connection.ts';
+
+const EVERY_MS = 5_000;
+/** How long the start waits for Redis; then the clock of the database is used until Redis answers. */
+const FIRST_LIMIT_MS = 1_000;
+/** A difference of the machine's clock that is worth a warning. */
+const NOTABLE_MS = 1_000;
+
+export interface ServerClock extends Clock {
+  close(): void;
+}
+
+/** Measures the distance of Redis's clock from this process's monotonic clock, at the start, regularly and after a reconnection. */
+export async function serverClock(
+  redis: Redis,
+  timeOfDatabase: () => Promise<number>,
+  log: Log,
+): Promise<ServerClock> {
+  let offset: number | undefined;
+
+  async function measure(ask: () => Promise<number>): Promise<void> {
+    const asked = performance.now();
+    const time = await ask();
+    const answered = performance.now();
+    // The server read its clock at some moment between the two, so the offset is within these bounds. One that is within
+    // them already is kept: a slow answer, whose bounds are wide, does not move the clock.
+    const [least, most] = [time - answered, time - asked];
+    offset = offset === undefined ? (least + most) / 2 : Math.min(Math.max(offset, least), most);
+  }
+  // While Redis is away the last offset stays in use.
+  const follow = () => void measure(() => timeOf(redis)).catch(() => {});
+
+  await within(
+    FIRST_LIMIT_MS,
+    measure(() => timeOf(redis)),
+    'Redis',
+  ).catch(() => measure(timeOfDatabase));
+  const now = () => Math.floor(performance.now() + (offset as number));
+  const aheadMs = Date.now() - now();
+  if (Math.abs(aheadMs) > NOTABLE_MS)
+    log.warn(
+      { aheadMs },
+      'the clock of this machine differs from that of the servers, which is used instead',
+    );
+  redis.on('ready', follow);
+  const timer = setInterval(follow, EVERY_MS).unref();
+  return {
+    now,
+    close() {
+      clearInterval(timer);
+      redis.off('ready', follow);
+    },
+  };
+}
+
+/** Epoch milliseconds, with a fraction. */
+async function timeOf(redis: Redis): Promise<number> {
+  const [seconds, micros] = await asUnavailable(redis.time());
+  return Number(seconds) * 1_000 + Number(micros) / 1_000;
+}
