@@ -95,6 +95,9 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
         brokers: config.KAFKA_BROKERS,
         clientId: 'tiffin',
         compression: config.KAFKA_COMPRESSION,
+        topicPrefix: config.KAFKA_PREFIX,
+        partitions: config.KAFKA_PARTITIONS,
+        sessionTimeoutMs: config.KAFKA_SESSION_TIMEOUT_MS,
         disabledTopics: new Set(config.DISABLED_TOPICS),
         log,
       })

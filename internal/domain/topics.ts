@@ -1,5 +1,5 @@
 /** The topics: which ones each event type is published to, and where dead letters go. */
-import type { EventType } from './events.ts';
+import type { Event, EventType } from './events.ts';
 
 const CHANGE_TOPICS = ['raw.order-events', 'order_events', 'order_status_updates'] as const;
 
@@ -73,6 +73,17 @@ export const OUTSIDE_TOPICS: readonly string[] = [
   'db_write_order_status',
   'notification_sent',
 ];
+
+/**
+ * The topics of an event. The final record of an order with items goes to `db_write_order_status` once: on CONFIRMED, which
+ * its completion is to the readers of that topic.
+ */
+export function topicsOf({ eventType, payload }: Event): readonly string[] {
+  const wasConfirmed = eventType === 'order.completed' && (payload.items?.length ?? 0) > 0;
+  return wasConfirmed
+    ? TOPICS[eventType].filter((topic) => topic !== 'db_write_order_status')
+    : TOPICS[eventType];
+}
 
 /** The event types that are published to a topic. */
 export function typesOn(topic: string): EventType[] {

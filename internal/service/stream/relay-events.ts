@@ -2,7 +2,7 @@
 import { isTransient } from '../../domain/errors.ts';
 import { type Event, isEventType } from '../../domain/events.ts';
 import { toRecord } from '../../domain/records.ts';
-import { ALL_TOPICS, INBOUND_TOPICS, TOPICS } from '../../domain/topics.ts';
+import { ALL_TOPICS, INBOUND_TOPICS, TOPICS, topicsOf } from '../../domain/topics.ts';
 import type { Meter } from '../ports.ts';
 import type { Delivery, OutgoingRecord, RecordSink, Subscription } from './ports.ts';
 import { type ReadLogDeps, readLog } from './read-log.ts';
@@ -68,7 +68,7 @@ export function eventRecords(event: Event, disabledTopics?: ReadonlySet<string>)
     eventId: event.eventId,
     'content-type': 'application/json',
   };
-  return TOPICS[event.eventType]
+  return topicsOf(event)
     .filter((topic) => !disabledTopics?.has(topic))
     .map((topic) => ({ topic, key: event.orderId, value: toRecord(event, topic), headers }));
 }

@@ -7,13 +7,14 @@ import { eventRecords } from '../../service/stream/relay-events.ts';
 import { type Compression, compressionType, registerCodecs } from './kafka-codecs.ts';
 import { type KafkaConnection, type KafkaSettings, openKafka } from './kafka-connection.ts';
 import { type KafkaConsumer, kafkaConsumer } from './kafka-consumer.ts';
+import { kafkaProbe } from './kafka-probe.ts';
 import { kafkaProducer } from './kafka-producer.ts';
 import { kafkaTopics } from './kafka-topics.ts';
 
 export interface KafkaBusOptions extends KafkaSettings {
   /** Partitions of the topics that this process creates. */
   readonly partitions?: number;
-  /** Prefix of every topic's name at the broker, so that several deployments can share one broker. */
+  /** Prefix of every topic and group at the broker, so that several installations can share one broker. */
   readonly topicPrefix?: string;
   /** Topics that are neither created nor published to. */
   readonly disabledTopics?: ReadonlySet<string>;
@@ -30,7 +31,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     disabledTopics = new Set<string>(),
     partitions = 6,
     compression = 'none',
-    sessionTimeoutMs = 10_000,
+    sessionTimeoutMs = 6_000,
   } = options;
   registerCodecs();
   const connections = new Set<KafkaConnection>();
@@ -45,6 +46,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
   );
   const ensureOwnTopics = () => topics.ensure(ownTopics);
   const producer = kafkaProducer(open, ensureOwnTopics, compressionType(compression));
+  const probe = kafkaProbe(open);
   const consumers = new Set<KafkaConsumer>();
   const closing = new AbortController();
   let unprepared: string | undefined = 'Kafka: the topics are not created yet';
@@ -89,11 +91,15 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
         const fault = consumer.fault();
         if (fault) return fault;
       }
-      return unprepared;
+      return unprepared ?? probe.fault();
     },
     async close() {
       closing.abort();
-      await Promise.all([...[...consumers].map((consumer) => consumer.stop()), producer.close()]);
+      await Promise.all([
+        ...[...consumers].map((consumer) => consumer.stop()),
+        producer.close(),
+        probe.stop(),
+      ]);
       for (const connection of connections) connection.sever();
       await prepared;
     },

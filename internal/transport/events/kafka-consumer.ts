@@ -16,12 +16,17 @@ const FETCH_WAIT_MS = 500;
 const FETCH_BYTES = 8_000_000;
 const PARTITION_BYTES = 1_000_000;
 const HEARTBEAT_MS = 1_000;
-const REBALANCE_LIMIT_MS = 30_000;
+/** A member that is busy for longer is left out of a new assignment, and joins again afterwards. */
+const REBALANCE_LIMIT_MS = 6_000;
+/** Partitions that are added to a topic are found within this time. */
+const METADATA_MS = 30_000;
 /** kafkajs counts as hung after this time without a fetch or a heartbeat while no batch is being handled. */
 const SILENCE_LIMIT_MS = 90_000;
 const STOP_LIMIT_MS = 8_000;
 /** After this time without a failure, or after a handled batch, the backoff begins anew. */
 const STEADY_MS = 60_000;
+
+const BACKOFF = { firstMs: 50, longestMs: 1_000 };
 
 export interface KafkaConsumerDeps {
   readonly open: () => KafkaConnection;
@@ -108,7 +113,8 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     try {
       await Promise.race([deps.ensureTopics(topics), stopped]);
       const consumer = connection.kafka.consumer({
-        groupId: group,
+        groupId: topicPrefix + group,
+        metadataMaxAge: METADATA_MS,
         sessionTimeout: deps.sessionTimeoutMs,
         heartbeatInterval: HEARTBEAT_MS,
         rebalanceTimeout: REBALANCE_LIMIT_MS,
@@ -132,7 +138,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       // A consumer that joins and fails at once must not do so in a tight loop.
       failures = performance.now() - startedAt > STEADY_MS ? 1 : failures + 1;
       if (failures === 1) log.warn({ consumer: group, err: fault }, 'the consumer is down and is restarted');
-      return backoffMs(failures);
+      return backoffMs(failures, BACKOFF);
     } finally {
       connection.sever();
     }

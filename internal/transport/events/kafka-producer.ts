@@ -6,6 +6,8 @@ import { asUnavailable, type KafkaConnection, within } from './kafka-connection.
 
 /** A request that takes longer is abandoned; its caller may retry it. */
 const LIMIT_MS = 9_000;
+/** Partitions that are added to a topic are used within this time. */
+const METADATA_MS = 30_000;
 const CLOSE_LIMIT_MS = 3_000;
 const BROKER_LIMIT_MS = 5_000;
 /** Up to about 6 s: long enough for a new topic to get its leaders, or for a failover between brokers. */
@@ -52,6 +54,7 @@ export function kafkaProducer(
     const connection = open();
     const producer = connection.kafka.producer({
       idempotent: true,
+      metadataMaxAge: METADATA_MS,
       maxInFlightRequests: 1,
       retry: RETRY,
       createPartitioner: Partitioners.DefaultPartitioner,

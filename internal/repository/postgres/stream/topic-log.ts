@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { type Event, isEventType } from '../../../domain/events.ts';
 import { toRecord } from '../../../domain/records.ts';
-import { typesOn } from '../../../domain/topics.ts';
+import { topicsOf, typesOn } from '../../../domain/topics.ts';
 import type { LogPosition } from '../../../service/ports.ts';
 import { isAnyOf, prepared } from '../queries.ts';
 import { events } from '../schema/stream.ts';
@@ -49,11 +49,11 @@ export function postgresTopicLog(pool: pg.Pool, onAppend: () => void): TopicLog 
       });
       const last = rows.at(-1);
       return {
-        records: rows.map((row) =>
-          row.topic === null && isEventType(row.eventType)
-            ? toRecord(row.record as Event, topic)
-            : row.record,
-        ),
+        records: rows.flatMap((row) => {
+          if (row.topic !== null || !isEventType(row.eventType)) return [row.record];
+          const event = row.record as Event;
+          return topicsOf(event).includes(topic) ? [toRecord(event, topic)] : [];
+        }),
         to: last ? { transactionId: last.transactionId, position: last.position } : after,
       };
     },
