@@ -33,7 +33,7 @@ describe('the Kafka bus', { skip }, () => {
     const topic = `${topicPrefix}raw.order-events`;
     // The group already has a member with another protocol, and kafkajs does not retry that refusal.
     const stranger = client(brokers).consumer({
-      groupId: group,
+      groupId: topicPrefix + group,
       maxWaitTimeInMs: 100,
       partitionAssigners: [strangeAssigner(topic)],
     });
