@@ -10,6 +10,11 @@ const AHEAD_MS = 600_000;
 /** A regular round also checks members that became due up to this long before the last round. */
 const OVERLAP_MS = 60_000;
 const ROUND_MS = 60_000;
+/**
+ * A Redis that went back in time may hold an older due time. One that is too late is corrected. One that is too early is
+ * not: its dispatch is refused and the member added anew, whereas a correction might undo a change that came meanwhile.
+ */
+const REBUILT = { onlyMissing: true, orEarlier: true };
 
 export interface ReconcileDeps {
   readonly orderSchedule: OrderSchedule;
@@ -41,13 +46,13 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   let restoring = true;
   let checkedUpTo = 0;
 
-  async function addMissing(from: number, to: number): Promise<number> {
+  async function addMissing(from: number, to: number, { orEarlier } = { orEarlier: false }): Promise<number> {
     let added = 0;
     for await (const page of orderSchedule.waiting({ from, to })) {
-      added += await queue.schedule(page, { onlyMissing: true });
+      added += await queue.schedule(page, { onlyMissing: true, orEarlier });
     }
     for await (const page of timers.waiting({ from, to })) {
-      added += await queue.schedule(page, { onlyMissing: true });
+      added += await queue.schedule(page, { onlyMissing: true, orEarlier });
     }
     if (added > 0) {
       deps.meter.count('orders_rebuilt', added);
@@ -56,14 +61,14 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     return added;
   }
 
-  /** Deadlines can be missing only if Redis has lost the whole queue, so only a rebuild adds them. */
+  /** Deadlines can be missing only if Redis has lost writes, so only a rebuild adds them. */
   async function addDeadlines(): Promise<void> {
     for await (const page of orderSchedule.inFlight()) {
       const waiting = page.flatMap((order): Waiting[] => {
         const deadline = deadlineOf(order, deps.deadlines);
         return deadline ? [{ orderId: order.id, kind: 'deadline', dueAt: deadline.dueAt }] : [];
       });
-      await queue.schedule(waiting, { onlyMissing: true });
+      await queue.schedule(waiting, REBUILT);
     }
   }
 
@@ -87,7 +92,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     const started = clock.now();
     restoring = true;
     const hasSurvived = await queue.mark();
-    const dueSoon = await addMissing(0, started + FIRST_MS);
+    const dueSoon = await addMissing(0, started + FIRST_MS, REBUILT);
     complete = true;
     await restoreState({ ifComplete: false });
     restoring = false;
@@ -98,7 +103,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     deps.onAdded();
     const dueSoonMs = clock.now() - started;
     await addDeadlines();
-    const later = await addMissing(started + FIRST_MS, Number.POSITIVE_INFINITY);
+    const later = await addMissing(started + FIRST_MS, Number.POSITIVE_INFINITY, REBUILT);
     checkedUpTo = started;
     log.info(
       { added: dueSoon + later, dueSoon, dueSoonMs, ms: clock.now() - started },
