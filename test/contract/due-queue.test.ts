@@ -25,6 +25,7 @@ const inMemory: QueueHarness = {
       now: async () => clock.now(),
       until: async (time) => clock.advance(Math.max(0, time - clock.now())),
       lose: async () => queue.flush(),
+      loseMembers: async () => queue.flush(),
       close: async () => {},
     };
   },
@@ -51,6 +52,7 @@ const onRedis = (url: string): QueueHarness => ({
         while ((await now()) < time) await pause(5);
       },
       lose,
+      loseMembers: async () => void (await redis.del(`${prefix}:{s00}:due`)),
       async close() {
         await lose();
         redis.disconnect();

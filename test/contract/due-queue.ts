@@ -17,6 +17,8 @@ export interface OpenQueue {
   until(time: number): Promise<void>;
   /** Loses all of the queue's data, its state included. */
   lose(): Promise<void>;
+  /** Loses the members, while the state stands. */
+  loseMembers(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -238,6 +240,29 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       assert.equal((await queue.size()).waiting, 0);
     });
 
+    scenario(
+      'scheduling with orEarlier also moves an order from a later time, and neither from an earlier one nor from its lease',
+      async ({ queue, at }) => {
+        await queue.schedule([
+          { orderId: id('leased'), dueAt: at - 1 },
+          { orderId: id('early'), dueAt: at + HOUR_MS },
+          { orderId: id('late'), dueAt: at + 3 * HOUR_MS },
+        ]);
+        const { lease } = await queue.claim(0, LIMIT);
+        const orders = ['leased', 'early', 'late', 'missing'].map((name) => ({
+          orderId: id(name),
+          dueAt: name === 'leased' ? at - 1 : at + 2 * HOUR_MS,
+        }));
+        assert.equal(await queue.schedule(orders, { onlyMissing: true, orEarlier: true }), 2);
+        assert.deepEqual((await queue.claim(0, LIMIT)).due, []);
+        await queue.acknowledge(0, lease);
+        assert.equal((await queue.claim(0, LIMIT)).nextDueAt, at + HOUR_MS);
+        await queue.remove([id('early')]);
+        assert.equal((await queue.claim(0, LIMIT)).nextDueAt, at + 2 * HOUR_MS);
+        assert.equal((await queue.size()).waiting, 2);
+      },
+    );
+
     scenario('a removed order is not claimed, and a leased order can be removed', async ({ queue, at }) => {
       await queue.schedule(manyOrders(3, at - 3));
       await queue.remove([id('order-0'), id('never-was')]);
@@ -304,6 +329,41 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       await queue.setState('running', { ifComplete: true });
       assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
     });
+
+    scenario(
+      'a queue that has lost its members is lost although its state stands, until it is set to running',
+      async ({ queue, at, loseMembers }) => {
+        for (const state of ['running', 'paused'] as const) {
+          await queue.setState(state);
+          await queue.schedule([{ orderId: id('one'), dueAt: at + HOUR_MS }]);
+          assert.equal((await queue.claim(0, LIMIT)).state, state);
+          await loseMembers();
+          assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
+          await queue.setState(state, { ifComplete: true });
+          assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
+        }
+        await queue.setState('running');
+        await queue.schedule([{ orderId: id('two'), dueAt: at }]);
+        const { state, due } = await queue.claim(0, LIMIT);
+        assert.deepEqual([state, due.length], ['running', 1]);
+        assert.deepEqual(await queue.size(), { waiting: 1, due: 0 });
+      },
+    );
+
+    scenario(
+      'a loss is found by scheduling, and by setting the state, too',
+      async ({ queue, at, loseMembers }) => {
+        const first = await queue.mark();
+        await loseMembers();
+        await queue.schedule([{ orderId: id('one'), dueAt: at }]);
+        assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
+        assert.equal(await first(), false);
+        const second = await queue.mark();
+        await loseMembers();
+        await queue.setState('running');
+        assert.equal(await second(), false);
+      },
+    );
 
     scenario('a mark is found until the queue loses its data', async ({ queue, lose }) => {
       const [one, other, lost] = await Promise.all([queue.mark(), queue.mark(), queue.mark()]);

@@ -30,12 +30,14 @@ export function memoryQueue(
 
   return {
     shards,
-    async schedule(waiting, { onlyMissing } = { onlyMissing: false }) {
+    async schedule(waiting, { onlyMissing, orEarlier } = { onlyMissing: false }) {
       let added = 0;
       for (const { orderId, dueAt, kind } of waiting) {
         const shard = shardOf(orderId);
         const member = memberOf(orderId, kind);
-        if (!shard.has(member)) added += 1;
+        const score = shard.get(member);
+        const isLater = score !== undefined && Number.isInteger(score) && score > dueAt;
+        if (score === undefined || (orEarlier && isLater)) added += 1;
         else if (onlyMissing) continue;
         shard.set(member, dueAt);
       }

@@ -34,6 +34,7 @@ auth_file = ${dir}/users.txt
 pool_mode = transaction
 default_pool_size = 5
 max_client_conn = 200
+server_idle_timeout = 1
 `;
   fs.writeFileSync(path.join(dir, 'pgbouncer.ini'), ini);
   fs.writeFileSync(path.join(dir, 'users.txt'), `"${username}" "${password}"\n`);

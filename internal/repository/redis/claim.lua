@@ -4,21 +4,24 @@
 --
 -- KEYS[1]  sorted set of waiting members, scored by due time in epoch milliseconds
 -- KEYS[2]  state of this shard: 'running' or 'paused'; absent if Redis lost its data
--- ARGV[1]  maximum number of members to claim (bounds the script: 1,000 take about a millisecond)
--- ARGV[2]  length of the lease, milliseconds
--- Output   { state, now, lease, next due or '', member, score, member, score, ... } with the scores before the lease
+-- ARGV[1]  this process, and what it knows: ARGV[2] the generation, ARGV[3] its writes; see count-write.lua
+-- ARGV[4]  maximum number of members to claim (bounds the script: 1,000 take about a millisecond)
+-- ARGV[5]  length of the lease, milliseconds
+-- Output   { write, state, now, lease, next due or '', member, score, member, score, ... } with the scores before the lease,
+--          where write is the output of count_write
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local write = count_write(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
 local state = redis.call('GET', KEYS[2]) or 'lost'
 if state ~= 'running' then
-  return { state, now, '0', '' }
+  return { write, state, now, '0', '' }
 end
 
 local lease = '0'
-local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1], 'WITHSCORES')
+local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4], 'WITHSCORES')
 if #due > 0 then
   -- A double has enough precision for an epoch millisecond plus a multiple of 1/1024.
-  local ends = now + tonumber(ARGV[2]) + 0.5
+  local ends = now + tonumber(ARGV[5]) + 0.5
   lease = string.format('%.10f', ends)
   while redis.call('ZCOUNT', KEYS[1], lease, lease) > 0 do
     ends = ends + 1 / 1024
@@ -33,8 +36,9 @@ if #due > 0 then
 end
 
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-local answer = { state, now, lease, first[2] or '' }
+local next_due = tonumber(first[2]) < MARKS and first[2] or ''
+local answer = { write, state, now, lease, next_due }
 for i = 1, #due do
-  answer[i + 4] = due[i]
+  answer[i + 5] = due[i]
 end
 return answer

@@ -1,17 +1,16 @@
 /** The due queue in Redis: one sorted set per shard holds waiting orders and timers, scored by due time in epoch ms. */
-import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Redis, Result } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
 import type { TimerKind } from '../../domain/schedule.ts';
 import type { Claim, DueQueue, ScheduleState, Waiting } from '../../service/scheduling/ports.ts';
 import { asUnavailable } from './connection.ts';
+import { countingScript, knownWrites, type WriteReply } from './known-writes.ts';
 
 /** Members per ZADD or ZREM; a call of this size takes one or two milliseconds. */
 const COMMAND_BATCH = 1_000;
 const ORDER = 'order:';
-/** Expiry of a mark, for the case that its process was killed; no work under a mark takes this long. */
-const MARK_MS = 86_400_000;
+/** The scores from here on are no due times but marks: MARKS of count-write.lua. */
+const MARKS = 9e15;
 
 /** How long after its due time a sent member is remembered; longer than the reconciler looks back. */
 const SENT_MS = 600_000;
@@ -21,19 +20,20 @@ function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
   return kind === undefined ? ORDER + orderId : `${kind}:${orderId}`;
 }
 
-const CLAIM = {
-  lua: readFileSync(new URL('./claim.lua', import.meta.url), 'utf8'),
-  numberOfKeys: 2,
+const SCRIPTS = {
+  claimDue: countingScript('claim.lua'),
+  scheduleDue: countingScript('schedule.lua'),
+  beginGeneration: countingScript('begin-generation.lua'),
 };
-
-type Command = [name: string, ...args: (string | number)[]];
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
     /** claim.lua. */
-    claimDue(dueKey: string, stateKey: string, limit: number, leaseMs: number): Result<string[], Context>;
+    claimDue(...keysAndArguments: (string | number)[]): Result<[WriteReply, ...string[]], Context>;
   }
 }
+
+type Command = [name: string, ...args: (string | number)[]];
 
 /**
  * `prefix` separates the keys of installations that share a Redis; `leaseMs` is the length of a claim, milliseconds. The
@@ -44,7 +44,8 @@ export function redisDueQueue(
   options: { prefix: string; shards: number; leaseMs: number },
 ): DueQueue {
   const { shards, leaseMs } = options;
-  redis.defineCommand('claimDue', CLAIM);
+  for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
+  const known = knownWrites(shards);
   const tags = Array.from(
     { length: shards },
     (_, shard) => `${options.prefix}:{s${String(shard).padStart(2, '0')}}`,
@@ -53,47 +54,58 @@ export function redisDueQueue(
   /** Members that were sent, by the due time they were sent for. */
   const sentKey = (shard: number) => `${tags[shard]}:sent`;
   const stateKey = (shard: number) => `${tags[shard]}:state`;
+  /** The first arguments of every counting script. */
+  const writing = (shard: number) => [dueKey(shard), stateKey(shard), ...known.of(shard)];
 
-  /** Groups entries by shard and runs the command on each batch, all in one round trip; resolves with the sum of replies. */
-  async function perShard<T extends { orderId: OrderId }>(
-    entries: readonly T[],
-    command: (key: string, batch: T[]) => Command,
-  ): Promise<number> {
-    if (entries.length === 0) return 0;
+  /** Groups entries by shard, in batches. */
+  function batchesOf<T extends { orderId: OrderId }>(entries: readonly T[]): [shard: number, batch: T[]][] {
     const groups: T[][] = tags.map(() => []);
     for (const entry of entries) groups[shardOf(entry.orderId, shards)]?.push(entry);
-    const commands = groups.flatMap((group, shard) => {
-      const batches = [];
+    return groups.flatMap((group, shard) => {
+      const batches: [number, T[]][] = [];
       for (let i = 0; i < group.length; i += COMMAND_BATCH)
-        batches.push(command(dueKey(shard), group.slice(i, i + COMMAND_BATCH)));
+        batches.push([shard, group.slice(i, i + COMMAND_BATCH)]);
       return batches;
     });
-    return (await runAll(commands)).reduce((sum, count) => sum + count, 0);
   }
 
-  /** Runs commands that reply with an integer in one round trip; throws if one of them failed. */
-  async function runAll(commands: Command[]): Promise<number[]> {
+  /** Runs commands in one round trip; throws if one of them failed. */
+  async function runAll<Reply = number>(commands: Command[]): Promise<Reply[]> {
+    if (commands.length === 0) return [];
     const results = (await asUnavailable(redis.pipeline(commands).exec())) ?? [];
     for (const [error] of results) if (error) await asUnavailable(Promise.reject(error));
-    return results.map(([, answer]) => Number(answer));
+    return results.map(([, reply]) => reply as Reply);
+  }
+
+  async function schedule(waiting: readonly Waiting[], mode: 'all' | 'missing' | 'earlier'): Promise<number> {
+    const batches = batchesOf(waiting);
+    const replies = await runAll<[WriteReply, added: number]>(
+      batches.map(([shard, batch]): Command => {
+        const members = batch.flatMap(({ orderId, dueAt, kind }) => [dueAt, memberOf(orderId, kind)]);
+        return ['scheduleDue', ...writing(shard), mode, ...members];
+      }),
+    );
+    for (const [index, [write]] of replies.entries()) known.learn(batches[index]?.[0] as number, write);
+    return replies.reduce((sum, [, added]) => sum + added, 0);
   }
 
   return {
     shards,
-    schedule: (waiting, { onlyMissing } = { onlyMissing: false }) =>
-      perShard(waiting, (key, batch) => {
-        const args: (string | number)[] = [];
-        for (const { orderId, dueAt, kind } of batch) args.push(dueAt, memberOf(orderId, kind));
-        return onlyMissing ? ['zadd', key, 'NX', ...args] : ['zadd', key, ...args];
-      }),
+    schedule: (waiting, { onlyMissing, orEarlier } = { onlyMissing: false }) =>
+      schedule(waiting, orEarlier ? 'earlier' : onlyMissing ? 'missing' : 'all'),
     async remove(ids, kind) {
-      await perShard(
-        ids.map((orderId) => ({ orderId })),
-        (key, batch) => ['zrem', key, ...batch.map(({ orderId }) => memberOf(orderId, kind))],
+      const batches = batchesOf(ids.map((orderId) => ({ orderId })));
+      await runAll(
+        batches.map(([shard, batch]) => [
+          'zrem',
+          dueKey(shard),
+          ...batch.map(({ orderId }) => memberOf(orderId, kind)),
+        ]),
       );
     },
     async claim(shard, limit) {
-      const claimed = await asUnavailable(redis.claimDue(dueKey(shard), stateKey(shard), limit, leaseMs));
+      const [write, ...claimed] = await asUnavailable(redis.claimDue(...writing(shard), limit, leaseMs));
+      known.learn(shard, write);
       return toClaim(claimed, limit);
     },
     async acknowledge(shard, lease, sent = []) {
@@ -119,25 +131,42 @@ export function redisDueQueue(
       return found.flat();
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
-      const condition = ifComplete ? ['XX'] : [];
-      await runAll(tags.map((_, shard) => ['set', stateKey(shard), state, ...condition]));
+      if (ifComplete) await runAll(tags.map((_, shard) => ['set', stateKey(shard), state, 'XX']));
+      else {
+        const replies = await runAll<[WriteReply]>(
+          tags.map((_, shard) => ['beginGeneration', ...writing(shard), state, known.greatest(shard)]),
+        );
+        for (const [shard, [write]] of replies.entries()) known.learn(shard, write);
+      }
     },
     async mark() {
-      const keys = tags.map((tag) => `${tag}:mark:${randomUUID()}`);
-      await runAll(keys.map((key) => ['set', key, '', 'PX', MARK_MS]));
-      return async () => (await runAll(keys.map((key) => ['del', key]))).every((deleted) => deleted === 1);
+      await countWrites();
+      const before = known.losses();
+      return async () => {
+        await countWrites();
+        return known.losses() === before;
+      };
     },
     async size() {
       const [seconds, micros] = await asUnavailable(redis.time());
       const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
-      const counts = await runAll([
-        ...tags.map((_, shard) => ['zcard', dueKey(shard)] as [string, string]),
-        ...tags.map((_, shard) => ['zcount', dueKey(shard), '-inf', now] as [string, string, string, number]),
-      ]);
+      const counts = await runAll(
+        [`(${MARKS}`, now].flatMap((end) =>
+          tags.map((_, shard): Command => ['zcount', dueKey(shard), '-inf', end]),
+        ),
+      );
       const sum = (some: number[]) => some.reduce((a, b) => a + b, 0);
       return { waiting: sum(counts.slice(0, shards)), due: sum(counts.slice(shards)) };
     },
   };
+
+  /** A write to each shard that changes nothing else, to see whether earlier ones are still there. */
+  async function countWrites(): Promise<void> {
+    const replies = await runAll<[WriteReply]>(
+      tags.map((_, shard) => ['scheduleDue', ...writing(shard), 'all']),
+    );
+    for (const [shard, [write]] of replies.entries()) known.learn(shard, write);
+  }
 }
 
 function toClaim([state, now, lease, next, ...scored]: string[], limit: number): Claim {

@@ -22,7 +22,7 @@ export interface OrderSchedule {
   inFlight(): AsyncIterable<Order[]>;
 }
 
-/** `lost`: Redis has lost the queue and it is not rebuilt yet. */
+/** `lost`: Redis has lost the queue or writes to it, and it is not rebuilt yet. */
 export type ScheduleState = 'running' | 'paused' | 'lost';
 
 /** The members that one pass has claimed from one shard, under one lease. */
@@ -46,8 +46,14 @@ export interface Claim {
 
 /** The due queue in Redis: orders and timers, sorted by due time. */
 export interface DueQueue {
-  /** Adds or moves members; with `onlyMissing` a member that is in the queue stays as it is. Returns how many were added. */
-  schedule(waiting: readonly Waiting[], options?: { onlyMissing: boolean }): Promise<number>;
+  /**
+   * Adds or moves members; with `onlyMissing` a member that is in the queue stays as it is, unless `orEarlier` is set and
+   * it waits for a later time. Returns how many were added; with `orEarlier` also those that were moved.
+   */
+  schedule(
+    waiting: readonly Waiting[],
+    options?: { onlyMissing: boolean; orEarlier?: boolean },
+  ): Promise<number>;
   /** Removes orders, or with `kind` their timers of that kind. */
   remove(ids: readonly OrderId[], kind?: TimerKind): Promise<void>;
   /** Claims up to `limit` due members of one shard, under a lease. */
@@ -58,7 +64,7 @@ export interface DueQueue {
   missing(waiting: readonly Waiting[]): Promise<Waiting[]>;
   /** Declares the queue complete, and running or paused; with `ifComplete` a lost queue stays lost. */
   setState(state: 'running' | 'paused', options?: { ifComplete: boolean }): Promise<void>;
-  /** Sets marker keys; the returned function removes them, and resolves to false if Redis had lost one. */
+  /** The returned function resolves to false if Redis has meanwhile lost writes of this process. */
   mark(): Promise<() => Promise<boolean>>;
   /** The number of members, and of those that are due by Redis's clock. */
   size(): Promise<{ waiting: number; due: number }>;

@@ -16,6 +16,12 @@ const ROUND_MS = 60_000;
  */
 const SECOND_LOOK_MS = 10_000;
 
+/**
+ * A Redis that went back in time may hold an older due time. One that is too late is corrected. One that is too early is
+ * not: its dispatch is refused and the member added anew, whereas a correction might undo a change that came meanwhile.
+ */
+const REBUILT = { onlyMissing: true, orEarlier: true };
+
 export interface ReconcileDeps {
   readonly orderSchedule: OrderSchedule;
   readonly queue: DueQueue;
@@ -54,11 +60,11 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
   }
 
   /** Adds the members that are due within the window and not in the queue; with `suspects` only those of them. */
-  async function addMissing(from: number, to: number): Promise<number> {
+  async function addMissing(from: number, to: number, { orEarlier } = { orEarlier: false }): Promise<number> {
     let added = 0;
     for await (const page of members(from, to)) {
       const lost = suspects ? await queue.missing(page.filter((one) => suspects?.has(nameOf(one)))) : page;
-      added += await queue.schedule(lost, { onlyMissing: true });
+      added += await queue.schedule(lost, { onlyMissing: true, orEarlier });
     }
     if (added > 0) {
       deps.meter.count('orders_rebuilt', added);
@@ -67,14 +73,14 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     return added;
   }
 
-  /** Deadlines can be missing only if Redis has lost the whole queue, so only a rebuild adds them. */
+  /** Deadlines can be missing only if Redis has lost writes, so only a rebuild adds them. */
   async function addDeadlines(): Promise<void> {
     for await (const page of orderSchedule.inFlight()) {
       const waiting = page.flatMap((order): Waiting[] => {
         const deadline = deadlineOf(order, deps.deadlines);
         return deadline ? [{ orderId: order.id, kind: 'deadline', dueAt: deadline.dueAt }] : [];
       });
-      await queue.schedule(waiting, { onlyMissing: true });
+      await queue.schedule(waiting, REBUILT);
     }
   }
 
@@ -99,7 +105,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     suspects = undefined;
     restoring = true;
     const hasSurvived = await queue.mark();
-    const dueSoon = await addMissing(0, started + FIRST_MS);
+    const dueSoon = await addMissing(0, started + FIRST_MS, REBUILT);
     complete = true;
     await restoreState({ ifComplete: false });
     restoring = false;
@@ -110,7 +116,7 @@ export function reconciler(deps: ReconcileDeps): Reconciler {
     deps.onAdded();
     const dueSoonMs = clock.now() - started;
     await addDeadlines();
-    const later = await addMissing(started + FIRST_MS, Number.POSITIVE_INFINITY);
+    const later = await addMissing(started + FIRST_MS, Number.POSITIVE_INFINITY, REBUILT);
     checkedUpTo = started;
     log.info(
       { added: dueSoon + later, dueSoon, dueSoonMs, ms: clock.now() - started },

@@ -98,13 +98,25 @@ test('a rebuild adds the orders of the next minute first, and dispatching contin
   assert.deepEqual(added, ['a', 'b', 'later']);
 });
 
-test('an order that is in the queue keeps its time', async () => {
+test('a rebuild adds missing orders, moves those that are queued too late, and leaves all others', async () => {
   const { runOnce, store, queue, score, meter } = setUp();
-  store.seed(order('there', NOON + 5), order('missing', NOON + 6));
+  store.seed(order('early', NOON + 5), order('late', NOON + 5), order('missing', NOON + 6));
+  await queue.schedule([
+    { orderId: 'early' as OrderId, dueAt: NOON + 4 },
+    { orderId: 'late' as OrderId, dueAt: NOON + 99 },
+  ]);
+  await runOnce();
+  assert.deepEqual([score('early'), score('late'), score('missing')], [NOON + 4, NOON + 5, NOON + 6]);
+  assert.equal(meter.total('orders_rebuilt'), 2);
+});
+
+test('a regular round leaves an order that is in the queue with another time', async () => {
+  const { runOnce, store, queue, score } = setUp();
+  await runOnce();
+  store.seed(order('there', NOON + 5));
   await queue.schedule([{ orderId: 'there' as OrderId, dueAt: NOON + 99 }]);
   await runOnce();
-  assert.deepEqual([score('there'), score('missing')], [NOON + 99, NOON + 6]);
-  assert.equal(meter.total('orders_rebuilt'), 1);
+  assert.equal(score('there'), NOON + 99);
 });
 
 test('a paused scheduler is still paused after a rebuild', async () => {
