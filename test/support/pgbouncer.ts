@@ -35,6 +35,7 @@ pool_mode = transaction
 default_pool_size = 5
 max_client_conn = 200
 server_idle_timeout = 1
+server_round_robin = 1
 `;
   fs.writeFileSync(path.join(dir, 'pgbouncer.ini'), ini);
   fs.writeFileSync(path.join(dir, 'users.txt'), `"${username}" "${password}"\n`);
