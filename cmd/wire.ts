@@ -27,10 +27,12 @@ import { postgresDeadLetters } from '../internal/repository/postgres/stream/dead
 import { postgresEventLog } from '../internal/repository/postgres/stream/event-log.ts';
 import { openTransactions } from '../internal/repository/postgres/stream/horizon.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
+import { databaseIdOf } from '../internal/repository/postgres/views/database-id.ts';
 import { postgresHistory } from '../internal/repository/postgres/views/order-history.ts';
 import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
 import { openRedis } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
+import { watchMemory } from '../internal/repository/redis/memory.ts';
 import { redisOrderViews, redisViewListener } from '../internal/repository/redis/order-views.ts';
 import { serverClock } from '../internal/repository/redis/server-clock.ts';
 import type { Loop } from '../internal/service/loop.ts';
@@ -50,6 +52,8 @@ import type { Config } from './config.ts';
 
 /** The namespace of derived event ids, which are UUIDs of version 5 (RFC 9562). */
 const EVENT_NAMESPACE = parse('5f0c2c3e-8a51-4d0a-9c39-7d3f1a2b9e10');
+
+const DAY_S = 86_400;
 
 /** A service: its routes, consumers, gauges and background loops. */
 export interface Service {
@@ -85,6 +89,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   const redis = openRedis(config.REDIS_URL, log);
   const clock = await serverClock(redis, () => timeOfDatabase(pool), log);
   const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log) : redis;
+  const redisMemory = watchMemory(redis, log);
   const channel = `${config.REDIS_PREFIX}:order-views`;
   const viewListener = redisViewListener(cache, channel);
   const eventLog = postgresEventLog(pool, directUrl, log);
@@ -128,8 +133,17 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
     historyPartitions: postgresHistoryPartitions(pool),
     retention: postgresRetention(pool),
     viewSource: postgresViewSource(pool),
-    views: redisOrderViews(cache, clock, log, { statusTtlS: config.ORDER_STATUS_TTL_S, channel }),
+    views: redisOrderViews(cache, clock, log, {
+      prefix: config.REDIS_PREFIX,
+      databaseId: await databaseIdOf(pool),
+      statusTtlS: config.ORDER_STATUS_TTL_S,
+      // A cache of its own evicts what is not read; in the Redis of the schedule every view takes memory from the schedule.
+      endedTtlS: config.VIEW_TTL_S ?? (cache === redis ? DAY_S : 0),
+      channel,
+      isNearlyFull: cache === redis ? redisMemory.isNearlyFull : async () => false,
+    }),
     viewListener,
+    redisMemory,
     paymentProvider: config.PAYMENT_URL
       ? httpPayments({
           url: config.PAYMENT_URL,

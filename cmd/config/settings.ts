@@ -57,7 +57,9 @@ const storage = {
     /^[\w.-]{1,32}$/.test(value),
   )
     .prefault('tiffin')
-    .describe('Prefix of the scheduler’s keys, for installations that share a Redis.'),
+    .describe(
+      'Prefix of the keys and channels in Redis, for installations that share one. With the default, the keys for external readers (`order:<id>`, `order_status:<id>`, `customer:<id>:last_orders`) have no prefix.',
+    ),
   EMBEDDED_REDIS: oneOf('auto', 'native', 'wasm')
     .prefault('auto')
     .describe(
@@ -186,6 +188,11 @@ const upkeep = {
       'How long dead letters are kept, with the events parked behind them, days; 0: for ever. They are deleted unhandled.',
     ),
   HISTORY_DAYS: whole(1, 36_500).prefault('400').describe('How long the history of orders is kept, days.'),
+  VIEW_TTL_S: seconds()
+    .optional()
+    .describe(
+      'How long `order:<id>` lives in Redis once the order has ended, seconds. Default: 86400, and for ever with `CACHE_REDIS_URL`, where eviction makes room.',
+    ),
   ORDER_STATUS_TTL_S: seconds()
     .prefault('3600')
     .describe('How long `order_status:<id>` lives in Redis, seconds.'),

@@ -6,8 +6,11 @@ import { scheduleConsumer } from '../../internal/service/scheduling/schedule-ord
 import { schedulerRoutes } from '../../internal/transport/http/routes/scheduling/scheduler-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
+/** How often the memory of Redis is looked at, whether anyone reads the metrics or not. */
+const MEMORY_EVERY_MS = 10_000;
+
 export function schedulerWorker(wiring: Wiring): Service {
-  const { queue, log, schedulerSwitch, config } = wiring;
+  const { queue, log, schedulerSwitch, config, redisMemory } = wiring;
   let dispatchLoop: Loop | undefined;
   let reconcileLoop: Loop | undefined;
   const reconciling = reconciler({ ...wiring, onAdded: () => dispatchLoop?.wake() });
@@ -39,11 +42,30 @@ export function schedulerWorker(wiring: Wiring): Service {
         label: 'which',
         read: async () => new Map(Object.entries(await queue.size())),
       },
+      {
+        name: 'redis_memory_bytes',
+        help: 'Memory of the Redis that holds the schedule: what is used, and the limit if there is one',
+        label: 'which',
+        async read() {
+          const memory = await redisMemory.read();
+          if (!memory) return new Map();
+          const { usedBytes, limitBytes } = memory;
+          return new Map([['used', usedBytes], ...(limitBytes > 0 ? [['limit', limitBytes] as const] : [])]);
+        },
+      },
     ],
     loops() {
       dispatchLoop = startLoop('dispatch', () => dispatching.runOnce(), log);
       reconcileLoop = startLoop('reconcile', () => reconciling.runOnce(), log);
-      return [dispatchLoop, reconcileLoop];
+      const watchLoop = startLoop(
+        'redis-memory',
+        async () => {
+          await redisMemory.read();
+          return MEMORY_EVERY_MS;
+        },
+        log,
+      );
+      return [dispatchLoop, reconcileLoop, watchLoop];
     },
     drain: () => dispatching.drain(),
   };

@@ -16,6 +16,7 @@ import { proxyTo } from '../support/proxy.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { freshRedis, redisServers } from '../support/servers.ts';
 import { until } from '../support/until.ts';
+import { viewOptions } from '../support/view-options.ts';
 
 const viewOf = (order: Order, changes: Partial<OrderView> = {}): OrderView => ({
   order,
@@ -31,7 +32,7 @@ for (const { name } of redisServers())
     let redis: Redis;
     const clock = manualClock();
     const channel = `test-${randomUUID()}`;
-    const options = { statusTtlS: 3_600, channel };
+    const options = viewOptions({ channel });
     const views = () => redisOrderViews(redis, clock, recordingLog(), options);
     const last = (customerId: string) => redis.lrange(`customer:${customerId}:last_orders`, 0, -1);
 
@@ -62,7 +63,12 @@ for (const { name } of redisServers())
       const order = orderAt('OUT_FOR_DELIVERY');
       const eta = { median: NOON + 900_000, p90: NOON + 1_200_000, computedAt: NOON };
       await views().put([viewOf(order, { delivery: { state: 'PICKED_UP', riderId: 'ravi', eta } })]);
-      const { revision: _, view: __, ...plain } = JSON.parse((await redis.get(`order:${order.id}`)) ?? '');
+      const {
+        revision: _,
+        origin: __,
+        view: ___,
+        ...plain
+      } = JSON.parse((await redis.get(`order:${order.id}`)) ?? '');
       assert.deepEqual(plain, {
         orderId: order.id,
         restaurantId: 'r1',
@@ -100,7 +106,7 @@ for (const { name } of redisServers())
       });
     });
 
-    it('a snapshot never expires, a status expires in an hour, and the list of a customer in a day', async () => {
+    it('the snapshot of an order that has not ended never expires, a status expires in an hour, and the list of a customer in a day', async () => {
       const order = placedBy('asha');
       await views().put([viewOf(order)]);
       const ttl = (key: string) => redis.ttl(key);
@@ -111,6 +117,73 @@ for (const { name } of redisServers())
       ]);
       assert.ok(status > 3_500 && status <= 3_600, String(status));
       assert.ok(list > 86_300 && list <= 86_400, String(list));
+    });
+
+    it('the snapshot of an order that has ended expires, and stays if no expiry is set', async () => {
+      const ended = ['DELIVERED', 'FAILED', 'CANCELLED'] as const;
+      for (const status of ended) {
+        const order = orderAt(status);
+        await views().put([viewOf(order)]);
+        const ttl = await redis.ttl(`order:${order.id}`);
+        assert.ok(ttl > 7_100 && ttl <= 7_200, `${status}: ${ttl}`);
+        await redis.del(`order:${order.id}`);
+        await redisOrderViews(redis, clock, recordingLog(), { ...options, endedTtlS: 0 }).put([
+          viewOf(order),
+        ]);
+        assert.equal(await redis.ttl(`order:${order.id}`), -1);
+      }
+    });
+
+    it('while the memory of Redis is nearly full, every snapshot expires after seconds', async () => {
+      const order = placedBy('asha');
+      const full = redisOrderViews(redis, clock, recordingLog(), {
+        ...options,
+        isNearlyFull: async () => true,
+      });
+      await full.put([viewOf(order)]);
+      const ttl = await redis.ttl(`order:${order.id}`);
+      assert.ok(ttl > 0 && ttl <= 10, String(ttl));
+    });
+
+    it('neither the payment token nor the contact of a customer is stored in Redis', async () => {
+      const content = {
+        ...CONTENTS.items,
+        contact: { name: 'Asha', phone: '+912255501' },
+        paymentToken: 'tok_1',
+      };
+      const order = placedOrder({ content: { ...content, id: nextId('order') } });
+      await views().put([viewOf(order)]);
+      const stored = await Promise.all((await redis.keys('order*')).map((key) => redis.get(key)));
+      assert.equal(stored.length, 2);
+      for (const text of stored) assert.doesNotMatch(text ?? '', /tok_1|2255501|paymentToken|phone/);
+      assert.equal((await views().get(order.id))?.order.id, order.id);
+    });
+
+    it('an installation with a prefix of its own neither reads nor replaces the views of another', async () => {
+      const order = placedBy('asha');
+      const stage = redisOrderViews(redis, clock, recordingLog(), { ...options, prefix: 'stage' });
+      await views().put([viewOf(movedTo(order, 'PROCESSING'))]);
+      assert.equal(await stage.get(order.id), undefined);
+      await stage.put([viewOf(order)]);
+      assert.equal((await stage.get(order.id))?.order.status, 'CREATED');
+      assert.equal((await views().get(order.id))?.order.status, 'PROCESSING');
+      assert.deepEqual((await redis.keys('*')).sort(), [
+        'customer:asha:last_orders',
+        `order:${order.id}`,
+        `order_status:${order.id}`,
+        'stage:customer:asha:last_orders',
+        `stage:order:${order.id}`,
+        `stage:order_status:${order.id}`,
+      ]);
+    });
+
+    it('a view of another database is a miss and is replaced, whatever its revision', async () => {
+      const order = placedBy('asha');
+      const earlier = redisOrderViews(redis, clock, recordingLog(), { ...options, databaseId: randomUUID() });
+      await earlier.put([viewOf(movedTo(order, 'PROCESSING'), { revision: [9, NOON] })]);
+      assert.equal(await views().get(order.id), undefined);
+      await views().put([viewOf(order)]);
+      assert.deepEqual(await views().get(order.id), viewOf(order));
     });
 
     it('a newer view is never replaced by an older one, in any sequence and grouping of writes', async () => {
@@ -160,12 +233,29 @@ for (const { name } of redisServers())
 
     it('an external value under the key of a snapshot is a miss and is replaced', async () => {
       const order = placedBy('asha');
-      for (const foreign of ['no JSON', 'null', '7', '{"orderId":"x"}', '{"revision":[1]}']) {
-        await redis.set(`order:${order.id}`, foreign);
-        assert.equal(await views().get(order.id), undefined, foreign);
+      const texts = [
+        ...['no JSON', 'null', '7', '[]', '""', '{}', '{"orderId":"x"}', '{"revision":[1]}', '{"view":{}}'],
+        '{"revision":[99,0],"view":{}}',
+        `{"revision":[99,0],"origin":"elsewhere","view":{"order":{"id":"${order.id}"}}}`,
+        '{"view":{"order":null},"origin":{"toString":1}}',
+      ];
+      const key = `order:${order.id}`;
+      const writes = [
+        ...texts.map((text) => () => redis.set(key, text)),
+        () => redis.lpush(key, 'a list'),
+        () => redis.hset(key, 'a', 'hash'),
+      ];
+      for (const [n, write] of writes.entries()) {
+        await redis.del(key);
+        await write();
+        assert.equal(await views().get(order.id), undefined, `value ${n}`);
         await views().put([viewOf(order)]);
-        assert.deepEqual(await views().get(order.id), viewOf(order), foreign);
+        assert.deepEqual(await views().get(order.id), viewOf(order), `value ${n}`);
       }
+      await redis.set('customer:asha:last_orders', 'no list');
+      await redis.del(key);
+      await views().put([viewOf(order)]);
+      assert.deepEqual(await last('asha'), [order.id]);
     });
 
     it('a view is stored after the server has lost its cached scripts', async () => {

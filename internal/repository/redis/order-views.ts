@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { FOOD_ORDERING, foodTimeline, orderManagerStatus } from '../../domain/dialects.ts';
 import { TiffinError } from '../../domain/errors.ts';
-import type { OrderId } from '../../domain/order.ts';
+import { isFinal, type OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Clock, Log } from '../../service/ports.ts';
 import { within } from '../../service/time-limit.ts';
@@ -24,27 +24,49 @@ const READ_LIMIT_MS = 250;
 const LAST_ORDERS = 20;
 const LAST_ORDERS_TTL_S = 86_400;
 
+/** The prefix of an installation that has the keys of external readers as they are; every other one puts its own before them. */
+const LITERAL_KEYS = 'tiffin';
+/** Version of the form of a snapshot's `view`; a change of the form raises it. */
+const FORM = 1;
+/** Expiry of every snapshot while the memory of Redis is nearly full, seconds. */
+const SHORT_TTL_S = 10;
+
 export interface ViewOptions {
+  /** Separates the keys of installations that share a Redis. */
+  readonly prefix: string;
+  /** Identifies the database that the views are of; views of another one are ignored and replaced. */
+  readonly databaseId: string;
   /** Expiry of `order_status:<id>`, seconds. */
   readonly statusTtlS: number;
+  /** Expiry of the snapshot of an order that has ended, seconds; 0 for none. */
+  readonly endedTtlS: number;
   /** Pub/sub channel on which the order id of each stored view is published. */
   readonly channel: string;
+  /** True while the memory of Redis is needed for the schedule. */
+  readonly isNearlyFull: () => Promise<boolean>;
 }
 
 export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: ViewOptions): OrderViews {
   redis.defineCommand('putView', PUT);
+  const origin = `${options.databaseId}/${FORM}`;
+  const own = options.prefix === LITERAL_KEYS ? '' : `${options.prefix}:`;
+  const snapshotKey = (id: OrderId) => `${own}order:${id}`;
   let isDown = false;
 
-  function argumentsOf({ order, ...rest }: OrderView): (string | number)[] {
+  function argumentsOf(view: OrderView, isNearlyFull: boolean): (string | number)[] {
+    const { order, revision } = view;
     const isRecent = order.createdAt > clock.now() - LAST_ORDERS_TTL_S * 1_000;
     const list = order.customerId !== undefined && isRecent;
-    const key = `order:${order.id}`;
+    const key = snapshotKey(order.id);
+    const ttlS = isFinal(order.status) ? options.endedTtlS : 0;
     return [
       key,
-      `order_status:${order.id}`,
-      list ? `customer:${order.customerId}:last_orders` : key,
-      ...rest.revision,
-      JSON.stringify(snapshotOf({ order, ...rest })),
+      `${own}order_status:${order.id}`,
+      list ? `${own}customer:${order.customerId}:last_orders` : key,
+      ...revision,
+      origin,
+      JSON.stringify(snapshotOf(view, origin)),
+      isNearlyFull ? SHORT_TTL_S : ttlS,
       JSON.stringify(orderManagerStatus(order)),
       options.statusTtlS,
       order.id,
@@ -57,17 +79,18 @@ export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: V
   return {
     async put(views) {
       if (views.length === 0) return;
+      const isNearlyFull = await options.isNearlyFull();
       const pipeline = redis.pipeline();
-      for (const view of views) pipeline.putView(...argumentsOf(view));
+      for (const view of views) pipeline.putView(...argumentsOf(view, isNearlyFull));
       for (const [error] of (await asUnavailable(pipeline.exec())) ?? [])
         if (error) await asUnavailable(Promise.reject(error));
     },
     async get(orderId) {
       try {
         if (redis.status !== 'ready') throw new TiffinError('UNAVAILABLE', 'Redis is not connected');
-        const text = await within(READ_LIMIT_MS, redis.get(`order:${orderId}`), 'Redis');
+        const text = await within(READ_LIMIT_MS, redis.get(snapshotKey(orderId)), 'Redis');
         isDown = false;
-        return text ? viewOf(text) : undefined;
+        return text ? viewOf(text, orderId, origin) : undefined;
       } catch (error) {
         if (!isDown) log.warn({ err: error }, 'the cache is unavailable; orders are read from the database');
         isDown = true;
@@ -77,11 +100,15 @@ export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: V
   };
 }
 
-/** The food-ordering fields, plus the whole view as `view`. The revision must come first: put-view.lua reads it there. */
-function snapshotOf(view: OrderView) {
-  const { order, delivery, revision } = view;
+/**
+ * The food-ordering fields, plus the whole view as `view`, without what no reader of a view needs to know. The revision and
+ * the origin must come first: put-view.lua reads them there.
+ */
+function snapshotOf({ order, ...rest }: OrderView, origin: string) {
+  const { contact: _contact, paymentToken: _token, ...shown } = order;
   return {
-    revision,
+    revision: rest.revision,
+    origin,
     orderId: order.id,
     customerId: order.customerId,
     restaurantId: order.restaurantId,
@@ -89,16 +116,17 @@ function snapshotOf(view: OrderView) {
     version: order.version,
     updatedAt: toRfc3339(order.updatedAt),
     timeline: foodTimeline(order),
-    ...(delivery?.eta ? { eta: toRfc3339(delivery.eta.median) } : {}),
-    view,
+    ...(rest.delivery?.eta ? { eta: toRfc3339(rest.delivery.eta.median) } : {}),
+    view: { order: shown, ...rest },
   };
 }
 
-function viewOf(text: string): OrderView | undefined {
+/** Undefined for a value that is not a view of this order from this origin; the next view of the order replaces it. */
+function viewOf(text: string, orderId: OrderId, origin: string): OrderView | undefined {
   try {
-    return (JSON.parse(text) as { view?: OrderView }).view;
+    const snapshot = JSON.parse(text) as { origin?: unknown; view?: OrderView };
+    return snapshot.origin === origin && snapshot.view?.order?.id === orderId ? snapshot.view : undefined;
   } catch {
-    // The value was not written by Tiffin. It is ignored; the order's next change replaces it.
     return undefined;
   }
 }

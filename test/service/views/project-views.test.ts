@@ -25,6 +25,7 @@ import { proxyTo, type ServerProxy } from '../../support/proxy.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 import { freshDatabase, freshRedis } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
+import { viewOptions } from '../../support/view-options.ts';
 
 describe('the projector of views', () => {
   let dropServers: () => Promise<unknown>;
@@ -42,7 +43,7 @@ describe('the projector of views', () => {
     pool = openPool(database.url, { max: 6, onError: () => {} });
     proxy = await proxyTo(cache.url);
     redis = openRedis(proxy.url, recordingLog());
-    const options = { statusTtlS: 60, channel: `test-${randomUUID()}` };
+    const options = viewOptions({ statusTtlS: 60 });
     views = redisOrderViews(redis, manualClock(), recordingLog(), options);
     const source = postgresViewSource(pool);
     viewSource = {

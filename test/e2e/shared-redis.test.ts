@@ -1,0 +1,113 @@
+/** Installations that share a Redis, and a Redis that outlives its database: each shows its own orders only. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Redis } from 'ioredis';
+import { type Program, reaches, request, startProgram } from '../support/program.ts';
+import { freshDatabase, freshRedis } from '../support/servers.ts';
+import { until } from '../support/until.ts';
+
+describe('a Redis with views of several databases', () => {
+  let redis: Awaited<ReturnType<typeof freshRedis>>;
+  let direct: Redis;
+  const databases: Awaited<ReturnType<typeof freshDatabase>>[] = [];
+  const running = new Set<Program>();
+
+  beforeEach(async () => {
+    redis = await freshRedis();
+    direct = new Redis(redis.url);
+  });
+  afterEach(async () => {
+    await Promise.all([...running].map((program) => program.kill()));
+    running.clear();
+    direct.disconnect();
+    await Promise.all([redis.drop(), ...databases.splice(0).map((database) => database.drop())]);
+  });
+
+  /** A program on a database of its own. */
+  async function start(env: Record<string, string> = {}): Promise<Program> {
+    const database = await freshDatabase();
+    databases.push(database);
+    const program = await startProgram({ DATABASE_URL: database.url, REDIS_URL: redis.url, ...env });
+    running.add(program);
+    return program;
+  }
+  const place = async (program: Program, total_price: number) => {
+    const body = { id: 'same', customer_name: 'Asha', total_price };
+    assert.equal((await request('POST', `${program.url}/orders`, body)).status, 201);
+    await reaches(program.url, 'same', 'COMPLETED');
+  };
+  const isStored = (key: string) =>
+    until(`${key} to be stored`, async () => (await direct.get(key))?.includes('"COMPLETED"'));
+  const shownTotal = async ({ url }: Program) =>
+    (await request('GET', `${url}/ui/orders/same`)).body.totalAmount;
+
+  it('two installations with prefixes of their own share no key and show only their own orders', async () => {
+    const [prod, stage] = await Promise.all([start(), start({ REDIS_PREFIX: 'stage' })]);
+    await place(prod, 7);
+    await isStored('order:same');
+    assert.equal((await request('GET', `${stage.url}/ui/orders/same`)).status, 404);
+    await place(stage, 8);
+    await isStored('stage:order:same');
+    assert.deepEqual([await shownTotal(prod), await shownTotal(stage)], [7, 8]);
+    const keys = await direct.keys('*');
+    assert.deepEqual(
+      keys.filter((key) => !/^(stage:.*|tiffin:.*|order:same|order_status:same)$/.test(key)),
+      [],
+    );
+  });
+
+  it('after the database was replaced, an order with the id of an earlier one is shown as it is now', async () => {
+    const first = await start();
+    await place(first, 7);
+    await isStored('order:same');
+    running.delete(first);
+    await first.kill();
+    const second = await start();
+    assert.equal((await request('GET', `${second.url}/ui/orders/same`)).status, 404);
+    const scheduled_time = new Date(Date.now() + 3_600_000).toISOString();
+    const body = { id: 'same', customer_name: 'Ben', total_price: 8, scheduled_time };
+    assert.equal((await request('POST', `${second.url}/orders`, body)).status, 201);
+    assert.equal(await shownTotal(second), 8);
+    const stored = await until('the new view to be stored', async () => {
+      const text = await direct.get('order:same');
+      return text?.includes('"CREATED"') && text;
+    });
+    assert.equal(JSON.parse(stored).view.order.total.minor, 800);
+  });
+
+  it('views of ended orders expire beside the schedule, and never in a cache Redis of their own', async () => {
+    const cache = await freshRedis();
+    const own = new Redis(cache.url);
+    try {
+      const [shared, apart] = await Promise.all([
+        start({ VIEW_TTL_S: '5000' }),
+        start({ REDIS_PREFIX: 'stage', CACHE_REDIS_URL: cache.url }),
+      ]);
+      await Promise.all([place(shared, 7), place(apart, 8)]);
+      await isStored('order:same');
+      const ttl = await direct.ttl('order:same');
+      assert.ok(ttl > 4_900 && ttl <= 5_000, String(ttl));
+      await until('the view to be stored', async () =>
+        (await own.get('stage:order:same'))?.includes('"COMPLETED"'),
+      );
+      assert.equal(await own.ttl('stage:order:same'), -1);
+    } finally {
+      own.disconnect();
+      await cache.drop();
+    }
+  });
+
+  it('foreign content under the key of an order is ignored and replaced', async () => {
+    const program = await start();
+    await place(program, 7);
+    await isStored('order:same');
+    for (const foreign of ['{"view":{}}', '{"revision":[99,0],"view":{}}', 'no JSON']) {
+      await direct.set('order:same', foreign);
+      for (const path of ['/ui/orders/same', '/v1/orders/same', '/orders?id=same']) {
+        const answer = await request('GET', program.url + path);
+        assert.equal(answer.status, 200, `${path} with ${foreign}`);
+      }
+      await isStored('order:same');
+    }
+  });
+});
