@@ -28,7 +28,14 @@ async function topicCompressedWith(compression: string): Promise<string> {
   const admin = kafkaClient(brokers).admin();
   await admin.connect();
   const configEntries = [{ name: 'compression.type', value: compression }];
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true });
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: false });
+  // The broker confirms the creation before it serves the topic.
+  await until('the topic to be served', () =>
+    admin.fetchTopicMetadata({ topics: [topic] }).then(
+      () => true,
+      () => false,
+    ),
+  );
   await admin.disconnect();
   return topic;
 }
