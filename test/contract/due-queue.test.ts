@@ -14,6 +14,8 @@ import { manualClock } from '../support/manual-clock.ts';
 import { recordingLog } from '../support/recording-log.ts';
 import { redisServers } from '../support/servers.ts';
 import { dueQueueContract, type QueueHarness } from './due-queue.ts';
+import { dueQueueLossesContract } from './due-queue-losses.ts';
+import { dueQueueShardsContract } from './due-queue-shards.ts';
 import { dueQueueTimersContract } from './due-queue-timers.ts';
 
 const inMemory: QueueHarness = {
@@ -61,7 +63,12 @@ const onRedis = (url: string): QueueHarness => ({
   },
 });
 
-for (const contract of [dueQueueContract, dueQueueTimersContract]) {
+for (const contract of [
+  dueQueueContract,
+  dueQueueLossesContract,
+  dueQueueShardsContract,
+  dueQueueTimersContract,
+]) {
   contract('The queue in memory', inMemory);
   for (const { name, url } of redisServers()) contract(`The queue on ${name}`, onRedis(url));
 }

@@ -322,58 +322,6 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
       assert.equal((await queue.claim(0, LIMIT)).due.length, 1);
     });
 
-    scenario('a lost queue stays lost when its state is set with ifComplete', async ({ queue, lose }) => {
-      await queue.setState('paused', { ifComplete: true });
-      assert.equal((await queue.claim(0, LIMIT)).state, 'paused');
-      await lose();
-      await queue.setState('running', { ifComplete: true });
-      assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
-    });
-
-    scenario(
-      'a queue that has lost its members is lost although its state stands, until it is set to running',
-      async ({ queue, at, loseMembers }) => {
-        for (const state of ['running', 'paused'] as const) {
-          await queue.setState(state);
-          await queue.schedule([{ orderId: id('one'), dueAt: at + HOUR_MS }]);
-          assert.equal((await queue.claim(0, LIMIT)).state, state);
-          await loseMembers();
-          assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
-          await queue.setState(state, { ifComplete: true });
-          assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
-        }
-        await queue.setState('running');
-        await queue.schedule([{ orderId: id('two'), dueAt: at }]);
-        const { state, due } = await queue.claim(0, LIMIT);
-        assert.deepEqual([state, due.length], ['running', 1]);
-        assert.deepEqual(await queue.size(), { waiting: 1, due: 0 });
-      },
-    );
-
-    scenario(
-      'a loss is found by scheduling, and by setting the state, too',
-      async ({ queue, at, loseMembers }) => {
-        const first = await queue.mark();
-        await loseMembers();
-        await queue.schedule([{ orderId: id('one'), dueAt: at }]);
-        assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
-        assert.equal(await first(), false);
-        const second = await queue.mark();
-        await loseMembers();
-        await queue.setState('running');
-        assert.equal(await second(), false);
-      },
-    );
-
-    scenario('a mark is found until the queue loses its data', async ({ queue, lose }) => {
-      const [one, other, lost] = await Promise.all([queue.mark(), queue.mark(), queue.mark()]);
-      assert.equal(await one(), true);
-      assert.equal(await other(), true);
-      await lose();
-      const later = await queue.mark();
-      assert.deepEqual([await lost(), await later()], [false, true]);
-    });
-
     scenario(
       'a queue accepts an order that is due at time zero, and an order id of 64 characters',
       async ({ queue }) => {
@@ -388,44 +336,6 @@ export function dueQueueContract(name: string, harness: QueueHarness): void {
           { orderId: 'A.b-c_9', dueAt: 1 },
         ]);
       },
-    );
-
-    scenario(
-      'orders are spread over all shards, and each order stays on one shard',
-      async ({ queue, at }) => {
-        const orders = manyOrders(400, at - 1_000);
-        assert.equal(await queue.schedule(orders), 400);
-        assert.equal(await queue.schedule(orders), 0, 'no order is added a second time');
-        const claims = await claimAll(queue);
-        const sizes = claims.map(({ due }) => due.length);
-        assert.ok(
-          sizes.every((size) => size > 0),
-          `every shard holds some: ${sizes}`,
-        );
-        assert.deepEqual(
-          claims.flatMap(({ due }) => due).sort((a, b) => a.dueAt - b.dueAt),
-          orders,
-        );
-        await Promise.all(claims.map(({ lease }, shard) => queue.acknowledge(shard, lease)));
-        assert.deepEqual(await queue.size(), { waiting: 0, due: 0 });
-      },
-      { shards: 4 },
-    );
-
-    scenario(
-      'pausing and removing apply to every shard',
-      async ({ queue, at }) => {
-        const orders = manyOrders(40, at);
-        await queue.schedule(orders);
-        await queue.setState('paused');
-        assert.deepEqual(
-          (await claimAll(queue)).map(({ state }) => state),
-          ['paused', 'paused', 'paused'],
-        );
-        await queue.remove(orders.map(({ orderId }) => orderId));
-        assert.equal((await queue.size()).waiting, 0);
-      },
-      { shards: 3 },
     );
 
     scenario(

@@ -1,20 +1,15 @@
 /** The contract that every event bus fulfils. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { TiffinError } from '../../internal/domain/errors.ts';
 import { subscriptionOf } from '../../internal/service/stream/consume.ts';
-import type { Delivery, Subscription } from '../../internal/service/stream/ports.ts';
+import type { Delivery } from '../../internal/service/stream/ports.ts';
 import { replayLetters } from '../../internal/service/stream/replay-letters.ts';
 import { until } from '../support/until.ts';
-import type { Death } from './dying-member.ts';
 import {
   countingConsumer,
-  type Effect,
   effectsOf,
   type Member,
   type Processing,
@@ -22,6 +17,7 @@ import {
   type StreamAddress,
   versionsOf,
 } from './stream-member.ts';
+import { allApplied, dies, eventIdOf, lettersOf, listener, manyEvents, refuse } from './stream-scenarios.ts';
 
 export interface Stream {
   readonly address: StreamAddress;
@@ -39,8 +35,6 @@ export interface Harness {
   /** The most batches that a stalled consumer may hold. */
   readonly batchesInHand: number;
 }
-
-const DYING_MEMBER = fileURLToPath(new URL('dying-member.ts', import.meta.url));
 
 export function eventBusContract(name: string, harness: Harness): void {
   describe(`${name} fulfils the contract of an event bus`, {
@@ -339,78 +333,4 @@ export function eventBusContract(name: string, harness: Harness): void {
       );
     });
   });
-}
-
-/** `orders` orders of `each` events, the orders interleaved. */
-function manyEvents(orders: number, each: number): Processing[] {
-  const ids = Array.from({ length: orders }, () => randomUUID());
-  return Array.from({ length: each }, (_, index) => ids.map((id) => processing(id, index + 1))).flat();
-}
-
-/** Asserts that exactly these events took effect, each once and in sequence within its order. */
-async function allApplied(member: Member, group: string, events: readonly Processing[]): Promise<void> {
-  let effects: Effect[] = [];
-  await until(`${events.length} events took effect`, async () => {
-    effects = await effectsOf(member.pool, group);
-    return effects.length >= events.length;
-  });
-  assert.deepEqual(
-    byOrder(effects),
-    byOrder(events.map(({ orderId, payload }) => ({ orderId, version: payload.version }))),
-  );
-}
-
-function byOrder(effects: readonly Effect[]): Record<string, number[]> {
-  const orderIds = [...new Set(effects.map(({ orderId }) => orderId))].sort();
-  return Object.fromEntries(orderIds.map((orderId) => [orderId, versionsOf(effects, orderId)]));
-}
-
-async function dies(death: Death): Promise<void> {
-  const child = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), DYING_MEMBER, JSON.stringify(death)],
-    {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  );
-  const timer = setTimeout(() => child.kill('SIGTERM'), 60_000);
-  const [, signal] = await once(child, 'exit');
-  clearTimeout(timer);
-  assert.equal(signal, 'SIGKILL', 'it killed itself');
-}
-
-function refuse(poison: Processing): (events: readonly Processing[]) => void {
-  return (events) => {
-    if (events.some((event) => event.eventId === poison.eventId)) throw new RangeError('cannot stomach this');
-  };
-}
-
-/** A subscription under a new group that records every delivery, redeliveries included. */
-function listener(
-  { deps }: Member,
-  topic: string,
-  heard: Delivery[],
-  hold: Promise<void> = Promise.resolve(),
-): Subscription {
-  return {
-    group: randomUUID(),
-    topics: [topic],
-    types: ['order.processing'],
-    async handle({ deliveries, settle }) {
-      heard.push(...deliveries);
-      await hold;
-      await deps.transactions.run(settle);
-    },
-  };
-}
-
-function eventIdOf({ record }: Delivery): unknown {
-  return (record as { eventId?: unknown }).eventId;
-}
-
-async function lettersOf({ pool }: Member, orderId: string): Promise<number> {
-  const { rows } = await pool.query('SELECT count(*)::int AS count FROM dead_letters WHERE order_id = $1', [
-    orderId,
-  ]);
-  return rows[0].count;
 }

@@ -190,3 +190,8 @@ export function assertRefused(
     faults,
   );
 }
+
+/** The status and the error codes of an answer. */
+export function codes(answer: Answer): string[] {
+  return [String(answer.status), ...answer.body.errors.map(({ code }: { code: string }) => code)];
+}

@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
-import { fact } from '../../../internal/domain/announce.ts';
 import { TiffinError } from '../../../internal/domain/errors.ts';
-import type { Event, EventType } from '../../../internal/domain/events.ts';
+import type { Event } from '../../../internal/domain/events.ts';
 import type { Order, OrderId } from '../../../internal/domain/order.ts';
 import { afterStep, newPayment } from '../../../internal/domain/payment.ts';
 import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
@@ -19,14 +18,24 @@ import type { PaymentProvider, PaymentRequest } from '../../../internal/service/
 import { settleConsumer } from '../../../internal/service/payments/settle-payments.ts';
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import { simulatedPayments } from '../../../internal/transport/outbound/simulated-payments.ts';
-import { CONTENTS, createdEvent, movedTo, placedOrder } from '../../support/builders.ts';
+import { createdEvent, movedTo, placedOrder } from '../../support/builders.ts';
 import { deliveryOf } from '../../support/in-memory.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
-import { bank, type Manner, memoryTimers } from '../../support/payments.ts';
+import { bank, memoryTimers } from '../../support/payments.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 import { freshDatabase } from '../../support/servers.ts';
-import { gate } from '../../support/turns.ts';
+import {
+  cancelled,
+  completed,
+  finished,
+  happened,
+  holdRequests,
+  inTurn,
+  reserved,
+  started,
+  timerOf,
+} from '../../support/settling.ts';
 import { until } from '../../support/until.ts';
 
 describe('settling payments', () => {
@@ -63,10 +72,7 @@ describe('settling payments', () => {
     const consumer = settleConsumer(deps);
     const subscription = subscriptionOf(deps, consumer);
     const deliver = (...events: Event[]) =>
-      subscription.handle({
-        deliveries: events.map((event) => deliveryOf(event)),
-        settle: async () => {},
-      });
+      subscription.handle({ deliveries: events.map((event) => deliveryOf(event)), settle: async () => {} });
     return {
       ...deps,
       consumer,
@@ -107,33 +113,6 @@ describe('settling payments', () => {
       },
     };
   }
-
-  function happened(type: EventType, id: string, payload: object): Event {
-    return fact(type, id, payload as never, { eventId: randomUUID(), at: NOON, producer: 'test' }) as Event;
-  }
-  const reserved = (id: string) => happened('inventory.reserved', id, { items: [], amountDue: '12.50' });
-  const timerOf = (id: string) => happened('timer.payment', id, { dueAt: new Date(NOON).toISOString() });
-  const cancelled = (id: string) => happened('order.cancelled', id, { status: 'CANCELLED', version: 3 });
-  const completed = (id: string) =>
-    happened('order.completed', id, { status: 'COMPLETED', version: 4, items: [] });
-  const started = (id: string) => movedTo(placedOrder({ content: { ...CONTENTS.items, id } }), 'PROCESSING');
-  const finished = (id: string) => movedTo(started(id), 'CONFIRMED', 'COMPLETED');
-  /** Holds requests to the provider until the gate is opened. */
-  function holdRequests() {
-    const held = gate();
-    let count = 0;
-    const pass = () => {
-      count += 1;
-      return held.promise;
-    };
-    const requested = (times: number) =>
-      until('the provider is called', async () => count >= times || undefined);
-    return { pass, requested, held };
-  }
-  const inTurn = (...manners: Manner[]) => {
-    const turn = manners.values();
-    return { mannerOf: () => turn.next().value ?? 'answered' };
-  };
 
   it('a payment is authorized after the reservation and captured after completion, with the trace of the request', async () => {
     const provider = bank();
