@@ -2,9 +2,9 @@
 import { fact } from '../../domain/announce.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import type { EventOf } from '../../domain/events.ts';
-import { MAX_MINOR, parseDecimal } from '../../domain/money.ts';
+import { parseDecimal } from '../../domain/money.ts';
 import { ORDER_ID, type OrderContent, type OrderId } from '../../domain/order.ts';
-import { type PricingRules, priceOf } from '../../domain/pricing.ts';
+import { isTooExpensive, type PricingRules, priceOf } from '../../domain/pricing.ts';
 import type { Catalogue } from '../inventory/ports.ts';
 import type { Log } from '../ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
@@ -112,9 +112,10 @@ async function contentsOf(
         unitPriceMinor: menuItem?.priceMinor ?? price,
       };
     });
-    const { totalMinor, ...price } = priceOf(items, pricing);
-    if (totalMinor > MAX_MINOR)
+    const priced = priceOf(items, pricing);
+    if (isTooExpensive(priced))
       throw new TiffinError('INVALID_INPUT', 'the total must be at most 9999999999.99');
+    const { totalMinor, ...price } = priced;
     return {
       id: orderId as OrderId,
       customerId: payload.userId,

@@ -66,6 +66,21 @@ function setUp(prices: Record<string, number> = {}) {
   };
 }
 
+test('a record whose total exceeds the largest amount becomes a dead letter, and the records beside it are placed', async () => {
+  const { deliver, stored, store } = setUp();
+  const lines = Array.from({ length: 100 }, (_, n) => ({
+    item_id: `item-${n}`,
+    quantity: 10_000,
+    price: '9999999.99',
+  }));
+  await deliver(SAMPLE, { user_id: 'user-002', items: lines }, SAMPLE);
+  assert.deepEqual(
+    stored().map(({ customerId }) => customerId),
+    ['user-001', 'user-001'],
+  );
+  assert.match(store.tables.letters[0]?.error ?? '', /the total must be at most 9999999999\.99/);
+});
+
 test('the documented example becomes an order of its user that costs 48.50', async () => {
   const { deliver, stored } = setUp();
   await deliver(SAMPLE);
