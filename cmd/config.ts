@@ -1,6 +1,7 @@
 /** Reads the configuration from environment variables; the error names every wrong setting. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { faultsOfKafka } from './config/kafka-access.ts';
 import { SETTINGS } from './config/settings.ts';
 import { ConfigError } from './faults.ts';
 
@@ -27,8 +28,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (!parsed.success) {
     const faults = parsed.error.issues.map(({ path, message }) => {
       const name = String(path[0]);
-      // A URL may hold a password.
-      return /_(URL|SECRET|KEY)$/.test(name)
+      // A URL or a command may hold a password.
+      return /_(URL|SECRET|KEY|PASSWORD|COMMAND)$/.test(name)
         ? `${name} ${message}`
         : `${name} ${message}, and it is '${env[name]}'`;
     });
@@ -36,6 +37,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   const config = parsed.data;
   assertAuthIsMeant(config);
+  const faults = faultsOfKafka(config);
+  if (faults.length > 0) throw new ConfigError(`${faults.join('; ')}.`);
   return config;
 }
 

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { ALL_TOPICS } from '../internal/domain/topics.ts';
+import { kafkaAccessOf } from './config/kafka-access.ts';
 import { type Config, loadEnvFile, readConfig } from './config.ts';
 import { holderOf } from './embedded/lock.ts';
 import { choosePlace } from './embedded/place.ts';
@@ -17,22 +18,22 @@ const USAGE = `Usage: npm run topic -- <command>
 `;
 
 /** On Postgres the topics are the same in every Tiffin. */
-async function listTopics({ KAFKA_BROKERS }: Config): Promise<readonly string[]> {
-  if (!KAFKA_BROKERS) return ALL_TOPICS;
-  const console = await openKafka(KAFKA_BROKERS);
+async function listTopics(config: Config): Promise<readonly string[]> {
+  if (!config.KAFKA_BROKERS) return ALL_TOPICS;
+  const console = await openKafka(config, config.KAFKA_BROKERS);
   const topics = await console.list();
   await console.close();
   return topics;
 }
 
 // Imports only the stream in use, because loading modules takes most of the time of a short command.
-async function openKafka(brokers: readonly string[]) {
+async function openKafka(config: Config, brokers: readonly string[]) {
   const { kafkaConsole } = await import('./topic/kafka.ts');
-  return kafkaConsole(brokers);
+  return kafkaConsole(brokers, kafkaAccessOf(config));
 }
 
 async function open(config: Config): Promise<TopicConsole> {
-  if (config.KAFKA_BROKERS) return openKafka(config.KAFKA_BROKERS);
+  if (config.KAFKA_BROKERS) return openKafka(config, config.KAFKA_BROKERS);
   const databaseUrl =
     config.DATABASE_DIRECT_URL ??
     config.DATABASE_URL ??

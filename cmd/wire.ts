@@ -39,7 +39,6 @@ import type { Loop } from '../internal/service/loop.ts';
 import type { Log } from '../internal/service/ports.ts';
 import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
 import type { EventBus } from '../internal/service/stream/ports.ts';
-import { kafkaBus } from '../internal/transport/events/kafka-bus.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
 import { type Authenticate, jwtAuth, noAuth } from '../internal/transport/http/auth.ts';
 import { refuseCrossSite, refuseForeignPages } from '../internal/transport/http/foreign-pages.ts';
@@ -49,6 +48,7 @@ import { httpPayments } from '../internal/transport/outbound/http-payments.ts';
 import { simulatedPayments } from '../internal/transport/outbound/simulated-payments.ts';
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
 import type { Config } from './config.ts';
+import { openKafka } from './kafka-clients.ts';
 
 /** The namespace of derived event ids, which are UUIDs of version 5 (RFC 9562). */
 const EVENT_NAMESPACE = parse('5f0c2c3e-8a51-4d0a-9c39-7d3f1a2b9e10');
@@ -95,18 +95,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   const eventLog = postgresEventLog(pool, directUrl, log);
   const known = orderCache();
   const transactions = postgresTransactions(pool, () => eventLog.signal(), known);
-  const kafka = config.KAFKA_BROKERS
-    ? kafkaBus({
-        brokers: config.KAFKA_BROKERS,
-        clientId: 'tiffin',
-        compression: config.KAFKA_COMPRESSION,
-        topicPrefix: config.KAFKA_PREFIX,
-        partitions: config.KAFKA_PARTITIONS,
-        sessionTimeoutMs: config.KAFKA_SESSION_TIMEOUT_MS,
-        disabledTopics: new Set(config.DISABLED_TOPICS),
-        log,
-      })
-    : undefined;
+  const kafka = openKafka(config, log);
   const bus: EventBus = kafka ?? postgresBus({ eventLog, transactions, log });
   return {
     config,

@@ -1,6 +1,6 @@
 /** The settings of the stream. */
 import { OUTSIDE_TOPICS } from '../../internal/domain/topics.ts';
-import { list, oneOf, text, whole } from './kinds.ts';
+import { list, oneOf, text, url, whole } from './kinds.ts';
 
 export const stream = {
   KAFKA_BROKERS: list('host:port, or several with commas between them', (broker) =>
@@ -8,6 +8,33 @@ export const stream = {
   )
     .optional()
     .describe('Brokers of Kafka. Default: the stream is the event log in Postgres.'),
+  KAFKA_SSL: oneOf('yes', 'no').prefault('no').describe('Whether the brokers are reached over TLS.'),
+  KAFKA_CA_FILE: text('a path')
+    .optional()
+    .describe(
+      'PEM file with the authorities that sign the brokers’ certificates. Default: the well-known ones. This and every other file of Kafka is read anew for each connection.',
+    ),
+  KAFKA_CERT_FILE: text('a path').optional().describe('PEM file with the certificate of this client.'),
+  KAFKA_KEY_FILE: text('a path').optional().describe('PEM file with its private key.'),
+  KAFKA_SASL_MECHANISM: oneOf('plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer')
+    .optional()
+    .describe('How this client logs in. Without `KAFKA_SSL`, `plain` sends the password in clear text.'),
+  KAFKA_USERNAME: text('text').optional().describe('User, or client id for `KAFKA_TOKEN_URL`.'),
+  KAFKA_PASSWORD: text('text').optional().describe('Password, or client secret for `KAFKA_TOKEN_URL`.'),
+  KAFKA_PASSWORD_FILE: text('a path')
+    .optional()
+    .describe('File with the password instead; white space around it does not count.'),
+  KAFKA_TOKEN_URL: url('http:', 'https:')
+    .optional()
+    .describe(
+      'For `oauthbearer`: where a login service gives tokens for client credentials (RFC 6749). Tokens are renewed after half their lifetime.',
+    ),
+  KAFKA_TOKEN_SCOPE: text('text').optional().describe('Scope to ask the login service for.'),
+  KAFKA_TOKEN_COMMAND: text('a command')
+    .optional()
+    .describe(
+      'For `oauthbearer`, instead: a shell command that prints a token, within 5 s and at most 64 KiB. It is run for each connection, unless the token is a JWT, or the JSON of a login service, that says when it ends.',
+    ),
   KAFKA_PREFIX: text('at most 32 letters, digits, dots, hyphens or underscores', (value) =>
     /^[\w.-]{0,32}$/.test(value),
   )

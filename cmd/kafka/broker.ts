@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Kafka, logLevel } from 'kafkajs';
 import { JARS, java, kafkaAvailable, run } from './jars.ts';
+import { HOST, type Listeners, serverProperties } from './properties.ts';
 
 export interface KafkaBroker {
   /** `host:port`, the value for KAFKA_BROKERS. */
@@ -28,9 +29,14 @@ export interface KafkaOptions {
   /** Port on 127.0.0.1; a free one by default. */
   port?: number;
   onEvent?: (msg: string) => void;
+  /** Listeners beside the one without TLS and login: name to protocol, such as SASL_SSL, and port. */
+  listeners?: Listeners;
+  /** Passwords of users who log in with SCRAM, in a new folder. */
+  scramUsers?: Readonly<Record<string, string>>;
+  /** Further settings of the broker. */
+  properties?: Readonly<Record<string, string | number>>;
 }
 
-const HOST = '127.0.0.1';
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 15_000;
 const LOG_LIMIT_BYTES = 10_000_000;
@@ -43,26 +49,35 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
   if (!existsSync(JARS)) onEvent('downloading Kafka with Maven; this happens once');
   const reason = await kafkaAvailable();
   if (reason) throw new Error(reason);
-  return open(options.dir, options.port, onEvent);
+  return open(options, onEvent);
 }
 
-async function open(
-  dir: string,
-  requestedPort: number | undefined,
-  onEvent: (msg: string) => void,
-): Promise<KafkaBroker> {
+async function open(options: KafkaOptions, onEvent: (msg: string) => void): Promise<KafkaBroker> {
+  const { dir, port: requestedPort, listeners = {}, scramUsers = {} } = options;
   if (requestedPort !== undefined && (await isTaken(requestedPort)))
     throw new Error(`port ${requestedPort} is taken`);
   const port = requestedPort ?? (await freePort());
   await mkdir(dir, { recursive: true });
   const config = join(dir, 'server.properties');
-  const properties = serverProperties(dir, port, await freePort(port));
+  const properties = serverProperties({
+    dir,
+    port,
+    controllerPort: await freePort(port),
+    listeners,
+    further: options.properties ?? {},
+  });
   await writeFile(config, properties);
   const jars = (await readdir(JARS)).filter((name) => name.endsWith('.jar')).sort();
   const classPath = ['-cp', jars.map((name) => join(JARS, name)).join(':')];
   if (!existsSync(join(dir, 'metadata', 'meta.properties'))) {
     const format = [...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.tools.StorageTool'];
-    await run(java(), [...format, 'format', '-t', CLUSTER_ID, '-c', config]);
+    const users = Object.entries(scramUsers).flatMap(([name, password]) =>
+      ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+        '--add-scram',
+        `${mechanism}=[name=${name},password=${password}]`,
+      ]),
+    );
+    await run(java(), [...format, 'format', '-t', CLUSTER_ID, '-c', config, ...users]);
   }
   const command = [
     ...['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', '-Djava.awt.headless=true'],
@@ -194,7 +209,7 @@ async function serves(port: number): Promise<boolean> {
  * A free port below the range for outgoing connections (32768 and up on Linux). From that range, a client that retries
  * while the broker is down could be given the broker's own port.
  */
-async function freePort(except?: number): Promise<number> {
+export async function freePort(except?: number): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     if (port !== except && !(await isTaken(port))) return port;
@@ -209,40 +224,4 @@ function isTaken(port: number): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
-}
-
-function serverProperties(dir: string, port: number, controllerPort: number): string {
-  const properties = {
-    'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@${HOST}:${controllerPort}`,
-    'controller.listener.names': 'CONTROLLER',
-    listeners: `PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://${HOST}:${port}`,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-    'log.dirs': join(dir, 'data'),
-    // Separate from the data: only then does Kafka lock it, which keeps a second broker from using this folder.
-    'metadata.log.dir': join(dir, 'metadata'),
-    'num.partitions': 4,
-    'auto.create.topics.enable': true,
-    'group.initial.rebalance.delay.ms': 0,
-    'default.replication.factor': 1,
-    'min.insync.replicas': 1,
-    'offsets.topic.replication.factor': 1,
-    'offsets.topic.num.partitions': 4,
-    'transaction.state.log.replication.factor': 1,
-    'transaction.state.log.min.isr': 1,
-    'transaction.state.log.num.partitions': 4,
-    'share.coordinator.state.topic.replication.factor': 1,
-    'share.coordinator.state.topic.min.isr': 1,
-    'share.coordinator.state.topic.num.partitions': 4,
-    // The default, 128 MB, is a quarter of the heap.
-    'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024,
-    // A killed broker can register again only after its old session has expired; the default is 9 s.
-    'broker.session.timeout.ms': 1_500,
-    'broker.heartbeat.interval.ms': 250,
-  };
-  return Object.entries(properties)
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join('');
 }

@@ -1,13 +1,22 @@
 /** The console on Kafka. */
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import type { KafkaAccess } from '../../internal/transport/events/kafka-access.ts';
+import { registerCodecs } from '../../internal/transport/events/kafka-codecs.ts';
 import type { TopicConsole } from './console.ts';
 
 const POLL_MS = 200;
 
 export function kafkaConsole(
   brokers: readonly string[],
+  access: KafkaAccess,
 ): TopicConsole & { list(): Promise<readonly string[]> } {
-  const kafka = new Kafka({ clientId: 'tiffin-topic', brokers: [...brokers], logLevel: logLevel.NOTHING });
+  registerCodecs();
+  const kafka = new Kafka({
+    clientId: 'tiffin-topic',
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    ...access(),
+  });
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   let connected: Promise<void> | undefined;
   return {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { migrateDatabase } from '../../internal/repository/postgres/database.ts';
-import { kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
+import { type KafkaBusOptions, kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 import type { Stream } from './event-bus.ts';
@@ -36,7 +36,11 @@ export async function openKafkaStream(brokers: string): Promise<Stream> {
 }
 
 /** A bus with topics of its own and no database. */
-export function lonelyBus(at: string, topicPrefix = `${randomUUID().slice(0, 8)}.`) {
+export function lonelyBus(
+  at: string,
+  topicPrefix = `${randomUUID().slice(0, 8)}.`,
+  options: Partial<KafkaBusOptions> = {},
+) {
   const lines: LogLine[] = [];
   const bus = kafkaBus({
     brokers: [at],
@@ -45,6 +49,7 @@ export function lonelyBus(at: string, topicPrefix = `${randomUUID().slice(0, 8)}
     topicPrefix,
     partitions: 1,
     sessionTimeoutMs: 6_000,
+    ...options,
   });
   return { bus, lines, topicPrefix };
 }

@@ -2,16 +2,22 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../domain/retry.ts';
 import { ALL_TOPICS } from '../../domain/topics.ts';
+import type { Log } from '../../service/ports.ts';
 import type { EventBus, OutgoingRecord, RecordSink, Subscription } from '../../service/stream/ports.ts';
 import { eventRecords } from '../../service/stream/relay-events.ts';
 import { type Compression, compressionType, registerCodecs } from './kafka-codecs.ts';
 import { type KafkaConnection, type KafkaSettings, openKafka } from './kafka-connection.ts';
 import { type KafkaConsumer, kafkaConsumer } from './kafka-consumer.ts';
+import { asUnavailable } from './kafka-faults.ts';
+import { kafkaLog } from './kafka-log.ts';
 import { kafkaProbe } from './kafka-probe.ts';
 import { kafkaProducer } from './kafka-producer.ts';
 import { kafkaTopics } from './kafka-topics.ts';
 
+const BACKOFF = { firstMs: 50, longestMs: 1_000 };
+
 export interface KafkaBusOptions extends KafkaSettings {
+  readonly log: Log;
   /** Partitions of the topics that this process creates. */
   readonly partitions?: number;
   /** Prefix of every topic and group at the broker, so that several installations can share one broker. */
@@ -34,9 +40,10 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     sessionTimeoutMs = 6_000,
   } = options;
   registerCodecs();
+  const lines = kafkaLog(log);
   const connections = new Set<KafkaConnection>();
   const open = () => {
-    const connection = openKafka(options, () => connections.delete(connection));
+    const connection = openKafka(options, lines, () => connections.delete(connection));
     connections.add(connection);
     return connection;
   };
@@ -58,9 +65,10 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
         unprepared = undefined;
         return;
       } catch (error) {
-        unprepared = (error as Error).message;
-        if (failures === 1) log.warn({ err: error }, 'Kafka is not ready; creating the topics is retried');
-        await pause(backoffMs(failures), undefined, { signal: closing.signal }).catch(() => {});
+        const fault = asUnavailable(error);
+        unprepared = fault.message;
+        lines.fault(fault, 'Kafka cannot be used; this is retried');
+        await pause(backoffMs(failures, BACKOFF), undefined, { signal: closing.signal }).catch(() => {});
       }
     }
   }
@@ -77,7 +85,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     async subscribe(subscription: Subscription) {
       const ensureTopics = (subscribed: readonly string[]) => topics.ensure([...ownTopics, ...subscribed]);
       const consumer = kafkaConsumer(
-        { open, ensureTopics, topicPrefix, sessionTimeoutMs, log },
+        { open, ensureTopics, topicPrefix, sessionTimeoutMs, log, kafkaLog: lines },
         subscription,
       );
       consumers.add(consumer);

@@ -6,8 +6,10 @@ import { backoffMs } from '../../domain/retry.ts';
 import { startLoop } from '../../service/loop.ts';
 import type { Log } from '../../service/ports.ts';
 import type { Delivery, Subscription } from '../../service/stream/ports.ts';
-import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
+import type { KafkaConnection } from './kafka-connection.ts';
 import { cutBatch } from './kafka-deliveries.ts';
+import { asUnavailable, within } from './kafka-faults.ts';
+import type { KafkaLog } from './kafka-log.ts';
 
 const BATCH_SIZE = 1_000;
 const PARTITIONS_AT_ONCE = 3;
@@ -34,6 +36,7 @@ export interface KafkaConsumerDeps {
   readonly topicPrefix: string;
   readonly sessionTimeoutMs: number;
   readonly log: Log;
+  readonly kafkaLog: KafkaLog;
 }
 
 export interface KafkaConsumer {
@@ -137,7 +140,8 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       failing.clear();
       // A consumer that joins and fails at once must not do so in a tight loop.
       failures = performance.now() - startedAt > STEADY_MS ? 1 : failures + 1;
-      if (failures === 1) log.warn({ consumer: group, err: fault }, 'the consumer is down and is restarted');
+      if (failures === 1)
+        deps.kafkaLog.fault(fault, 'the consumer is down and is restarted', { consumer: group });
       return backoffMs(failures, BACKOFF);
     } finally {
       connection.sever();

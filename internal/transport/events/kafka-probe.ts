@@ -1,6 +1,7 @@
 /** Asks the brokers regularly whether they answer, so that a process that sends nothing knows of an outage too. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
+import type { KafkaConnection } from './kafka-connection.ts';
+import { asUnavailable, within } from './kafka-faults.ts';
 
 const EVERY_MS = 3_000;
 const LIMIT_MS = 3_000;

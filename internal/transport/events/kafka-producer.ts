@@ -2,7 +2,8 @@
 import { type CompressionTypes, Partitioners, type Producer } from 'kafkajs';
 import { TiffinError } from '../../domain/errors.ts';
 import type { OutgoingRecord } from '../../service/stream/ports.ts';
-import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
+import type { KafkaConnection } from './kafka-connection.ts';
+import { asUnavailable, within } from './kafka-faults.ts';
 
 /** A request that takes longer is abandoned; its caller may retry it. */
 const LIMIT_MS = 9_000;

@@ -1,7 +1,8 @@
 /** Creates the missing topics, once per process, as soon as a broker is reachable. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
-import { asUnavailable, type KafkaConnection, within } from './kafka-connection.ts';
+import type { KafkaConnection } from './kafka-connection.ts';
+import { asUnavailable, within } from './kafka-faults.ts';
 
 const LIMIT_MS = 8_000;
 const SERVED_POLL_MS = 30;
