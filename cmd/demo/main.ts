@@ -1,9 +1,10 @@
 /** The demo: simulates customers, restaurants and riders over HTTP, then checks orders, payments and stock. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { audit, broken, type Report, tableOf } from '../audit/audit.ts';
+import { booksOf } from './books.ts';
 import { client } from './client.ts';
 import { order } from './customers.ts';
-import { tally } from './tally.ts';
 import { answerTickets, look, ride, serveCounter } from './town.ts';
 import { buildWorld, hasEnded, type World } from './world.ts';
 
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
   await failed;
   clearInterval(summary);
   await look(world, Number.POSITIVE_INFINITY);
-  report(await settledTally(world));
+  report(world, await settledReport(world));
 }
 
 async function customers(world: World, seconds: number, rate: number): Promise<void> {
@@ -65,11 +66,11 @@ async function lastOrders(world: World): Promise<void> {
     await pause(200);
 }
 
-/** Checks up to ten times, a second apart: payments and stock of the last orders settle after their status. */
-async function settledTally(world: World) {
+/** Audits up to ten times, a second apart: payments and stock of the last orders settle after their status. */
+async function settledReport(world: World): Promise<Report> {
   for (let attempt = 1; ; attempt++) {
-    const books = await tally(world);
-    if (books.faults.length === 0 || attempt === 10) return books;
+    const report = audit(await booksOf(world));
+    if (broken(report).length === 0 || attempt === 10) return report;
     await pause(1_000);
   }
 }
@@ -83,16 +84,23 @@ function line({ orders, client: { latencies } }: World): string {
   return `demo: ${orders.size} orders | ${words.join(' | ')} | API p99 ${p99.toFixed(0)} ms`;
 }
 
-function report({ placed, ends, sold, faults }: Awaited<ReturnType<typeof tally>>): void {
-  const words = [...ends].sort(([, a], [, b]) => b - a).map(([end, count]) => `${count} ${end}`);
-  process.stdout.write(`\ndemo: ${placed} orders: ${words.join(', ')}; ${sold} dishes sold\n`);
-  for (const fault of faults.slice(0, 20)) process.stdout.write(`demo: ${fault}\n`);
+function report({ orders, surprises }: World, books: Report): void {
+  const ends: Record<string, number> = {};
+  for (const { status, reason } of orders.values()) {
+    const end = reason ? `${status} (${reason})` : status;
+    ends[end] = (ends[end] ?? 0) + 1;
+  }
+  const words = Object.entries(ends).sort(([, a], [, b]) => b - a);
+  const summary = words.map(([end, count]) => `${count} ${end}`).join(', ');
+  process.stdout.write(`\ndemo: ${orders.size} orders: ${summary}\n\n${tableOf(books)}\n`);
+  for (const surprise of surprises.slice(0, 20)) process.stdout.write(`demo: ${surprise}\n`);
+  const hasPassed = surprises.length === 0 && broken(books).length === 0;
   process.stdout.write(
-    faults.length === 0
+    hasPassed
       ? 'demo: all checks passed: no order lost, none charged twice, nothing oversold\n'
-      : `demo: the checks FAILED: ${faults.length} faults\n`,
+      : 'demo: the checks FAILED\n',
   );
-  process.exitCode = faults.length === 0 ? 0 : 1;
+  process.exitCode = hasPassed ? 0 : 1;
 }
 
 main().catch((error: Error) => {
