@@ -1,4 +1,5 @@
-FROM node:20-slim
+# The supported line of Node. By tag: a digest is one of a registry, and whoever mirrors the image has another.
+FROM node:24-slim
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev

@@ -48,7 +48,8 @@ export function openMember(address: StreamAddress, options: { relays: boolean })
   const pool = openPool(address.databaseUrl, { max: 5, onError() {} });
   const eventLog = postgresEventLog(pool, address.databaseUrl, log);
   const transactions = postgresTransactions(pool, () => eventLog.signal());
-  const deps = { transactions, deadLetters: postgresDeadLetters(pool), log, meter };
+  const clock = { now: () => Date.now() };
+  const deps = { clock, transactions, deadLetters: postgresDeadLetters(pool), log, meter };
   if (!address.kafka) {
     const bus = postgresBus({ eventLog, transactions, log });
     return {

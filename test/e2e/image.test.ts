@@ -32,6 +32,15 @@ test(
   },
 );
 
+test('the image is built on a supported line of Node, and its program does not run as root', () => {
+  const dockerfile = read('Dockerfile');
+  assert.match(dockerfile, /^FROM node:24-slim$/m);
+  const afterUser = dockerfile.slice(dockerfile.lastIndexOf('\nUSER ') + 1);
+  assert.match(afterUser, /^USER node\n/);
+  assert.match(afterUser, /\nENTRYPOINT /);
+  assert.doesNotMatch(afterUser, /^(RUN|COPY|ADD) /m);
+});
+
 test('every Tiffin of the compose file has the secret that its service `key` makes, and a token of it is accepted', {
   ...LIMIT,
 }, async (t) => {

@@ -6,7 +6,7 @@ import type { Delivery } from '../../internal/service/stream/ports.ts';
 import { replayLetters } from '../../internal/service/stream/replay-letters.ts';
 import { processingEvent, readyEvent } from './builders.ts';
 import { deliveryOf, memoryStore } from './in-memory.ts';
-import { NOON } from './manual-clock.ts';
+import { manualClock, NOON } from './manual-clock.ts';
 import { recordingLog, recordingMeter } from './recording-log.ts';
 
 export type Step = Consumer<'order.processing', string>;
@@ -16,7 +16,7 @@ export function consuming(changes: Partial<Step> = {}) {
   const store = memoryStore();
   const log = recordingLog();
   const meter = recordingMeter();
-  const deps: ConsumeDeps = { ...store, log, meter };
+  const deps: ConsumeDeps = { ...store, clock: manualClock(), log, meter };
   const performed: string[][] = [];
   const applied: string[][] = [];
   const consumer: Step = {

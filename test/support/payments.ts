@@ -23,7 +23,7 @@ export function memoryPayments(): MemoryPayments {
   };
 }
 
-export interface MemoryTimers extends Timers {
+export interface MemoryTimers extends Pick<Timers, 'set' | 'clear'> {
   /** When each order's timer runs out, epoch ms. */
   readonly due: Map<OrderId, number>;
 }
@@ -39,7 +39,6 @@ export function memoryTimers(): MemoryTimers {
     async clear(_tx, timers) {
       for (const { orderId } of timers) due.delete(orderId);
     },
-    async *waiting() {},
   };
 }
 

@@ -4,7 +4,7 @@ import {
   hasEta,
   NOTIFIABLE_EVENTS,
   type NotifiableEvent,
-  type Notification,
+  notificationKey,
   notificationOf,
   recipientOf,
   timeOfDay,
@@ -12,15 +12,27 @@ import {
 import type { OrderId } from '../../domain/order.ts';
 import { lockOrdersOf } from '../decide-orders.ts';
 import type { Deliveries } from '../delivery/ports.ts';
+import type { Transactions } from '../ports.ts';
 import { setTimers } from '../scheduling/set-timers.ts';
 import type { Consumer } from '../stream/consumer.ts';
-import { attemptAll, idsOf, type SendDeps } from './send-notifications.ts';
-import { PRODUCER, RETRY, type StoreDeps, storeAttempts, timerFor } from './store-notifications.ts';
+import { attemptAll, idsOf, type SendDeps, type Taken } from './send-notifications.ts';
+import {
+  type Attempts,
+  PRODUCER,
+  RETRY,
+  type StoreDeps,
+  storeAttempts,
+  timerFor,
+} from './store-notifications.ts';
+
+/** Small, so that what the provider has taken is soon recorded: a process that dies repeats no more than these. */
+const BATCH = 100;
 
 const TRIGGERS = [...NOTIFIABLE_EVENTS, 'timer.notification'] as const;
 type Trigger = EventOf<(typeof TRIGGERS)[number]>;
 
 export interface NotifyDeps extends SendDeps, StoreDeps {
+  readonly transactions: Transactions;
   readonly deliveries: Pick<Deliveries, 'find'>;
   /** The time zone of the times of day in messages, such as Asia/Kolkata. */
   readonly timeZone: string;
@@ -28,14 +40,18 @@ export interface NotifyDeps extends SendDeps, StoreDeps {
 
 /**
  * Sends the message of each order event; when an order's timer runs out, sends all its pending messages. A new message
- * waits while an older one of its order is pending.
+ * waits while an older one of its order is pending. What became of them is stored at once, in a transaction of its own, so
+ * that a batch which fails for another reason sends nothing again.
  */
-export function notifyConsumer(deps: NotifyDeps): Consumer<Trigger['eventType'], readonly Notification[]> {
+export function notifyConsumer(deps: NotifyDeps): Consumer<Trigger['eventType'], void> {
   const toTimeOfDay = timeOfDay(deps.timeZone);
+  const taken: Taken = new Map();
   return {
     name: `${PRODUCER}.send`,
     topics: ['raw.order-events', 'timers'],
     types: TRIGGERS,
+    batchSize: BATCH,
+    isIdempotent: true,
     async perform(events) {
       const notifiable = events.filter(isNotifiable);
       const fired = idsOf(events.filter((event) => !isNotifiable(event)));
@@ -43,7 +59,7 @@ export function notifyConsumer(deps: NotifyDeps): Consumer<Trigger['eventType'],
         notifiable.length > 0 ? await deps.notifications.customers(idsOf(notifiable)) : new Map();
       const reachable = notifiable.filter(({ orderId }) => customers.has(orderId as OrderId));
       const orderIds = [...new Set([...idsOf(reachable), ...fired])];
-      if (orderIds.length === 0) return [];
+      if (orderIds.length === 0) return;
       const stored = await deps.notifications.find(orderIds);
       const etas = await etasOf(deps, reachable, toTimeOfDay);
       const created = reachable.flatMap((event) => {
@@ -51,14 +67,22 @@ export function notifyConsumer(deps: NotifyDeps): Consumer<Trigger['eventType'],
         const to = recipientOf(customers.get(id));
         return to ? [notificationOf(event, to, etas.get(id))] : [];
       });
-      return attemptAll(deps, stored, created, new Set(fired));
-    },
-    apply: (tx, events, attempted, afterCommit) => {
-      const fired = idsOf(events.filter((event) => !isNotifiable(event)));
+      const attempted = await attemptAll(deps, taken, stored, created, new Set(fired));
       const traces = new Map(events.map(({ orderId, traceparent }) => [orderId, traceparent]));
-      return storeAttempts(deps, tx, { attempted, fired, traces }, afterCommit);
+      await record(deps, { attempted, fired, traces });
+      for (const message of attempted) taken.delete(notificationKey(message));
     },
   };
+}
+
+async function record(deps: NotifyDeps, attempts: Attempts): Promise<void> {
+  let afterwards: (() => Promise<void>)[] = [];
+  await deps.transactions.run(async (tx) => {
+    afterwards = [];
+    await tx.appendEvents(await storeAttempts(deps, tx, attempts, (work) => afterwards.push(work)));
+  });
+  for (const work of afterwards)
+    await work().catch((error) => deps.log.warn({ err: error }, 'work after storing messages failed'));
 }
 
 /** Handles replays of dead letters only: makes the order's abandoned messages pending again, with a timer that is due now. */

@@ -14,6 +14,14 @@ import type { NotificationProvider } from './ports.ts';
 /** The largest number of orders whose messages are sent at a time. */
 const CONCURRENCY = 16;
 
+/**
+ * When the provider took messages that are not stored as sent yet, by key, epoch ms: while Postgres cannot store them, their
+ * batch comes again and they are not sent again.
+ */
+export type Taken = Map<string, number>;
+/** A batch that another process has got meanwhile leaves its entries behind. */
+const MOST_TAKEN = 10_000;
+
 export interface SendDeps {
   readonly provider: NotificationProvider;
   readonly clock: Clock;
@@ -26,6 +34,7 @@ export interface SendDeps {
  */
 export async function attemptAll(
   deps: SendDeps,
+  taken: Taken,
   stored: readonly Notification[],
   created: readonly Notification[],
   fired: ReadonlySet<OrderId>,
@@ -46,19 +55,25 @@ export async function attemptAll(
     if (!held.has(orderId)) queues.set(orderId, [...(queues.get(orderId) ?? []), message]);
   }
   const waiting = added.filter(({ orderId }) => held.has(orderId));
-  return [...(await sendAll(deps, [...queues.values()])), ...waiting];
+  return [...(await sendAll(deps, taken, [...queues.values()])), ...waiting];
 }
 
 /** Sends each queue up to the first message that stays pending. Once the provider is unavailable, no further message is sent. */
 async function sendAll(
   { provider, clock, log }: SendDeps,
+  taken: Taken,
   queues: readonly (readonly Notification[])[],
 ): Promise<Notification[]> {
   const results: Notification[] = [];
   let outage: Exclude<SendOutcome, { outcome: 'sent' }> | undefined;
+  if (taken.size > MOST_TAKEN) taken.clear();
   const attempt = async (message: Notification): Promise<Notification> => {
-    const result = outage ?? (await provider.send(message, notificationKey(message)));
+    const key = notificationKey(message);
+    const takenAt = taken.get(key);
+    if (takenAt !== undefined) return afterAttempt(message, { outcome: 'sent' }, takenAt);
+    const result = outage ?? (await provider.send(message, key));
     if (result.outcome === 'unavailable') outage = result;
+    if (result.outcome === 'sent') taken.set(key, clock.now());
     return afterAttempt(message, result, clock.now());
   };
   const sendQueue = async (queue: readonly Notification[]) => {

@@ -4,6 +4,8 @@ import type { Event, EventOf } from '../../domain/events.ts';
 import { isDelivered, nextMilestones, type Order, type OrderId } from '../../domain/order.ts';
 import type { OrderCommand } from '../../domain/order-decisions.ts';
 import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
+import type { Transaction } from '../ports.ts';
+import type { Timer, Timers } from '../scheduling/ports.ts';
 import { setTimers, type TimerDeps } from '../scheduling/set-timers.ts';
 import type { Consumer } from '../stream/consumer.ts';
 
@@ -12,6 +14,7 @@ const PRODUCER = 'processing-service';
 type Answer = 'inventory.reserved' | 'inventory.rejected' | 'payment.authorized' | 'payment.failed';
 
 export interface ConfirmDeps extends DecideDeps, TimerDeps {
+  readonly timers: Pick<Timers, 'set' | 'clear' | 'dueAt'>;
   /** The simulated duration of other checks between payment and confirmation, milliseconds; 0 for none. */
   readonly checksMs: number;
 }
@@ -39,25 +42,47 @@ export function confirmConsumer(deps: ConfirmDeps): Consumer<Answer | 'timer.che
       if (events.length === 0) return [];
       const orders = await lockOrdersOf(tx, events);
       const toCheck = deps.checksMs === 0 ? [] : events.filter(waitsForChecks(orders));
+      const checks = events.filter(({ eventType }) => eventType === 'timer.checks');
+      const { over, early } = await byStoredTime(deps, tx, checks);
       const commands = events
-        .filter((event) => !toCheck.includes(event))
+        .filter((event) => (event.eventType === 'timer.checks' ? over.has(event) : !toCheck.includes(event)))
         .flatMap((event) => commandsFor(event, orders.get(event.orderId as OrderId)));
       const { changed, events: announced } = await decideOrders(deps, tx, PRODUCER, orders, commands);
       const dueAt = deps.clock.now() + deps.checksMs;
       await setTimers(
         deps,
         tx,
-        toCheck.map((event) => ({ kind: 'checks', orderId: event.orderId as OrderId, dueAt })),
+        [
+          ...toCheck.map((event): Timer => ({ kind: 'checks', orderId: event.orderId as OrderId, dueAt })),
+          ...early,
+        ],
         afterCommit,
       );
       await deps.timers.clear(
         tx,
-        events
-          .filter(({ eventType }) => eventType === 'timer.checks')
-          .map(({ orderId }) => ({ kind: 'checks', orderId: orderId as OrderId })),
+        [...over].map(({ orderId }) => ({ kind: 'checks', orderId: orderId as OrderId })),
       );
       return [...announced, ...riderRequests(deps, announced, changed)];
     },
+  };
+}
+
+/** The events whose stored timer is over, and the timers that still run. One that was never set or is done is in neither. */
+async function byStoredTime(
+  { timers, clock }: ConfirmDeps,
+  tx: Transaction,
+  events: readonly EventOf<Answer | 'timer.checks'>[],
+): Promise<{ over: ReadonlySet<EventOf<Answer | 'timer.checks'>>; early: Timer[] }> {
+  if (events.length === 0) return { over: new Set(), early: [] };
+  const ids = [...new Set(events.map(({ orderId }) => orderId as OrderId))];
+  const stored = await timers.dueAt(tx, 'checks', ids);
+  const now = clock.now();
+  const isOver = ({ orderId }: { orderId: string }) => (stored.get(orderId as OrderId) ?? Infinity) <= now;
+  return {
+    over: new Set(events.filter(isOver)),
+    early: [...stored]
+      .filter(([, dueAt]) => dueAt > now)
+      .map(([orderId, dueAt]) => ({ kind: 'checks', orderId, dueAt })),
   };
 }
 

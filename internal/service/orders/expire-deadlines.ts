@@ -13,6 +13,10 @@ export interface ExpireDeps extends DecideDeps {
   readonly deadlines: Deadlines;
 }
 
+/** Clocks are measured every few seconds, so a difference is soon over. */
+const LARGEST_SKEW_MS = 60_000;
+const STEP_MS = 10;
+
 type Expiry = EventOf<'timer.deadline'>;
 
 export function deadlineConsumer(deps: ExpireDeps): Consumer<'timer.deadline', void> {
@@ -26,7 +30,7 @@ export function deadlineConsumer(deps: ExpireDeps): Consumer<'timer.deadline', v
       const expired = events.flatMap((event): AddressedCommand[] => {
         const order = orders.get(event.orderId as OrderId);
         const deadline = order && deadlineOf(order, deps.deadlines);
-        return deadline && deadline.dueAt <= timeOf(deps, event)
+        return deadline && deadline.dueAt <= deps.clock.now()
           ? [{ id: order.id, command: deadline.command }]
           : [];
       });
@@ -45,17 +49,18 @@ async function rescheduleEarly(deps: ExpireDeps, events: readonly Expiry[]): Pro
   const later = events.flatMap((event): Waiting[] => {
     const order = orders.get(event.orderId);
     const deadline = order && deadlineOf(order, deps.deadlines);
-    return deadline && deadline.dueAt > timeOf(deps, event)
-      ? [{ orderId: order.id, kind: 'deadline', dueAt: deadline.dueAt }]
+    return deadline && deadline.dueAt > deps.clock.now()
+      ? [{ orderId: order.id, kind: 'deadline', dueAt: againAt(deadline.dueAt, event) }]
       : [];
   });
   if (later.length > 0) await deps.queue.schedule(later);
 }
 
 /**
- * The later of this process's clock and the timer's due time, because Redis fired the timer by its own clock, which may be
- * ahead. A timer that is set again is thus always later than the one that ran out, and gives another event.
+ * When an early timer runs out again. One that Redis fired for this deadline, by a clock a little ahead of this process's,
+ * needs a later time: the same time would be the same event, which is processed already. Any other due time is not ours.
  */
-function timeOf({ clock }: ExpireDeps, { payload }: Expiry): number {
-  return Math.max(clock.now(), Date.parse(payload.dueAt));
+function againAt(dueAt: number, { payload }: Expiry): number {
+  const ahead = Date.parse(payload.dueAt) - dueAt;
+  return ahead >= 0 && ahead < LARGEST_SKEW_MS ? dueAt + ahead + STEP_MS : dueAt;
 }

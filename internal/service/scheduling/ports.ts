@@ -90,6 +90,8 @@ export interface Timers {
   /** Sets or moves timers. The caller adds them to the due queue after the commit; the reconciler adds those that are missing. */
   set(tx: Transaction, timers: readonly Timer[]): Promise<void>;
   clear(tx: Transaction, timers: readonly Pick<Timer, 'orderId' | 'kind'>[]): Promise<void>;
+  /** Until when the orders' timers of this kind run, epoch ms; an order without one is absent. */
+  dueAt(tx: Transaction, kind: Timer['kind'], ids: readonly OrderId[]): Promise<Map<OrderId, number>>;
   /** Timers that are due within [from, to), epoch ms; nearest due first, in pages. */
   waiting(window: { from: number; to: number }): AsyncIterable<Timer[]>;
 }

@@ -3,7 +3,7 @@ import type { Transaction } from '../ports.ts';
 import type { DueQueue, Timer, Timers } from './ports.ts';
 
 export interface TimerDeps {
-  readonly timers: Timers;
+  readonly timers: Pick<Timers, 'set' | 'clear'>;
   readonly queue: DueQueue;
 }
 

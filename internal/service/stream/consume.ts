@@ -3,12 +3,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { faultOf, isTransient } from '../../domain/errors.ts';
 import type { Event } from '../../domain/events.ts';
 import { backoffMs, MAX_ATTEMPTS } from '../../domain/retry.ts';
-import type { Log, Meter, NewDeadLetter, Transaction, Transactions } from '../ports.ts';
+import type { Clock, Log, Meter, NewDeadLetter, Transaction, Transactions } from '../ports.ts';
 import type { AnyConsumer } from './consumer.ts';
 import type { Batch, DeadLetters, Subscription } from './ports.ts';
 import { type Reading, readDeliveries } from './read-deliveries.ts';
 
 export interface ConsumeDeps {
+  readonly clock: Clock;
   readonly transactions: Transactions;
   readonly deadLetters: DeadLetters;
   readonly log: Log;
@@ -27,7 +28,7 @@ export function subscriptionOf(deps: ConsumeDeps, consumer: AnyConsumer): Subscr
     ...(consumer.batchSize === undefined ? {} : { batchSize: consumer.batchSize }),
     async handle(batch) {
       const started = performance.now();
-      const reading = readDeliveries(consumer, batch.deliveries);
+      const reading = readDeliveries(consumer, batch.deliveries, deps.clock.now());
       for (const letter of reading.unreadable) await addDeadLetter(deps, letter);
       await handleEvents(deps, consumer, reading, (tx) => batch.settle(tx));
       deps.meter.count('events_consumed', reading.events.length, { consumer: consumer.name });

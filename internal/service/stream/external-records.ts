@@ -13,6 +13,11 @@ const OWN_PRODUCER =
 /** The latest time of a Date, epoch ms (ECMAScript, 21.4.1.1); a larger number is refused as a time. */
 const LAST_MS = 8.64e15;
 
+/** The payloads' fields that are times. */
+const TIME_NAME = /(At|Time)$|^eta/;
+/** An order for the last moment of the ten years was accepted by another program's clock. */
+const SLACK_MS = 24 * 3_600_000;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The event in a record with an envelope; undefined for an event of another type. */
@@ -42,7 +47,7 @@ export function externalReader(
       return { fault: 'orderId must be an order id' };
     const { eventType, payload } = toEvent(fields);
     const at = toRfc3339(clock.now());
-    const parsed = parseEvent({
+    return parseEvent({
       eventId: typeof fields.eventId === 'string' ? fields.eventId : eventIdFor(`${topic}/${position}`),
       eventType,
       schemaVersion: 1,
@@ -58,14 +63,20 @@ export function externalReader(
         ]),
       ),
     });
-    const far = 'event' in parsed && farTimes(parsed.event, clock.now());
-    return far && far.length > 0 ? { fault: `${far.join(', ')} must be within ten years` } : parsed;
   };
 }
 
-/** The names of the payload's times that are too far ahead for an order. */
-function farTimes({ payload }: Event, now: number): string[] {
-  return Object.entries(payload as Fields)
-    .filter(([name, value]) => /(At|Time)$/.test(name) && isTooFarAhead(Date.parse(value as string), now))
+/** An event with a time that no order can have is a fault: what it sets in motion would last as long. */
+export function withinTenYears<Parsed extends { event: Event } | { fault: string } | undefined>(
+  parsed: Parsed,
+  now: number,
+): Parsed | { fault: string } {
+  if (!parsed || 'fault' in parsed) return parsed;
+  const { payload, occurredAt, producedAt } = parsed.event;
+  const far = Object.entries({ ...(payload as Fields), occurredAt, producedAt })
+    .filter(
+      ([name, value]) => TIME_NAME.test(name) && isTooFarAhead(Date.parse(value as string) - SLACK_MS, now),
+    )
     .map(([name]) => name);
+  return far.length > 0 ? { fault: `${far.join(', ')} must be within ten years` } : parsed;
 }

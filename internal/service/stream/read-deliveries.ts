@@ -4,7 +4,7 @@ import type { Event } from '../../domain/events.ts';
 import { TOPICS } from '../../domain/topics.ts';
 import type { NewDeadLetter } from '../ports.ts';
 import type { AnyConsumer } from './consumer.ts';
-import { readEvent } from './external-records.ts';
+import { readEvent, withinTenYears } from './external-records.ts';
 import type { Delivery } from './ports.ts';
 
 /** What a batch holds for a consumer. */
@@ -17,12 +17,12 @@ export interface Reading {
   letterOf(event: Event): NewDeadLetter;
 }
 
-export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Delivery[]): Reading {
+export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Delivery[], now: number): Reading {
   const events = new Map<string, Event>();
   const topics = new Map<Event, string>();
   const unreadable: NewDeadLetter[] = [];
   for (const delivery of deliveries) {
-    const parsed = readDelivery(consumer, delivery);
+    const parsed = readDelivery(consumer, delivery, now);
     if (!parsed) continue;
     if ('fault' in parsed) {
       unreadable.push(unreadableLetter(consumer, delivery, parsed.fault));
@@ -46,9 +46,10 @@ export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Deliv
 }
 
 /** The event in a delivery; undefined for one to skip. An error of reading is a fault of this record alone. */
-export function readDelivery(consumer: AnyConsumer, delivery: Delivery) {
+export function readDelivery(consumer: AnyConsumer, delivery: Delivery, now: number) {
   try {
-    return consumer.read ? consumer.read(delivery) : readEvent(delivery, consumer.types);
+    const parsed = consumer.read ? consumer.read(delivery) : readEvent(delivery, consumer.types);
+    return withinTenYears(parsed, now);
   } catch (error) {
     return { fault: `the record cannot be read: ${faultOf(error)}` };
   }

@@ -4,6 +4,7 @@ import { type Event, parseEvent } from '../../domain/events.ts';
 import type { DeadLetter, Transaction } from '../ports.ts';
 import { applyTo, type ConsumeDeps, runAfterwards } from './consume.ts';
 import type { AnyConsumer } from './consumer.ts';
+import { withinTenYears } from './external-records.ts';
 import { positionOf, readDelivery } from './read-deliveries.ts';
 
 /** Replays, in order, the dead letters and parked events of one order up to the first that fails; returns how many succeeded. */
@@ -28,7 +29,7 @@ async function replay(
   consumer: AnyConsumer,
   letter: DeadLetter,
 ): Promise<string | undefined> {
-  const parsed = parseLetter(consumer, letter);
+  const parsed = parseLetter(consumer, letter, deps.clock.now());
   if (parsed && 'fault' in parsed) return parsed.fault;
   const events = parsed ? [parsed.event] : [];
   try {
@@ -56,12 +57,13 @@ async function replay(
 function parseLetter(
   consumer: AnyConsumer,
   letter: DeadLetter,
+  now: number,
 ): { event: Event } | { fault: string } | undefined {
   const { topic, orderId, record } = letter;
   const stored = parseEvent(record);
   const wasReadable = 'event' in stored && stored.event.eventId === letter.eventId;
-  if (wasReadable || !consumer.read) return stored;
-  return readDelivery(consumer, { topic, key: orderId, position: positionOf(letter), record });
+  if (wasReadable || !consumer.read) return withinTenYears(stored, now);
+  return readDelivery(consumer, { topic, key: orderId, position: positionOf(letter), record }, now);
 }
 
 /**

@@ -17,6 +17,7 @@ import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import type { History } from '../../../internal/service/views/ports.ts';
 import { historyConsumer } from '../../../internal/service/views/project-views.ts';
 import { deliveryOf } from '../../support/in-memory.ts';
+import { manualClock } from '../../support/manual-clock.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
@@ -106,6 +107,7 @@ describe('the history of orders', () => {
     await append(event, event, event);
     await append(event);
     const deps = {
+      clock: manualClock(),
       transactions,
       deadLetters: postgresDeadLetters(pool),
       log: recordingLog(),

@@ -5,22 +5,24 @@ import { after, afterEach, before, beforeEach, test } from 'node:test';
 import type pg from 'pg';
 import { fact } from '../../../internal/domain/announce.ts';
 import type { Delivery } from '../../../internal/domain/delivery.ts';
+import { TiffinError } from '../../../internal/domain/errors.ts';
 import type { Event, EventType, Payload } from '../../../internal/domain/events.ts';
 import type { Customer } from '../../../internal/domain/notification.ts';
 import type { OrderId, OrderStatus } from '../../../internal/domain/order.ts';
 import { toRfc3339 } from '../../../internal/domain/schedule.ts';
-import { clientOf, migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
 import { postgresNotifications } from '../../../internal/repository/postgres/notifications/notifications.ts';
 import { postgresOrderStore } from '../../../internal/repository/postgres/orders/order-store.ts';
+import { postgresTimers } from '../../../internal/repository/postgres/scheduling/timers.ts';
 import { postgresDeadLetters } from '../../../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
 import { notifyConsumer, retryConsumer } from '../../../internal/service/notifications/notify-customers.ts';
-import type { Transaction, Transactions } from '../../../internal/service/ports.ts';
-import type { Timers } from '../../../internal/service/scheduling/ports.ts';
+import type { Transactions } from '../../../internal/service/ports.ts';
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import { replayLetters } from '../../../internal/service/stream/replay-letters.ts';
 import { httpNotifications } from '../../../internal/transport/outbound/http-notifications.ts';
 import { CONTENTS, createdEvent, placedOrder } from '../../support/builders.ts';
+import { failingTransactions } from '../../support/failing-transactions.ts';
 import { deliveryOf } from '../../support/in-memory.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { type ManualClock, manualClock, NOON } from '../../support/manual-clock.ts';
@@ -59,28 +61,8 @@ beforeEach(async () => {
 
 afterEach(() => provider.down());
 
-/** A minimal store of timers in the timers table. */
-const timers: Timers = {
-  async set(tx, timers) {
-    for (const { orderId, kind, dueAt } of timers)
-      await clientOf(tx).query(
-        `INSERT INTO timers VALUES ($1, $2, $3) ON CONFLICT (order_id, kind) DO UPDATE SET due_at = excluded.due_at`,
-        [orderId, kind, new Date(dueAt)],
-      );
-  },
-  async clear(tx, done) {
-    for (const { orderId, kind } of done)
-      await clientOf(tx).query('DELETE FROM timers WHERE order_id = $1 AND kind = $2', [orderId, kind]);
-  },
-  async *waiting() {},
-};
-
 /** The notification-service of one process. */
-function service({
-  transactions = postgresTransactions(pool, () => {}),
-}: {
-  transactions?: Transactions;
-} = {}) {
+function service(transactions: Transactions = postgresTransactions(pool, () => {})) {
   const log = recordingLog();
   const http = httpNotifications(provider.url, 2_000);
   let attempts = 0;
@@ -114,7 +96,7 @@ function service({
     clock,
     log,
     meter: recordingMeter(),
-    timers,
+    timers: postgresTimers(pool),
     queue: memoryQueue(clock),
     newEventId: randomUUID,
     eventIdFor: (name: string) =>
@@ -129,6 +111,7 @@ function service({
     consumer.handle({ deliveries: events.map((event) => deliveryOf(event)), settle: async () => {} });
   return {
     log,
+    consumer,
     meter: deps.meter,
     attempts: () => attempts,
     deliver,
@@ -368,18 +351,32 @@ test('an event that is more than a day old causes no message', async () => {
   assert.deepEqual(templatesOf('a'), ['ORDER_DELIVERED']);
 });
 
-test('a message whose process died after sending it is sent again under the same key and published once', async () => {
-  const own = postgresTransactions(pool, () => {});
-  let kills = 1;
-  const transactions: Transactions = {
-    run: <T>(work: (tx: Transaction) => Promise<T>) =>
-      own.run(async (tx) => {
-        const result = await work(tx);
-        if (kills-- > 0) throw new Error('killed before the commit');
-        return result;
-      }),
+test('a message that the provider has taken is not sent again when it could not be stored', async () => {
+  const { deliver } = service(failingTransactions(pool, 3));
+  const created = await placed('a');
+  for (let n = 0; n < 3; n++) await assert.rejects(deliver([created]), { code: 'UNAVAILABLE' });
+  await deliver([created]);
+  assert.equal(provider.posts.length, 1);
+  assert.deepEqual(await announced(), ['a:ORDER_PLACED']);
+});
+
+test('messages that were taken are stored although their batch fails afterwards, so another process sends none again', async () => {
+  const { consumer } = service();
+  const batch = [await placed('a'), await placed('b'), reached('a', 'ACCEPTED')].map((e) => deliveryOf(e));
+  const settle = async () => {
+    throw new TiffinError('UNAVAILABLE', 'the leadership of the stream was lost');
   };
-  await service({ transactions }).deliver([await placed('a')]);
+  await assert.rejects(consumer.handle({ deliveries: batch, settle }), { code: 'UNAVAILABLE' });
+  await service().consumer.handle({ deliveries: batch, settle: async () => {} });
+  assert.equal(provider.posts.length, 3);
+  assert.equal((await announced()).length, 3);
+});
+
+test('a message whose process died after sending it is sent again under the same key and published once', async () => {
+  const created = await placed('a');
+  const dying = service(failingTransactions(pool, 1));
+  await assert.rejects(dying.deliver([created]), { code: 'UNAVAILABLE' });
+  await service().deliver([created]);
   assert.deepEqual(
     provider.posts.map(({ key }) => key),
     ['a:ORDER_PLACED', 'a:ORDER_PLACED'],

@@ -30,7 +30,7 @@ function setUp({ checksMs = 0 } = {}) {
     timers: {
       set: async (_tx: unknown, timers: readonly Timer[]) => void set.push(...timers),
       clear: async () => {},
-      async *waiting() {},
+      dueAt: async () => new Map(set.map(({ orderId, dueAt }) => [orderId, dueAt])),
     },
   };
   const consumer = subscriptionOf(deps, confirmConsumer(deps));
@@ -104,14 +104,27 @@ test('a payment that arrives after the order was cancelled is noted, and the ord
 });
 
 test('a paid order waits for the timer of the other checks before it is CONFIRMED', async () => {
-  const { store, set, deliver, order, queue } = setUp({ checksMs: 2_000 });
+  const { store, set, deliver, order, queue, clock } = setUp({ checksMs: 2_000 });
   store.seed(processing('a', 'restaurant'));
   await deliver(eventOf('payment.authorized', 'a', PAID));
   assert.equal(order('a').status, 'PROCESSING');
   assert.deepEqual(set, [{ kind: 'checks', orderId: 'a', dueAt: NOON + 2_000 }]);
   assert.equal((await queue.size()).waiting, 1);
-  await deliver(eventOf('timer.checks', 'a', { dueAt: new Date(NOON + 2_000).toISOString() }));
+  const timer = (dueAt: number) => eventOf('timer.checks', 'a', { dueAt: new Date(dueAt).toISOString() });
+  await deliver(timer(NOON + 2_000), timer(NOON), timer(NOON + 3e11));
+  assert.equal(order('a').status, 'PROCESSING', 'whatever a timer says, the stored time counts');
+  assert.deepEqual(set.at(-1), { kind: 'checks', orderId: 'a', dueAt: NOON + 2_000 });
+  clock.advance(2_000);
+  await deliver(timer(NOON + 2_000));
   assert.equal(order('a').status, 'CONFIRMED');
+});
+
+test('the timer of the other checks that was never set confirms no unpaid order', async () => {
+  const { store, deliver, order, clock } = setUp({ checksMs: 2_000 });
+  store.seed(processing('a', 'items'));
+  clock.advance(60_000);
+  await deliver(eventOf('timer.checks', 'a', { dueAt: new Date(NOON).toISOString() }));
+  assert.equal(order('a').status, 'PROCESSING');
 });
 
 test('a payment event that is delivered five times confirms the order once', async () => {

@@ -157,14 +157,38 @@ test('a deadline whose event is delivered many times is applied once', async () 
   assert.deepEqual([order('a').version, announced()], [4, ['order.rejected']]);
 });
 
-test('a deadline that has passed by the scheduler’s clock is applied by a process whose own clock is behind', async () => {
+test('a timer that the scheduler’s clock fired a little early runs out again as another event, and then ends the order', async () => {
   const { clock, store, runOut, order, queue } = setUp();
   store.seed(at('items', 'PROCESSING', 'a'));
-  clock.advance(DEADLINES.processing - 3_000);
-  await runOut('a', NOON + DEADLINES.processing);
+  const dueAt = NOON + DEADLINES.processing;
+  clock.advance(DEADLINES.processing - 15);
+  for (let again = dueAt; again < dueAt + 30; again += 10) {
+    assert.equal(order('a').status, 'PROCESSING');
+    await runOut('a', again);
+    const next = queue.scoreOf('a' as OrderId, 'deadline');
+    if (order('a').status === 'PROCESSING') assert.equal(next, again + 10);
+    clock.advance(10);
+  }
   assert.equal(order('a').status, 'FAILED');
-  assert.equal((await queue.size()).waiting, 0);
 });
+
+for (const [what, offset] of [
+  ['far in the future', 9 * 365 * 24 * 3_600_000],
+  ['at the deadline itself', DEADLINES.acceptance],
+  ['long past', -365 * 24 * 3_600_000],
+] as const) {
+  test(`a forged timer whose due time is ${what} ends no order early, and its deadline still comes`, async () => {
+    const { clock, store, runOut, order, queue } = setUp();
+    store.seed(at('restaurant', 'CONFIRMED', 'a'));
+    await runOut('a', NOON + offset);
+    assert.equal(order('a').status, 'CONFIRMED');
+    const next = queue.scoreOf('a' as OrderId, 'deadline') ?? 0;
+    assert.ok(next - NOON - DEADLINES.acceptance <= 10, 'the timer runs out at its own time');
+    clock.advance(DEADLINES.acceptance + 10);
+    await runOut('a', next);
+    assert.equal(order('a').status, 'REJECTED');
+  });
+}
 
 test('an early deadline stays unprocessed while the queue is unreachable', async () => {
   const { clock, store, deps, queue, runOut, order } = setUp();

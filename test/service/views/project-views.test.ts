@@ -69,6 +69,7 @@ describe('the projector of views', () => {
   });
 
   const deps = () => ({
+    clock: manualClock(),
     viewSource,
     views,
     log: recordingLog(),

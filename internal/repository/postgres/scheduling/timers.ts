@@ -1,10 +1,10 @@
 /** Stores the orders' timers in Postgres; the due queue in Redis is an index of them. */
-import { and, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Timers } from '../../../service/scheduling/ports.ts';
 import { bulkInsert, bulkParameters } from '../bulk-parameters.ts';
 import { clientOf } from '../database.ts';
-import { namesOf, prepared, statement } from '../queries.ts';
+import { isAnyOf, namesOf, prepared, statement } from '../queries.ts';
 import { timers } from '../schema/scheduling.ts';
 import { epochMs, isAfter, isBefore } from './time-window.ts';
 
@@ -19,6 +19,13 @@ const cleared = bulkParameters({ orderId, kind });
 const clear = statement(
   'clear-timers',
   sql`delete from ${timers} t using ${cleared.relation} r where (${namesOf(KEY, 't')}) = (${namesOf(KEY, 'r')})`,
+);
+
+const dueAtOf = prepared('timers-due-at', (db) =>
+  db
+    .select({ orderId, dueAt: epochMs(dueAt) })
+    .from(timers)
+    .where(and(isAnyOf(orderId, 'ids'), eq(kind, sql.placeholder('kind')))),
 );
 
 // The next keyset page, nearest due first.
@@ -40,6 +47,10 @@ export function postgresTimers(pool: pg.Pool): Timers {
     },
     async clear(tx, wanted) {
       if (wanted.length > 0) await clear(clientOf(tx), cleared.values(wanted));
+    },
+    async dueAt(tx, kind, ids) {
+      const rows = await dueAtOf(clientOf(tx), { kind, ids });
+      return new Map(rows.map(({ orderId, dueAt }) => [orderId, dueAt]));
     },
     async *waiting({ from, to }) {
       let last = { after: from - 0.001, orderId: '', kind: '' };
