@@ -48,7 +48,7 @@ export interface Transaction {
   appendEvents(events: readonly Event[]): Promise<void>;
   /** Marks events as processed by a consumer; returns the ids that were not marked before. */
   claimEvents(consumer: string, eventIds: readonly string[]): Promise<Set<string>>;
-  /** Moves a consumer's cursor; throws UNAVAILABLE if it is no longer at `from`. */
+  /** Moves a consumer's cursor; throws UNAVAILABLE if it is no longer at `from`, or `to` is of another server. */
   moveCursor(consumer: string, from: LogPosition, to: LogPosition): Promise<void>;
   readonly deadLetters: {
     /** Stores dead letters (with `error`) and parked events (without), and publishes the dead letters to their topic. */
@@ -84,6 +84,8 @@ export interface StoredResponse {
 export interface LogPosition {
   readonly transactionId: string;
   readonly position: string;
+  /** The server that gave the position; at another server, which may lack the last events, it means nothing. */
+  readonly server?: string;
 }
 
 export const BEGINNING: LogPosition = { transactionId: '0', position: '0' };

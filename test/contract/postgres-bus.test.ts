@@ -130,6 +130,22 @@ describe('the Postgres log', { concurrency: 4 }, () => {
     assert.deepEqual(rows, [{ effects: 0 }]);
   });
 
+  scenario('the log refuses a position that was read from another server', async (member) => {
+    const { bus, deps, eventLog } = member;
+    await bus.publish([processing('a', 1)]);
+    const { from, to } = await readPage(member, 'reader', 1);
+    assert.match(String(to.server), /^\d{16}$/);
+    const elsewhere = { ...to, server: '1700000000000000' };
+    await assert.rejects(
+      deps.transactions.run((tx) => tx.moveCursor('reader', from, elsewhere)),
+      { code: 'UNAVAILABLE' },
+    );
+    assert.deepEqual(await eventLog.cursor('reader'), from);
+    await assert.rejects(eventLog.read(elsewhere, everything, 1), { code: 'UNAVAILABLE' });
+    await deps.transactions.run((tx) => tx.moveCursor('reader', from, to));
+    assert.deepEqual(await eventLog.cursor('reader'), to);
+  });
+
   scenario('an event that two readers hold at once takes effect once', async ({ deps, pool }) => {
     const group = randomUUID();
     const event = processing('order', 1);

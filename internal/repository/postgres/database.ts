@@ -59,17 +59,24 @@ export function openPool(url: string, options: PoolOptions): pg.Pool {
   const { max, isPooled = false } = options;
   const pool = isPooled
     ? new pg.Pool({ ...connectionTo(url), options: undefined, max, Client: PooledClient })
-    : new pg.Pool({ ...connectionTo(url, QUERIES), max });
+    : new pg.Pool({ ...connectionTo(url, QUERIES), max, Client: ServerClient });
   pool.on('error', options.onError);
-  // A connection lost between two statements of a transaction emits 'error' here; its next statement fails.
-  pool.on('connect', (client) => client.on('error', () => {}));
   // A connection that did not answer would not answer to a polite end either.
   pool.on('release', (error, client) => isLost(error) && destroy(client));
   return pool;
 }
 
+/** A connection whose loss never ends the process: it may emit 'error' before its owner listens, and after it has let go. */
+export class ServerClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    // Whoever has a query under way, or sends the next one, gets the error.
+    this.on('error', () => {});
+  }
+}
+
 /** Sends no named statements: behind a pooler two queries of a client may reach different sessions of the server. */
-class PooledClient extends pg.Client {
+class PooledClient extends ServerClient {
   // biome-ignore lint/suspicious/noExplicitAny: passes on every form of arguments that pg accepts
   override query(config: any, ...rest: any[]): any {
     const isNamed = typeof config === 'object' && config !== null && config.name !== undefined;
@@ -104,7 +111,10 @@ export interface MigrationOptions {
 export async function migrateDatabase(url: string, options: MigrationOptions = {}): Promise<void> {
   const { folder = MIGRATIONS, isPooled = false } = options;
   // Migrations have no time limit.
-  const client = new pg.Client({ ...connectionTo(url, { statement_timeout: 0 }), query_timeout: undefined });
+  const client = new ServerClient({
+    ...connectionTo(url, { statement_timeout: 0 }),
+    query_timeout: undefined,
+  });
   await client.connect().catch((error: Error) => {
     const { host, pathname } = new URL(url);
     if (/unsupported startup parameter/.test(error.message))

@@ -47,6 +47,12 @@ export function statement<Row extends pg.QueryResultRow>(
     attempt(connection.query<Row>({ name, text: sql, values: fillPlaceholders(params, { ...values }) }));
 }
 
+/**
+ * Names the running server: its start, epoch µs. A promoted standby may lack what the last server had written, so what was
+ * learned from one server is void at another (decision 59).
+ */
+export const SERVER = sql<string>`(select (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint::text)`;
+
 /** A Drizzle transaction. */
 export type DrizzleTransaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0];
 

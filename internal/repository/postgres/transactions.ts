@@ -20,9 +20,10 @@ import { CHANGED, toChangedRow } from './orders/order-rows.ts';
 import { namesOf, statement } from './queries.ts';
 import { orders } from './schema/orders.ts';
 import { processedEvents } from './schema/stream.ts';
+import { moveCursor } from './stream/cursors.ts';
 import { addDeadLetters, removeLetter } from './stream/dead-letters.ts';
 import { asUuid } from './stream/event-ids.ts';
-import { appendEvents, moveCursor } from './stream/event-log.ts';
+import { appendEvents } from './stream/event-log.ts';
 
 const changedRows = bulkParameters({ orderId: orders.orderId, ...CHANGED });
 const ORDER_ID = [orders.orderId];
@@ -121,7 +122,10 @@ function transaction(
     },
     async moveCursor(consumer: string, from: LogPosition, to: LogPosition) {
       if (!(await moveCursor(client, consumer, from, to)))
-        throw new TiffinError('UNAVAILABLE', `another reader has moved the cursor of ${consumer}`);
+        throw new TiffinError(
+          'UNAVAILABLE',
+          `the cursor of ${consumer} was moved by another reader, or the database is another server`,
+        );
     },
     deadLetters: {
       async add(letters: readonly NewDeadLetter[]) {

@@ -37,8 +37,13 @@ export function readLog(
   return async () => {
     try {
       const isLeader = await eventLog.lead(group);
-      if (!isLeader) progress = undefined;
-      if (!isLeader) return POLL_MS;
+      if (!isLeader) {
+        progress = undefined;
+        failures = 0;
+        // The fault was of a batch that another process handles now.
+        faults.delete(group);
+        return POLL_MS;
+      }
       const now = performance.now();
       if (!progress) {
         const cursor = await eventLog.cursor(group);

@@ -55,7 +55,7 @@ describe('the horizon of the event log', () => {
   const read = async (from: LogPosition) => (await eventLog.read(from, FILTER, 10_000)).deliveries;
 
   it('a transaction that is open in another database holds back nothing', async () => {
-    const from = { transactionId: await horizonOf(pool), position: '0' };
+    const from = await horizonOf(pool);
     await whileOpen(other.url, async () => {
       await eventLog.append([processingEvent('order', randomUUID())]);
       await until('the event to be read', async () => (await read(from)).length === 1);
@@ -63,7 +63,7 @@ describe('the horizon of the event log', () => {
   });
 
   it('a transaction that is open in this database holds back later events, and is named', async () => {
-    const from = { transactionId: await horizonOf(pool), position: '0' };
+    const from = await horizonOf(pool);
     await whileOpen(database.url, async () => {
       await eventLog.append([processingEvent('order', randomUUID())]);
       const page = await eventLog.read(from, FILTER, 10);
@@ -85,8 +85,8 @@ describe('the horizon of the event log', () => {
       await whileOpen(other.url, async (client) => {
         const { rows } = await client.query('SELECT pg_current_xact_id()::text AS id');
         await pool.query('SELECT pg_current_xact_id()'); // a later transaction, which ends
-        assert.equal(BigInt(await horizonOf(limited)) <= BigInt(rows[0].id), true);
-        assert.equal(BigInt(await horizonOf(pool)) > BigInt(rows[0].id), true);
+        assert.equal(BigInt((await horizonOf(limited)).transactionId) <= BigInt(rows[0].id), true);
+        assert.equal(BigInt((await horizonOf(pool)).transactionId) > BigInt(rows[0].id), true);
       });
     } finally {
       await limited.end();
@@ -97,7 +97,7 @@ describe('the horizon of the event log', () => {
   it('a reader that follows the horizon gets every event of concurrent writers once', {
     timeout: 120_000,
   }, async () => {
-    const from = { transactionId: await horizonOf(pool), position: '0' };
+    const from = await horizonOf(pool);
     const committed = new Set<string>();
     let writing = WRITERS;
     const write = async (writer: number) => {

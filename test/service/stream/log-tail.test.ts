@@ -32,7 +32,10 @@ function order(p: LogPosition, q: LogPosition): number {
  * A log of records named by type and number: 'a b@x' is a1, of type a, and b2, of type b on topic x. A query sees up to
  * `page` rows of transactions older than the oldest open one, as of its start; then it waits for `pass`.
  */
-function setUp(contents = '', { first = 1n, size = 1, page = 1e9, pass = async () => {} } = {}) {
+function setUp(
+  contents = '',
+  { first = 1n, size = 1, page = 1e9, pass = async () => {}, server = undefined as string | undefined } = {},
+) {
   const rows: Entry[] = [];
   const open = new Set<bigint>();
   const calls: [from: string, until: string, limit: number][] = [];
@@ -58,7 +61,8 @@ function setUp(contents = '', { first = 1n, size = 1, page = 1e9, pass = async (
     const looked = final.slice(0, Math.min(limit, page));
     const entries = looked.filter((row) => selects(filter, row));
     const full = looked.length === Math.min(limit, page);
-    const stretch = { entries, to: { ...(looked.at(-1)?.at ?? from) }, full, held: rows.some(isHeld) };
+    const to = { ...(looked.at(-1)?.at ?? from), ...(server && { server }) };
+    const stretch = { entries, to, full, held: rows.some(isHeld) };
     await (passes.shift() ?? pass)();
     return stretch;
   });
@@ -100,6 +104,9 @@ function setUp(contents = '', { first = 1n, size = 1, page = 1e9, pass = async (
       const reading = readers.map(({ read }) => read());
       await turns();
       return { reading, ...end };
+    },
+    moveTo(other: string) {
+      server = other;
     },
     /** The position of the last record, or of record `number`. */
     at: (number = rows.length) => rows[number - 1]?.at ?? BEGINNING,
@@ -209,6 +216,19 @@ test('a failed query rejects for all readers that waited for it, and the next qu
   for (const reading of query.reading) await assert.rejects(reading, FAULT);
   assert.deepEqual([...(await late), ...(await readAll(one, other))], ['a1', 'a1', 'a1']);
   assert.equal(log.calls.length, 2);
+});
+
+test('at another server, which lacks the last records, each reader fails once and then reads from its cursor', async () => {
+  const log = setUp('a a', { server: 'first' });
+  const readers = [log.reader('a', { ...BEGINNING, server: 'first' }), log.reader('a')];
+  await readAll(...readers);
+  // The standby has only the first record, and writes another one in the place of the second.
+  log.rows.pop();
+  log.moveTo('second');
+  for (const { read } of readers) await assert.rejects(read(), { code: 'UNAVAILABLE' });
+  const anew = readers.map(() => log.reader('a', { ...log.at(1), server: 'second' }));
+  log.append('a');
+  assert.deepEqual(await readAll(...anew), ['a2', 'a2']);
 });
 
 test('a page has at most `limit` records, and is full while its query or the tail has more', async () => {

@@ -1,13 +1,13 @@
 /** Caches orders in this process, so that Postgres only has to confirm their versions. */
 import type { Order, OrderId } from '../../../domain/order.ts';
-import { type Connection, isAnyOf, prepared } from '../queries.ts';
+import { type Connection, isAnyOf, prepared, SERVER } from '../queries.ts';
 import { orders } from '../schema/orders.ts';
 import { toOrder } from './order-rows.ts';
 
 /** Capacity in orders; few are in flight, and several consumers read each within seconds. */
 const SIZE = 5_000;
 
-const version = { orderId: orders.orderId, version: orders.version };
+const version = { orderId: orders.orderId, version: orders.version, server: SERVER };
 const find = prepared('find-orders', (db) => db.select().from(orders).where(isAnyOf(orders.orderId, 'ids')));
 const findVersions = prepared('find-versions', (db) =>
   db.select(version).from(orders).where(isAnyOf(orders.orderId, 'ids')),
@@ -31,9 +31,10 @@ export interface OrderCache {
   ): Promise<Map<OrderId, Order>>;
 }
 
-/** Every change of an order raises its version, so id and version identify its content. `size` 0 disables the cache. */
+/** At one server every change of an order raises its version, so both identify its content. `size` 0 disables the cache. */
 export function orderCache(size = SIZE): OrderCache {
   const cached = new Map<OrderId, Order>();
+  let server: string | undefined;
 
   return {
     add(orders) {
@@ -51,6 +52,9 @@ export function orderCache(size = SIZE): OrderCache {
       let missing: readonly OrderId[] = ids;
       if (ids.some((id) => cached.has(id))) {
         const rows = await (options.lock ? lockVersions : findVersions)(connection, { ids });
+        const now = rows[0]?.server ?? server;
+        if (now !== server) cached.clear();
+        server = now;
         for (const row of rows) {
           const order = cached.get(row.orderId);
           if (order?.version === row.version) found.set(order.id, order);

@@ -1,18 +1,19 @@
 /** The event log: appends events, and reads them for each consumer in commit order without skipping any. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { and, eq, type SQL, sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Event } from '../../../domain/events.ts';
 import type { OrderId } from '../../../domain/order.ts';
-import type { Log, LogPosition } from '../../../service/ports.ts';
+import type { Log } from '../../../service/ports.ts';
 import type { EventLog } from '../../../service/stream/ports.ts';
 import { bulkInsert } from '../bulk-parameters.ts';
-import { type Connection, isAnyOf, namesOf, prepared, statement } from '../queries.ts';
-import { consumerCursors, events } from '../schema/stream.ts';
+import { type Connection, isAnyOf, namesOf, SERVER, statement } from '../queries.ts';
+import { events } from '../schema/stream.ts';
+import { cursorOf } from './cursors.ts';
 import { asUuid } from './event-ids.ts';
 import { heldReport, horizonOf } from './horizon.ts';
 import { CHANNEL, leaderSession } from './leader-session.ts';
-import { type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-tail.ts';
+import { assertOneServer, type Entry, type Fetch, logTail, PACE_MS, type Stretch } from './log-tail.ts';
 
 const { position, transactionId, eventId, eventType, orderId, topic, record, headers } = events;
 const PLACE = [transactionId, position];
@@ -25,8 +26,8 @@ const placeOf = (id: string, at: string) =>
 
 /*
  * By hand: reads the end of the log and a page of it in one round trip. Input: horizon, two positions, limit, topics, types.
- * Output: a row with the end of the log and whether events exist beyond the horizon; then the first `limit` matching rows
- * between the two positions. Rows at or above the horizon are held back, because an open transaction may still commit rows
+ * Output: a row with the server, the end of the log and whether events exist beyond the horizon; then the first `limit`
+ * matching rows between the two positions. Rows at or above the horizon are held back, because an open transaction may still commit rows
  * that sort before them, which a cursor past that point would skip.
  */
 const read = (name: string, wanted: SQL) =>
@@ -34,7 +35,7 @@ const read = (name: string, wanted: SQL) =>
     name,
     sql`
       (
-        select held, ${namesOf(PLACE)}, null as event_type, null as order_id, null as topic, null as record,
+        select held, ${SERVER} as server, ${namesOf(PLACE)}, null as event_type, null as order_id, null as topic, null as record,
           null::json as headers
         from (select exists (select from ${events} where ${transactionId} >= ${horizon}) as held) h
         left join lateral (
@@ -42,7 +43,7 @@ const read = (name: string, wanted: SQL) =>
           order by ${transactionId} desc, ${position} desc limit 1
         ) last on true
       ) union all (
-        select null, ${namesOf([...PLACE, eventType, orderId, topic])}, ${record}::text, ${namesOf([headers])} from ${events}
+        select null, null, ${namesOf([...PLACE, eventType, orderId, topic])}, ${record}::text, ${namesOf([headers])} from ${events}
         where (${transactionId}, ${position}) > ${placeOf('fromId', 'fromPosition')}
           and (${transactionId}, ${position}) <= ${placeOf('untilId', 'untilPosition')}
           and ${transactionId} < ${horizon} and ${wanted}
@@ -58,54 +59,9 @@ const readAll = read(
 // Few rows have a topic of their own; a partial index finds them.
 const readTopics = read('read-topics', sql`${topic} is not null and ${isOnTopic}`);
 
-const findCursor = prepared('find-cursor', (db) =>
-  db
-    .select({ transactionId: consumerCursors.transactionId, position: consumerCursors.position })
-    .from(consumerCursors)
-    .where(eq(consumerCursors.consumer, sql.placeholder('consumer'))),
-);
-const openCursor = prepared('open-cursor', (db) =>
-  db
-    .insert(consumerCursors)
-    .values({ consumer: sql.placeholder('consumer') })
-    .onConflictDoNothing(),
-);
-const updateCursor = prepared('move-cursor', (db) =>
-  db
-    .update(consumerCursors)
-    .set({
-      transactionId: sql`${sql.placeholder('toId')}`,
-      position: sql`${sql.placeholder('toPosition')}`,
-      movedAt: sql`now()`,
-    })
-    .where(
-      and(
-        eq(consumerCursors.consumer, sql.placeholder('consumer')),
-        eq(consumerCursors.transactionId, sql.placeholder('fromId')),
-        sql`${consumerCursors.position} = ${sql.placeholder('fromPosition')}`,
-      ),
-    ),
-);
-
-/** Moves a cursor; false if another reader has moved it since. */
-export async function moveCursor(
-  connection: Connection,
-  consumer: string,
-  from: LogPosition,
-  to: LogPosition,
-): Promise<boolean> {
-  const moved = await updateCursor(connection, {
-    consumer,
-    fromId: from.transactionId,
-    fromPosition: from.position,
-    toId: to.transactionId,
-    toPosition: to.position,
-  });
-  return moved.rowCount === 1;
-}
-
 interface EndRow {
   held: boolean;
+  server: string;
   /** Null if the log is empty. */
   transaction_id: string | null;
   position: string;
@@ -186,13 +142,7 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
       await appendEvents(pool, events);
       this.signal();
     },
-    async cursor(consumer) {
-      for (;;) {
-        const [row] = await findCursor(pool, { consumer });
-        if (row) return row;
-        await openCursor(pool, { consumer });
-      }
-    },
+    cursor: (consumer) => cursorOf(pool, consumer),
     read: tail.read,
     lead: (consumer) => session.lead(consumer),
     resign: (consumer) => session.resign(consumer),
@@ -209,8 +159,9 @@ async function readStretch(
   ...[from, until, filter, limit]: Parameters<Fetch>
 ): Promise<Stretch> {
   const { topics, types } = filter;
+  const horizon = await horizonOf(pool);
   const range = {
-    horizon: await horizonOf(pool),
+    horizon: horizon.transactionId,
     fromId: from.transactionId,
     fromPosition: from.position,
     untilId: until.transactionId,
@@ -222,17 +173,20 @@ async function readStretch(
     ? readAll(pool, { ...range, types: [...types] })
     : readTopics(pool, range));
   const [end, ...found] = rows as [EndRow, ...LogRow[]];
-  const entries = found.map(toEntry);
+  const { server } = end;
+  assertOneServer(horizon, { ...from, server });
+  const entries = found.map((row) => toEntry(row, server));
   const full = entries.length === limit;
   if (full) return { entries, to: (entries.at(-1) as Entry).at, full, held: end.held };
   const { transaction_id: transactionId, position } = end;
-  return { entries, to: transactionId === null ? from : { transactionId, position }, full, held: end.held };
+  const to = transactionId === null ? { ...from, server } : { transactionId, position, server };
+  return { entries, to, full, held: end.held };
 }
 
-function toEntry(row: LogRow): Entry {
+function toEntry(row: LogRow, server: string): Entry {
   const { transaction_id: transactionId } = row;
   return {
-    at: { transactionId, position: row.position },
+    at: { transactionId, position: row.position, server },
     eventType: row.event_type,
     topic: row.topic,
     delivery: {

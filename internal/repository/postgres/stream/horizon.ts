@@ -2,8 +2,8 @@
 import { and, eq, isNotNull, sql } from 'drizzle-orm';
 import { integer, pgView, text, unionAll } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
-import type { Log } from '../../../service/ports.ts';
-import { attempt, on, statement } from '../queries.ts';
+import type { Log, LogPosition } from '../../../service/ports.ts';
+import { attempt, on, SERVER, statement } from '../queries.ts';
 import { timestamptz } from '../schema/columns.ts';
 import type { Stretch } from './log-tail.ts';
 
@@ -21,7 +21,7 @@ const OF_THIS_DATABASE = sql.raw('datid = (select oid from pg_database where dat
  * is below all of them has ended before the next statement begins. A role that may not see the ids of other roles'
  * sessions falls back to the snapshot's xmin, which transactions of other databases hold back too.
  */
-const find = statement<{ horizon: string }>(
+const find = statement<{ horizon: string; server: string }>(
   'find-horizon',
   sql`with now as materialized (
       select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as ceiling, pg_current_snapshot() as snapshot
@@ -33,7 +33,7 @@ const find = statement<{ horizon: string }>(
         ceiling,
         (select min(${idOf('backend_xid')}) from pg_stat_activity where ${OF_THIS_DATABASE} and backend_xid is not null),
         (select min(${idOf('transaction')}) from pg_prepared_xacts where database = current_database())
-      )::text end as horizon
+      )::text end as horizon, ${SERVER} as server
     from now`,
 );
 
@@ -59,9 +59,10 @@ const prepared = pgView('pg_prepared_xacts', {
   since: timestamptz('prepared').notNull(),
 }).existing();
 
-/** Must run outside a transaction, so that the server looks at its sessions anew. */
-export async function horizonOf(pool: pg.Pool): Promise<string> {
-  return ((await find(pool)).rows[0] as { horizon: string }).horizon;
+/** The position of the horizon. Must run outside a transaction, so that the server looks at its sessions anew. */
+export async function horizonOf(pool: pg.Pool): Promise<LogPosition> {
+  const [row] = (await find(pool)).rows as [{ horizon: string; server: string }];
+  return { transactionId: row.horizon, position: '0', server: row.server };
 }
 
 /** The transactions that have written something and are still open, oldest first. */

@@ -1,53 +1,84 @@
 /** Listens for appended events, and elects the process that reads for a consumer by an advisory lock. */
-import pg from 'pg';
+import type pg from 'pg';
 import type { Log } from '../../../service/ports.ts';
-import { asTransient, connectionTo, destroy, isLost } from '../database.ts';
+import { asTransient, connectionTo, destroy, isLost, ServerClient } from '../database.ts';
 
 export const CHANNEL = 'tiffin_events';
-const HEARTBEAT_MS = 2_000;
+const HEARTBEAT_MS = 1_000;
+/**
+ * The server ends a session that sends nothing for this time, because its process is stopped or its host has vanished;
+ * the locks pass on. Long enough for a heartbeat that waits for its time limit. (PostgreSQL 14 or later.)
+ */
+const SILENCE_LIMIT_MS = 3_500;
 /** The driver knows a time limit of one query; its types do not. */
-const HEARTBEAT: pg.QueryConfig & { query_timeout: number } = {
-  text: 'SELECT 1',
-  query_timeout: HEARTBEAT_MS,
-};
+const HEARTBEAT: pg.QueryConfig & { query_timeout: number } = { text: 'SELECT 1', query_timeout: 2_000 };
+/** A connection that does not answer to its end is dropped after this time. */
+const CLOSE_LIMIT_MS = 1_000;
 /** First key of the advisory locks on consumers. */
 const LEADER_LOCK = 7_337_002;
+
+/** One connection, and the consumers whose locks it holds. */
+interface Session {
+  readonly client: pg.Client;
+  readonly held: Set<string>;
+}
 
 /**
  * One connection outside the pool listens for appended events, and holds the locks that make this process the reader for
  * a consumer. If the connection is lost, Postgres releases the locks and another process takes over.
  */
 export function leaderSession(url: string, onNotify: () => void, log: Log) {
-  const held = new Set<string>();
-  let connecting: Promise<pg.Client> | undefined;
+  let current: Session | undefined;
+  let connecting: Promise<Session> | undefined;
   /** Runs one query at a time on the connection. */
   let previous: Promise<unknown> = Promise.resolve();
 
-  async function open(): Promise<pg.Client> {
-    const client = new pg.Client({ ...connectionTo(url), application_name: 'tiffin listener' });
+  async function open(): Promise<Session> {
+    const client = new ServerClient({
+      ...connectionTo(url, { idle_session_timeout: SILENCE_LIMIT_MS }),
+      application_name: 'tiffin listener',
+    });
+    const session: Session = { client, held: new Set() };
+    let isBeating = false;
+    let isOver = false;
     // Only a query shows that a silent connection is dead.
     const heartbeat = setInterval(() => {
-      previous = previous
-        .then(() => client.query(HEARTBEAT))
-        .catch((error: Error) => {
-          if (isLost(error)) destroy(client);
+      if (isBeating) return;
+      isBeating = true;
+      client
+        .query(HEARTBEAT)
+        .catch((error: Error) => isLost(error) && lose(error))
+        .finally(() => {
+          isBeating = false;
         });
     }, HEARTBEAT_MS);
-    const forget = (error?: Error) => {
+    // Called more than once for one connection, and late: the next one may already hold locks.
+    const lose = (error?: Error) => {
+      isOver = true;
       clearInterval(heartbeat);
+      destroy(client);
+      if (current !== session) return;
       if (error) log.warn({ error: error.message }, 'the listening connection was lost');
+      current = undefined;
       connecting = undefined;
-      held.clear();
     };
-    client.on('error', forget);
-    client.on('end', () => forget());
+    client.on('error', lose);
+    client.on('end', () => lose());
     client.on('notification', onNotify);
-    await client.connect();
-    await client.query(`LISTEN ${CHANNEL}`);
-    return client;
+    try {
+      await client.connect();
+      await client.query(`LISTEN ${CHANNEL}`);
+      // The answer and the end of the connection may arrive together.
+      if (isOver) throw new Error('Connection terminated');
+    } catch (error) {
+      lose();
+      throw error;
+    }
+    current = session;
+    return session;
   }
 
-  function session(): Promise<pg.Client> {
+  function session(): Promise<Session> {
     connecting ??= open().catch((error) => {
       connecting = undefined;
       throw asTransient(error);
@@ -55,17 +86,17 @@ export function leaderSession(url: string, onNotify: () => void, log: Log) {
     return connecting;
   }
 
-  function lock(
-    operation: 'pg_try_advisory_lock' | 'pg_advisory_unlock',
-    consumer: string,
-  ): Promise<boolean> {
+  /** Takes or returns the lock of a consumer; true if that was done. */
+  function lock(operation: 'pg_try_advisory_lock' | 'pg_advisory_unlock', consumer: string) {
     const answer = previous.then(async () => {
-      const client = await session();
-      const { rows } = await client.query(`SELECT ${operation}($1, hashtext($2)) AS done`, [
-        LEADER_LOCK,
-        consumer,
-      ]);
-      return rows[0].done as boolean;
+      const { client, held } = await session();
+      const { rows } = await client.query<{ done: boolean }>(
+        `SELECT ${operation}($1, hashtext($2)) AS done`,
+        [LEADER_LOCK, consumer],
+      );
+      const done = rows[0]?.done === true;
+      if (done && operation === 'pg_try_advisory_lock') held.add(consumer);
+      return done;
     });
     previous = answer.catch(() => {});
     return answer;
@@ -73,21 +104,22 @@ export function leaderSession(url: string, onNotify: () => void, log: Log) {
 
   return {
     async lead(consumer: string): Promise<boolean> {
-      if (held.has(consumer)) return true;
+      if (current?.held.has(consumer)) return true;
       try {
-        const leads = await lock('pg_try_advisory_lock', consumer);
-        if (leads) held.add(consumer);
-        return leads;
+        return await lock('pg_try_advisory_lock', consumer);
       } catch (error) {
         throw asTransient(error);
       }
     },
     async resign(consumer: string): Promise<void> {
-      if (held.delete(consumer)) await lock('pg_advisory_unlock', consumer).catch(() => false);
+      if (current?.held.delete(consumer)) await lock('pg_advisory_unlock', consumer).catch(() => false);
     },
     async close(): Promise<void> {
-      const client = await connecting?.catch(() => undefined);
-      await client?.end().catch(() => {});
+      const last = await connecting?.catch(() => undefined);
+      if (!last) return;
+      const drop = setTimeout(() => destroy(last.client), CLOSE_LIMIT_MS);
+      await last.client.end().catch(() => {});
+      clearTimeout(drop);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Caches the end of the event log in memory, so that the readers of a process share one query's result. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { TiffinError } from '../../../domain/errors.ts';
 import { BEGINNING, type LogPosition } from '../../../service/ports.ts';
 import type { Delivery, LogFilter, LogPage } from '../../../service/stream/ports.ts';
 
@@ -70,9 +71,19 @@ export function logTail(fetch: Fetch) {
     if (wanted.topics.size + wanted.types.size > before) restart(at);
   }
 
+  const ask: Fetch = async (from, ...rest) => {
+    const stretch = await fetch(from, ...rest);
+    assertOneServer(from, stretch.to);
+    return stretch;
+  };
+
   async function extend(): Promise<void> {
     const restartsBefore = restarts;
-    const stretch = await fetch(end, END, wanted, PAGE);
+    const stretch = await ask(end, END, wanted, PAGE).catch((error) => {
+      // What is cached may be of a server that is gone.
+      restart(BEGINNING);
+      throw error;
+    });
     // A restart since then changed the position or widened the filter, so this result is stale.
     if (restarts !== restartsBefore) return extend();
     for (const entry of stretch.entries) {
@@ -80,7 +91,8 @@ export function logTail(fetch: Fetch) {
       size += entry.size;
     }
     ({ held, full } = stretch);
-    if (compare(stretch.to, end) > 0) end = stretch.to;
+    const { to } = stretch;
+    end = compare(to, end) > 0 ? to : { ...end, server: to.server };
     if (full) mayBeginAt = 0;
     if (size > KEPT) forget();
   }
@@ -109,6 +121,7 @@ export function logTail(fetch: Fetch) {
 
   /** The cached records after a position. */
   function pageAfter(from: LogPosition, filter: LogFilter, limit: number): LogPage {
+    assertOneServer(from, end);
     const deliveries: Delivery[] = [];
     for (let n = firstAfter(entries, from); n < entries.length; n++) {
       const entry = entries[n] as Entry;
@@ -120,7 +133,7 @@ export function logTail(fetch: Fetch) {
   }
 
   async function pageBefore(upTo: LogPosition, from: LogPosition, filter: LogFilter, limit: number) {
-    const { entries, to, full, held } = await fetch(from, upTo, filter, limit);
+    const { entries, to, full, held } = await ask(from, upTo, filter, limit);
     return { deliveries: entries.map(({ delivery }) => delivery), to: full ? to : upTo, full: true, held };
   }
 
@@ -128,7 +141,7 @@ export function logTail(fetch: Fetch) {
     async read(from: LogPosition, filter: LogFilter, limit: number): Promise<LogPage> {
       widen(filter, from);
       // The tail follows the foremost reader; a reader behind the cache reads up to it by a query.
-      if (compare(from, end) > 0) restart(from);
+      if (!areOfOneServer(from, end) || compare(from, end) > 0) restart(from);
       if (compare(from, start) < 0) return pageBefore(start, from, filter, limit);
       const page = pageAfter(from, filter, limit);
       if (page.deliveries.length > 0) return page;
@@ -142,6 +155,19 @@ export function logTail(fetch: Fetch) {
 
 function wants({ topics, types }: LogFilter, { topic, eventType }: Entry): boolean {
   return topic === null ? types.has(eventType) : topics.has(topic);
+}
+
+/** A position without a server may be used at any. */
+function areOfOneServer(a: LogPosition, b: LogPosition): boolean {
+  return a.server === undefined || b.server === undefined || a.server === b.server;
+}
+
+export function assertOneServer(a: LogPosition, b: LogPosition): void {
+  if (!areOfOneServer(a, b))
+    throw new TiffinError(
+      'UNAVAILABLE',
+      'the database is another server now; reading begins anew at the cursor',
+    );
 }
 
 function compare(a: LogPosition, b: LogPosition): number {

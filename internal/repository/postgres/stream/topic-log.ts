@@ -35,12 +35,10 @@ const read = prepared('read-topic', (db) =>
 /** `onAppend` is called after a commit that appended records, to wake the readers of the log. */
 export function postgresTopicLog(pool: pg.Pool, onAppend: () => void): TopicLog {
   return {
-    async end() {
-      return { transactionId: await horizonOf(pool), position: '0' };
-    },
+    end: () => horizonOf(pool),
     async read(topic, after, limit) {
       const rows = await read(pool, {
-        horizon: await horizonOf(pool),
+        horizon: (await horizonOf(pool)).transactionId,
         id: after.transactionId,
         position: after.position,
         types: typesOn(topic),

@@ -1,0 +1,102 @@
+/** The session that elects readers: one connection at a time, whose locks pass on when it or its process falls silent. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import pg from 'pg';
+import { leaderSession } from '../../../internal/repository/postgres/stream/leader-session.ts';
+import { proxyTo } from '../../support/proxy.ts';
+import { recordingLog } from '../../support/recording-log.ts';
+import { freshDatabase } from '../../support/servers.ts';
+import { until } from '../../support/until.ts';
+
+describe('the session that elects readers', () => {
+  let database: Awaited<ReturnType<typeof freshDatabase>>;
+  let admin: pg.Client;
+  const opened: ReturnType<typeof leaderSession>[] = [];
+
+  beforeEach(async () => {
+    database = await freshDatabase();
+    admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+  });
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((session) => session.close()));
+    await admin.end();
+    await database.drop();
+  });
+
+  function open(url = database.url) {
+    const session = leaderSession(url, () => {}, recordingLog());
+    opened.push(session);
+    return session;
+  }
+  const leads = (session: ReturnType<typeof open>) => session.lead('reader').catch(() => false);
+  async function connections(): Promise<number> {
+    const { rows } = await admin.query(
+      `SELECT count(*)::int AS n FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'tiffin listener'`,
+    );
+    return rows[0].n;
+  }
+  /** A session opens a connection when it is asked to lead. */
+  const settles = (session: ReturnType<typeof open>) =>
+    until('one connection, which leads', async () => (await leads(session)) && (await connections()) === 1);
+  const terminate = () =>
+    admin.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'tiffin listener'`,
+    );
+
+  it('one process leads at a time, and another one takes over when it resigns', async () => {
+    const [one, other] = [open(), open()];
+    assert.deepEqual([await leads(one), await leads(other), await leads(one)], [true, false, true]);
+    await one.resign('reader');
+    assert.deepEqual([await leads(other), await leads(one)], [true, false]);
+  });
+
+  it('a connection that the server ends is replaced by exactly one, which holds the locks', async () => {
+    const session = open();
+    for (let round = 0; round < 10; round += 1) {
+      assert.equal(await until('leading', () => leads(session)), true);
+      const asking = Array.from({ length: 5 }, (_, n) => session.lead(`other-${round}-${n}`).catch(() => {}));
+      await terminate();
+      await Promise.all(asking);
+      await until('leading again', () => leads(session));
+    }
+    await settles(session);
+    const other = open();
+    assert.equal(await leads(other), false, 'the locks are held');
+    await session.close();
+    await until('another process to lead', () => leads(other), 5_000);
+  });
+
+  it('a late event of a lost connection takes nothing from the one that replaced it', async () => {
+    const proxy = await proxyTo(database.url);
+    try {
+      const session = open(proxy.url);
+      await until('leading', () => leads(session));
+      proxy.silence();
+      await terminate();
+      // The first connection hears nothing of its end, and finds out by its heartbeat.
+      await settles(session);
+      await until('leading again', () => leads(session));
+      await proxy.cut();
+      await proxy.restore();
+      await settles(session);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it('another process takes over within five seconds when the leader sends nothing any more', async () => {
+    const proxy = await proxyTo(database.url);
+    try {
+      const [silent, other] = [open(proxy.url), open()];
+      assert.deepEqual([await leads(silent), await leads(other)], [true, false]);
+      proxy.silence();
+      // The silent one may open a new connection: it asks again only once it has lost this one.
+      await until('the other one to lead', () => leads(other), 5_000);
+    } finally {
+      await proxy.close();
+    }
+  });
+});
