@@ -125,4 +125,31 @@ for (const { name, url } of redisServers())
       const { due, timers, nextDueAt } = await worker.claim(0, LIMIT);
       assert.deepEqual([due, timers, nextDueAt], [[], [], undefined]);
     });
+
+    it('members are not written when their count is refused', async () => {
+      await queueOf().setState('running');
+      const user = `user-${randomUUID()}`;
+      await redis.acl('SETUSER', user, 'on', '>secret', '~*', '&*', '+@all', '-eval', '-evalsha');
+      const refused = new Redis(url, { username: user, password: 'secret' });
+      try {
+        const queue = redisDueQueue(refused, { prefix, shards: 1, leaseMs: 5_000 });
+        for (const onlyMissing of [false, true])
+          await assert.rejects(queue.schedule([order('a')], { onlyMissing }), { code: 'UNAVAILABLE' });
+        assert.deepEqual(await queueOf().size(), { waiting: 0, due: 0 });
+      } finally {
+        refused.disconnect();
+        await redis.acl('DELUSER', user);
+      }
+    });
+
+    it('members are written by a server that has forgotten its scripts', async () => {
+      const queue = queueOf();
+      await queue.setState('running');
+      for (const id of ['a', 'b']) {
+        await queue.schedule([order(id)]);
+        await redis.script('FLUSH');
+      }
+      assert.equal(await queue.schedule([order('c')], { onlyMissing: true, orEarlier: true }), 1);
+      assert.deepEqual(await queue.size(), { waiting: 3, due: 0 });
+    });
   });

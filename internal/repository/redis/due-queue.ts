@@ -20,9 +20,11 @@ function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
   return kind === undefined ? ORDER + orderId : `${kind}:${orderId}`;
 }
 
+const COUNT = countingScript('count.lua');
 const SCRIPTS = {
   claimDue: countingScript('claim.lua'),
-  scheduleDue: countingScript('schedule.lua'),
+  scheduleEarlier: countingScript('schedule-earlier.lua'),
+  countWrite: COUNT,
   beginGeneration: countingScript('begin-generation.lua'),
 };
 
@@ -30,9 +32,15 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     /** claim.lua. */
     claimDue(...keysAndArguments: (string | number)[]): Result<[WriteReply, ...string[]], Context>;
+    /** schedule-earlier.lua. */
+    scheduleEarlier(
+      ...keysAndArguments: (string | number)[]
+    ): Result<[write: WriteReply, changed: number], Context>;
   }
 }
 
+/** 'missing': only members that are not in the queue; 'earlier': these, and those that wait for a later time. */
+type Mode = 'all' | 'missing' | 'earlier';
 type Command = [name: string, ...args: (string | number)[]];
 
 /**
@@ -77,22 +85,40 @@ export function redisDueQueue(
     return results.map(([, reply]) => reply as Reply);
   }
 
-  async function schedule(waiting: readonly Waiting[], mode: 'all' | 'missing' | 'earlier'): Promise<number> {
-    const batches = batchesOf(waiting);
-    const replies = await runAll<[WriteReply, added: number]>(
-      batches.map(([shard, batch]): Command => {
-        const members = batch.flatMap(({ orderId, dueAt, kind }) => [dueAt, memberOf(orderId, kind)]);
-        return ['scheduleDue', ...writing(shard), mode, ...members];
-      }),
-    );
-    for (const [index, [write]] of replies.entries()) known.learn(batches[index]?.[0] as number, write);
-    return replies.reduce((sum, [, added]) => sum + added, 0);
+  /** Adds or moves the members of one shard; returns how many. */
+  async function scheduleShard(shard: number, batch: readonly Waiting[], mode: Mode): Promise<number> {
+    const members = scoredMembers(batch);
+    if (mode === 'earlier') {
+      const [write, changed] = await asUnavailable(redis.scheduleEarlier(...writing(shard), ...members));
+      known.learn(shard, write);
+      return changed;
+    }
+    // One transaction, since a count that is acknowledged without its ZADD would hide the loss of that ZADD. EVAL, since
+    // ioredis does not send a script again that the server has forgotten when it runs in a transaction.
+    const [added, write] = await inTransaction<[number, WriteReply]>([
+      mode === 'missing' ? ['zadd', dueKey(shard), 'NX', ...members] : ['zadd', dueKey(shard), ...members],
+      ['eval', COUNT.lua, COUNT.numberOfKeys, ...writing(shard)],
+    ]);
+    known.learn(shard, write);
+    return added;
+  }
+
+  /** Runs commands on the keys of one shard, all or none; throws if one of them failed. */
+  async function inTransaction<Replies extends unknown[]>(commands: Command[]): Promise<Replies> {
+    const results = await asUnavailable(redis.multi(commands).exec().catch(throwCause));
+    for (const [error] of results ?? []) if (error) await asUnavailable(Promise.reject(error));
+    return (results ?? []).map(([, reply]) => reply) as Replies;
   }
 
   return {
     shards,
-    schedule: (waiting, { onlyMissing, orEarlier } = { onlyMissing: false }) =>
-      schedule(waiting, orEarlier ? 'earlier' : onlyMissing ? 'missing' : 'all'),
+    async schedule(waiting, { onlyMissing, orEarlier } = { onlyMissing: false }) {
+      const mode = orEarlier ? 'earlier' : onlyMissing ? 'missing' : 'all';
+      const counts = await Promise.all(
+        batchesOf(waiting).map(([shard, batch]) => scheduleShard(shard, batch, mode)),
+      );
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
     async remove(ids, kind) {
       const batches = batchesOf(ids.map((orderId) => ({ orderId })));
       await runAll(
@@ -109,10 +135,9 @@ export function redisDueQueue(
       return toClaim(claimed, limit);
     },
     async acknowledge(shard, lease, sent = []) {
-      const scored = sent.flatMap(({ orderId, dueAt, kind }) => [dueAt, memberOf(orderId, kind)]);
       // Remembered before it is removed: whoever does not find a member in the queue then finds it among the sent ones.
       const remember: Command[] = [
-        ['zadd', sentKey(shard), ...scored],
+        ['zadd', sentKey(shard), ...scoredMembers(sent)],
         ['zremrangebyscore', sentKey(shard), '-inf', Math.floor(Number(lease)) - leaseMs - SENT_MS],
       ];
       await runAll([...(sent.length > 0 ? remember : []), ['zremrangebyscore', dueKey(shard), lease, lease]]);
@@ -162,11 +187,21 @@ export function redisDueQueue(
 
   /** A write to each shard that changes nothing else, to see whether earlier ones are still there. */
   async function countWrites(): Promise<void> {
-    const replies = await runAll<[WriteReply]>(
-      tags.map((_, shard) => ['scheduleDue', ...writing(shard), 'all']),
-    );
-    for (const [shard, [write]] of replies.entries()) known.learn(shard, write);
+    const replies = await runAll<WriteReply>(tags.map((_, shard) => ['countWrite', ...writing(shard)]));
+    for (const [shard, write] of replies.entries()) known.learn(shard, write);
   }
+}
+
+/** The arguments of ZADD: due time and member of each. */
+function scoredMembers(waiting: readonly Waiting[]): (string | number)[] {
+  const scored: (string | number)[] = [];
+  for (const { orderId, dueAt, kind } of waiting) scored.push(dueAt, memberOf(orderId, kind));
+  return scored;
+}
+
+/** A transaction that is refused says only that a command was; the command's own error says why. */
+function throwCause(error: Error & { previousErrors?: Error[] }): never {
+  throw error.previousErrors?.[0] ?? error;
 }
 
 function toClaim([state, now, lease, next, ...scored]: string[], limit: number): Claim {
