@@ -1,7 +1,8 @@
 /** Listens for appended events, and elects the process that reads for a consumer by an advisory lock. */
-import pg from 'pg';
+import type pg from 'pg';
 import type { Log } from '../../../service/ports.ts';
-import { asTransient, connectionTo, destroy, isLost } from '../database.ts';
+import { clientsTo, destroy } from '../client.ts';
+import { asTransient, isLost } from '../database.ts';
 
 export const CHANNEL = 'tiffin_events';
 const HEARTBEAT_MS = 2_000;
@@ -18,13 +19,14 @@ const LEADER_LOCK = 7_337_002;
  * a consumer. If the connection is lost, Postgres releases the locks and another process takes over.
  */
 export function leaderSession(url: string, onNotify: () => void, log: Log) {
+  const Client = clientsTo(url, { config: { application_name: 'tiffin listener' } });
   const held = new Set<string>();
   let connecting: Promise<pg.Client> | undefined;
   /** Runs one query at a time on the connection. */
   let previous: Promise<unknown> = Promise.resolve();
 
   async function open(): Promise<pg.Client> {
-    const client = new pg.Client({ ...connectionTo(url), application_name: 'tiffin listener' });
+    const client = new Client();
     // Only a query shows that a silent connection is dead.
     const heartbeat = setInterval(() => {
       previous = previous
