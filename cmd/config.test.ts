@@ -55,6 +55,11 @@ const WRONG: readonly [name: string, value: string, why: RegExp][] = [
     /DATABASE_URL must be a URL that begins with postgres:\/\/ or postgresql:\/\//,
   ],
   ['DATABASE_URL', 'localhost', /DATABASE_URL must be a URL/],
+  [
+    'DATABASE_URL',
+    'postgres://a:x,b/db?sslmode=allow',
+    /^DATABASE_URL has the port 'x', which is not a number from 1 to 65535; DATABASE_URL has sslmode=allow, and Tiffin takes one of [^\n]+\.$/,
+  ],
   ['DATABASE_POOL', '1', /DATABASE_POOL must be a whole number from 2 to 200/],
   ['REDIS_URL', 'http://cache', /REDIS_URL must be a URL that begins with redis:\/\/ or rediss:\/\//],
   ['REDIS_PREFIX', 'a{b}', /REDIS_PREFIX must be 1 to 32 letters/],

@@ -1,6 +1,7 @@
 /** Kinds of settings: each checks a variable and has the text for its error message and the documentation. */
 import { z } from 'zod';
 import { parseDecimal } from '../../internal/domain/money.ts';
+import { faultsOfDatabaseUrl } from '../../internal/repository/postgres/database-url.ts';
 
 /** A setting whose text has to pass `isRight`; `takes` completes "must be …". */
 export function text(takes: string, isRight: (text: string) => boolean = () => true) {
@@ -12,6 +13,14 @@ export const url = (...protocols: string[]) =>
     `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
     (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
   );
+
+export const databaseUrl = () =>
+  z
+    .string()
+    .superRefine((value, ctx) => {
+      for (const message of faultsOfDatabaseUrl(value)) ctx.addIssue({ code: 'custom', message });
+    })
+    .meta({ takes: 'a URL that begins with postgres:// or postgresql://, of one host or several' });
 
 export function whole(from: number, to: number) {
   const takes = `a whole number from ${from} to ${to}`;

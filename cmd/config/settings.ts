@@ -1,6 +1,6 @@
 /** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
 import { currencyFault } from '../../internal/domain/money.ts';
-import { days, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
+import { databaseUrl, days, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
 import { stream } from './stream-settings.ts';
 
 const access = {
@@ -41,10 +41,12 @@ const storage = {
     .describe(
       'Where the embedded Postgres and Redis keep their data. Default: `data` in the current directory; where that cannot be used, a place kept for that directory, which a log line names.',
     ),
-  DATABASE_URL: url('postgres:', 'postgresql:')
+  DATABASE_URL: databaseUrl()
     .optional()
-    .describe('Postgres, tested on 18. Default: embedded.'),
-  DATABASE_DIRECT_URL: url('postgres:', 'postgresql:')
+    .describe(
+      'Postgres, tested on 18; several hosts, `target_session_attrs` and TLS as [operations.md](operations.md#postgres-with-several-hosts) says. Default: embedded.',
+    ),
+  DATABASE_DIRECT_URL: databaseUrl()
     .optional()
     .describe(
       'Postgres itself, where `DATABASE_URL` leads to PgBouncer in transaction mode: for migrations, leadership and notifications, which need a session.',

@@ -6,47 +6,18 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Transaction } from '../../service/ports.ts';
+import { CONNECT_LIMIT_MS, clientsTo, destroy, SESSION } from './client.ts';
+import { parseDatabaseUrl } from './database-url.ts';
 
 export const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Advisory lock number (arbitrary): processes that start together migrate one after another. */
 const MIGRATION_LOCK = 7_337_001;
-
-/** Time limit of one statement, ms. */
-export const STATEMENT_LIMIT_MS = 4_000;
-
-/**
- * Every wait has a limit, because a peer may vanish without closing its connections. The server ends a statement, then the
- * driver gives the connection up. The server finds out within about 6 s that this process's host has vanished, and then
- * releases its locks and transactions. (PostgreSQL manual, 19.3.2 "TCP Settings" and 19.11.1 "Statement Behavior".)
- */
-const SESSION: Readonly<Record<string, string | number>> = {
-  statement_timeout: STATEMENT_LIMIT_MS,
-  idle_in_transaction_session_timeout: 10_000,
-  tcp_keepalives_idle: 3,
-  tcp_keepalives_interval: 1,
-  tcp_keepalives_count: 3,
-  tcp_user_timeout: 6_000,
-};
 
 /**
  * Every query has an index. A statement planned while its table was empty would otherwise scan the whole table until
  * autovacuum refreshes the statistics a minute later.
  */
 const QUERIES = { enable_seqscan: 'off' };
-
-/** The settings of a connection to this database; `session` are server settings. */
-export function connectionTo(url: string, session: Readonly<Record<string, string | number>> = {}) {
-  return {
-    connectionString: url,
-    connectionTimeoutMillis: 3_000,
-    keepAlive: true,
-    query_timeout: STATEMENT_LIMIT_MS + 500,
-    application_name: 'tiffin',
-    options: Object.entries({ ...SESSION, ...session })
-      .map(([name, value]) => `-c ${name}=${value}`)
-      .join(' '),
-  };
-}
 
 export interface PoolOptions {
   readonly max: number;
@@ -57,48 +28,34 @@ export interface PoolOptions {
 
 export function openPool(url: string, options: PoolOptions): pg.Pool {
   const { max, isPooled = false } = options;
-  const pool = isPooled
-    ? new pg.Pool({ ...connectionTo(url), options: undefined, max, Client: PooledClient })
-    : new pg.Pool({ ...connectionTo(url, QUERIES), max, Client: ServerClient });
+  const Client = clientsTo(url, { session: QUERIES, isPooled });
+  const pool = new pg.Pool({ max, Client, connectionTimeoutMillis: CONNECT_LIMIT_MS });
   pool.on('error', options.onError);
   // A connection that did not answer would not answer to a polite end either.
   pool.on('release', (error, client) => isLost(error) && destroy(client));
   return pool;
 }
 
-/** A connection whose loss never ends the process: it may emit 'error' before its owner listens, and after it has let go. */
-export class ServerClient extends pg.Client {
-  constructor(config?: string | pg.ClientConfig) {
-    super(config);
-    // Whoever has a query under way, or sends the next one, gets the error.
-    this.on('error', () => {});
-  }
-}
-
-/** Sends no named statements: behind a pooler two queries of a client may reach different sessions of the server. */
-class PooledClient extends ServerClient {
-  // biome-ignore lint/suspicious/noExplicitAny: passes on every form of arguments that pg accepts
-  override query(config: any, ...rest: any[]): any {
-    const isNamed = typeof config === 'object' && config !== null && config.name !== undefined;
-    return super.query(isNamed ? { ...config, name: undefined } : config, ...(rest as []));
-  }
-}
-
-/** Why the database cannot be used; undefined if it can. Rejects if it cannot be reached. */
+/** Why the database cannot be used; undefined if it can. */
 export async function faultOfDatabase(pool: pg.Pool): Promise<string | undefined> {
-  const { rows } = await pool.query(`SELECT current_setting('transaction_read_only') AS "readOnly"`);
-  return rows[0].readOnly === 'on' ? 'the server accepts no writes' : undefined;
+  try {
+    const { rows } = await pool.query(`SELECT current_setting('transaction_read_only') AS "readOnly"`);
+    return rows[0].readOnly === 'on' ? 'the server accepts no writes' : undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+/** A host name with several addresses fails with an AggregateError, whose own message is empty. */
+function reasonOf(error: unknown): string {
+  const { message, code } = (error instanceof TiffinError ? error.cause : error) as NodeJS.ErrnoException;
+  return message || String(code);
 }
 
 /** The server's time, epoch milliseconds. */
 export async function timeOfDatabase(pool: pg.Pool): Promise<number> {
   const { rows } = await pool.query('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now');
   return rows[0].now;
-}
-
-/** Ends a connection without waiting for the server. */
-export function destroy(client: pg.ClientBase): void {
-  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }
 
 export interface MigrationOptions {
@@ -111,23 +68,21 @@ export interface MigrationOptions {
 export async function migrateDatabase(url: string, options: MigrationOptions = {}): Promise<void> {
   const { folder = MIGRATIONS, isPooled = false } = options;
   // Migrations have no time limit.
-  const client = new ServerClient({
-    ...connectionTo(url, { statement_timeout: 0 }),
-    query_timeout: undefined,
-  });
-  await client.connect().catch((error: Error) => {
-    const { host, pathname } = new URL(url);
-    if (/unsupported startup parameter/.test(error.message))
+  const config = { query_timeout: undefined };
+  const client = new (clientsTo(url, { session: { statement_timeout: 0 }, config }))();
+  await client.connect().catch((error: unknown) => {
+    const reason = reasonOf(error);
+    const { hosts, database } = parseDatabaseUrl(url);
+    const host = hosts.map((each) => `${each.host}:${each.port}`).join(', ');
+    if (/unsupported startup parameter/.test(reason))
       throw new TiffinError(
         'INVALID_INPUT',
         `${host} is a connection pooler such as PgBouncer; set DATABASE_DIRECT_URL to the Postgres behind it.`,
         { cause: error },
       );
-    // A host name with several addresses fails with an AggregateError, whose own message is empty.
-    const reason = error.message || (error as NodeJS.ErrnoException).code;
     throw new TiffinError(
       'UNAVAILABLE',
-      `The database ${pathname.slice(1)} at ${host} cannot be reached: ${reason}; is DATABASE_URL right?`,
+      `The database ${database} at ${host} cannot be reached: ${reason}; is DATABASE_URL right?`,
       { cause: error },
     );
   });

@@ -1,7 +1,8 @@
 /** Listens for appended events, and elects the process that reads for a consumer by an advisory lock. */
 import type pg from 'pg';
 import type { Log } from '../../../service/ports.ts';
-import { asTransient, connectionTo, destroy, isLost, ServerClient } from '../database.ts';
+import { clientsTo, destroy } from '../client.ts';
+import { asTransient, isLost } from '../database.ts';
 
 export const CHANNEL = 'tiffin_events';
 const HEARTBEAT_MS = 1_000;
@@ -28,16 +29,17 @@ interface Session {
  * a consumer. If the connection is lost, Postgres releases the locks and another process takes over.
  */
 export function leaderSession(url: string, onNotify: () => void, log: Log) {
+  const Client = clientsTo(url, {
+    session: { idle_session_timeout: SILENCE_LIMIT_MS },
+    config: { application_name: 'tiffin listener' },
+  });
   let current: Session | undefined;
   let connecting: Promise<Session> | undefined;
   /** Runs one query at a time on the connection. */
   let previous: Promise<unknown> = Promise.resolve();
 
   async function open(): Promise<Session> {
-    const client = new ServerClient({
-      ...connectionTo(url, { idle_session_timeout: SILENCE_LIMIT_MS }),
-      application_name: 'tiffin listener',
-    });
+    const client = new Client();
     const session: Session = { client, held: new Set() };
     let isBeating = false;
     let isOver = false;

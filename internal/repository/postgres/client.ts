@@ -1,0 +1,146 @@
+/** Makes connections to Postgres, each with limits to every wait, and each to the server of the URL that takes writes. */
+import pg from 'pg';
+import { TiffinError } from '../../domain/errors.ts';
+import { type DatabaseUrl, parseDatabaseUrl } from './database-url.ts';
+import { faultOfServer, isSame, type Server, serverSearch } from './server-search.ts';
+
+/** Time limit of one statement, ms. */
+export const STATEMENT_LIMIT_MS = 4_000;
+/** Time limit of making a connection, ms. */
+export const CONNECT_LIMIT_MS = 3_000;
+
+/**
+ * Every wait has a limit, because a peer may vanish without closing its connections. The server ends a statement, then the
+ * driver gives the connection up. The server finds out within about 6 s that this process's host has vanished, and then
+ * releases its locks and transactions. (PostgreSQL manual, 19.3.2 "TCP Settings" and 19.11.1 "Statement Behavior".)
+ */
+export const SESSION: SessionSettings = {
+  statement_timeout: STATEMENT_LIMIT_MS,
+  idle_in_transaction_session_timeout: 10_000,
+  tcp_keepalives_idle: 3,
+  tcp_keepalives_interval: 1,
+  tcp_keepalives_count: 3,
+  tcp_user_timeout: 6_000,
+};
+
+/** Server settings by name. */
+export type SessionSettings = Readonly<Record<string, string | number>>;
+
+export interface ClientOptions {
+  /** Settings besides those of every session. */
+  readonly session?: SessionSettings;
+  /** True behind a pooler such as PgBouncer in transaction mode, which takes no settings for a session. */
+  readonly isPooled?: boolean;
+  readonly config?: pg.ClientConfig;
+}
+
+/** A constructor of connections to the URL's servers, for a pool or by itself. */
+export function clientsTo(url: string, options: ClientOptions = {}): new () => pg.Client {
+  const { session = {}, isPooled = false, config = {} } = options;
+  const address = parseDatabaseUrl(url);
+  const settings: pg.ClientConfig = {
+    connectionString: address.plain,
+    connectionTimeoutMillis: CONNECT_LIMIT_MS,
+    keepAlive: true,
+    query_timeout: STATEMENT_LIMIT_MS + 500,
+    application_name: 'tiffin',
+    ...(isPooled ? {} : { options: asOptions({ ...SESSION, ...session }) }),
+    ...config,
+  };
+  const servers = serversOf(address, settings);
+
+  return class extends pg.Client {
+    constructor() {
+      super({ ...settings, ssl: address.tls === 'none' ? false : address.tlsOptions() });
+    }
+
+    // biome-ignore lint/suspicious/noExplicitAny: passes on every form of arguments that pg accepts
+    override query(config: any, ...rest: any[]): any {
+      // Behind a pooler two queries of a client may reach different sessions, so that no statement may have a name.
+      const isNamed = isPooled && typeof config === 'object' && config !== null && config.name !== undefined;
+      return super.query(isNamed ? { ...config, name: undefined } : config, ...(rest as []));
+    }
+
+    // biome-ignore lint/suspicious/noExplicitAny: both forms that pg has, with a callback and with a promise
+    override connect(callback?: any): any {
+      const opened = this.#open();
+      if (callback)
+        opened.then(
+          () => callback(null, this),
+          (error) => callback(error),
+        );
+      return opened;
+    }
+
+    async #open(): Promise<pg.Client> {
+      const server = await servers.find();
+      // The pool gives a connection up that takes too long; that one may not be made afterwards.
+      if (this.connection.stream.destroyed)
+        throw unavailable(new Error('the search for a server took too long'));
+      Object.assign(this, { host: server.host, port: server.port, ...(server.tls ? {} : { ssl: false }) });
+      if (!server.tls) Object.assign(this.connection, { ssl: false });
+      this.on('error', servers.forget);
+      try {
+        await super.connect();
+        const fault = servers.isChecked && (await faultOfServer(this, address.wanted));
+        if (fault) throw new Error(`${server.host}:${server.port} ${fault}`);
+      } catch (error) {
+        servers.forget();
+        destroy(this);
+        throw unavailable(error);
+      }
+      servers.add(this);
+      return this;
+    }
+  };
+}
+
+/** Whatever prevents a connection passes: a certificate is renewed, a password is set, a server comes back. */
+function unavailable(cause: unknown): TiffinError {
+  return cause instanceof TiffinError
+    ? cause
+    : new TiffinError('UNAVAILABLE', 'the database is unavailable', { cause });
+}
+
+/** The server in use, which is searched for when a connection to it is lost; all connections follow to another one. */
+function serversOf(address: DatabaseUrl, settings: pg.ClientConfig) {
+  const isChecked = address.hosts.length > 1 || address.wanted !== 'any';
+  const [{ host, port }] = address.hosts;
+  const only: Server | undefined =
+    isChecked || address.tls === 'optional' ? undefined : { host, port, tls: address.tls === 'required' };
+  const search = serverSearch(address, settings);
+  const open = new Set<pg.Client>();
+  let current: Promise<Server> | undefined;
+  return {
+    isChecked,
+    async find(): Promise<Server> {
+      if (only) return only;
+      current ??= search().then((server) => {
+        for (const client of open) if (!isSame(client, server)) destroy(client);
+        return server;
+      });
+      return current.catch((error) => {
+        current = undefined;
+        throw error;
+      });
+    },
+    forget(): void {
+      current = undefined;
+    },
+    add(client: pg.Client): void {
+      open.add(client);
+      client.once('end', () => open.delete(client));
+    },
+  };
+}
+
+function asOptions(settings: SessionSettings): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
+}
+
+/** Ends a connection without waiting for the server. */
+export function destroy(client: pg.ClientBase): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
