@@ -78,7 +78,8 @@ async function main(args: readonly string[]): Promise<void> {
     if (!config.DATABASE_URL || !config.REDIS_URL) embedded = await embed(config, log);
     const DATABASE_URL = config.DATABASE_URL ?? embedded?.databaseUrl ?? '';
     const REDIS_URL = config.REDIS_URL ?? embedded?.redisUrl ?? '';
-    const wiring = await wire({ ...config, DATABASE_URL, REDIS_URL }, log);
+    const client = names.length === 1 ? `tiffin-${names[0]}` : 'tiffin';
+    const wiring = await wire({ ...config, DATABASE_URL, REDIS_URL }, log, client);
     stop = wiring.close;
     const running = await run(
       names.flatMap((name) => SERVICES[name]?.(wiring, logic) ?? []),

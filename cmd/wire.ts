@@ -72,7 +72,12 @@ export interface Service {
 
 export type Wiring = Awaited<ReturnType<typeof wire>>;
 
-export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: string }, log: Log) {
+/** `client` is this process's name in the brokers' logs, figures and quotas. */
+export async function wire(
+  config: Config & { DATABASE_URL: string; REDIS_URL: string },
+  log: Log,
+  client = 'tiffin',
+) {
   const directUrl = config.DATABASE_DIRECT_URL ?? config.DATABASE_URL;
   const isPooled = config.DATABASE_DIRECT_URL !== undefined;
   await migrateDatabase(directUrl, { isPooled });
@@ -95,7 +100,7 @@ export async function wire(config: Config & { DATABASE_URL: string; REDIS_URL: s
   const eventLog = postgresEventLog(pool, directUrl, log);
   const known = orderCache();
   const transactions = postgresTransactions(pool, () => eventLog.signal(), known);
-  const kafka = openKafka(config, log);
+  const kafka = openKafka(config, log, client);
   const bus: EventBus = kafka ?? postgresBus({ eventLog, transactions, log });
   return {
     config,

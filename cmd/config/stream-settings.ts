@@ -40,6 +40,22 @@ export const stream = {
   )
     .prefault('')
     .describe('Prefix of every topic and consumer group, for installations that share brokers.'),
+  KAFKA_CREATE_TOPICS: oneOf('yes', 'no')
+    .prefault('yes')
+    .describe('Whether Tiffin creates missing topics. With `no`, it is not ready until they exist.'),
+  KAFKA_REPLICATION_FACTOR: whole(1, 100)
+    .optional()
+    .describe('Replicas of the topics that Tiffin creates. Default: the broker’s.'),
+  KAFKA_MIN_INSYNC_REPLICAS: whole(1, 100)
+    .optional()
+    .describe(
+      '`min.insync.replicas` of those topics: how many replicas have an event before it counts as published. Default: the broker’s.',
+    ),
+  KAFKA_MAX_RECORD_BYTES: whole(10_000, 100_000_000)
+    .optional()
+    .describe(
+      'Largest record, bytes; topics that Tiffin creates take it. An event that is larger becomes a dead letter of event-relay. Default: 1000000, with the broker’s own limit.',
+    ),
   KAFKA_PARTITIONS: whole(1, 1_000).prefault('6').describe('Partitions of the topics that Tiffin creates.'),
   KAFKA_SESSION_TIMEOUT_MS: whole(1_000, 300_000)
     .prefault('6000')

@@ -1,7 +1,7 @@
 /** maintenance-service prunes rows past their retention, maintains the history's partitions, and measures consumer lag. */
 import { startLoop } from '../../internal/service/loop.ts';
 import { type PruneOptions, pruner } from '../../internal/service/maintenance/prune.ts';
-import { RELAY } from '../../internal/service/stream/relay-events.ts';
+import { RELAY } from '../../internal/service/stream/refused-records.ts';
 import type { Config } from '../config.ts';
 import type { Service, Wiring } from '../wire.ts';
 

@@ -5,7 +5,6 @@ import { describe, test } from 'node:test';
 import { AssignerProtocol } from 'kafkajs';
 import { TiffinError } from '../../internal/domain/errors.ts';
 import { toRecord } from '../../internal/domain/records.ts';
-import { appendEntries } from '../../internal/repository/postgres/stream/event-log.ts';
 import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { Delivery } from '../../internal/service/stream/ports.ts';
 import { kafkaForTests } from '../support/kafka.ts';
@@ -184,37 +183,6 @@ describe('the Kafka bus', { skip }, () => {
       );
       const [letter] = await deps.deadLetters.list({ limit: 10 });
       assert.equal(letter?.record, 'this record could not be stored');
-    } finally {
-      await stream.close();
-    }
-  });
-
-  test('the relay skips a record in the event log that is too large for a broker', {
-    timeout: 180_000,
-  }, async () => {
-    const stream = await open(brokers);
-    try {
-      const [{ bus, pool, lines }] = stream.members;
-      const entry = (key: string, record: unknown) => ({
-        eventType: 'record',
-        orderId: key,
-        topic: 'dlq.order-events',
-        record,
-      });
-      await appendEntries(pool, [entry('large', 'x'.repeat(1_200_000)), entry('small', 'y')]);
-      await bus.publish([processing('after', 1)]);
-      const heard: Delivery[] = [];
-      await bus.subscribe({
-        group: randomUUID(),
-        topics: ['raw.order-events', 'dlq.order-events'],
-        types: ['order.processing'],
-        handle: async ({ deliveries }) => {
-          heard.push(...deliveries);
-        },
-      });
-      await until('what follows it is relayed', () => heard.length >= 2);
-      assert.deepEqual(heard.map(({ key }) => key).sort(), ['after', 'small']);
-      assert.equal(lines.filter(({ message }) => /it is skipped/.test(message)).length, 1);
     } finally {
       await stream.close();
     }

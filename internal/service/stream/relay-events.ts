@@ -1,19 +1,12 @@
 /** Relays the event log to a broker's topics, in the order of the log, with a cursor of its own. */
-import { isTransient } from '../../domain/errors.ts';
 import { type Event, isEventType } from '../../domain/events.ts';
 import { toRecord } from '../../domain/records.ts';
 import { ALL_TOPICS, INBOUND_TOPICS, TOPICS, topicsOf } from '../../domain/topics.ts';
-import type { Meter } from '../ports.ts';
-import type { Delivery, OutgoingRecord, RecordSink, Subscription } from './ports.ts';
+import type { Delivery, OutgoingRecord, Subscription } from './ports.ts';
 import { type ReadLogDeps, readLog } from './read-log.ts';
+import { RELAY, type RefusedDeps, type RelayedRecord, sendAll } from './refused-records.ts';
 
-/** The relay's name as a consumer of the event log. */
-export const RELAY = 'event-relay';
-
-export interface RelayDeps extends ReadLogDeps {
-  readonly sink: RecordSink;
-  readonly meter: Meter;
-}
+export type RelayDeps = ReadLogDeps & RefusedDeps;
 
 export interface RelayOptions {
   /** Topics to which nothing is sent. */
@@ -41,26 +34,6 @@ export function relayEvents(deps: RelayDeps, options: RelayOptions = {}): () => 
   return readLog(deps, subscription);
 }
 
-/** Sends the records. A record that the broker refuses is skipped, so that it does not block the rest; it stays in the event log. */
-async function sendAll({ sink, log }: RelayDeps, records: readonly OutgoingRecord[]): Promise<void> {
-  try {
-    await sink.send(records);
-  } catch (error) {
-    if (isTransient(error)) throw error;
-    for (const record of records) {
-      try {
-        await sink.send([record]);
-      } catch (fault) {
-        if (isTransient(fault)) throw fault;
-        log.error(
-          { topic: record.topic, order: record.key, err: fault },
-          'the broker refused a record; it is skipped',
-        );
-      }
-    }
-  }
-}
-
 /** The records of an event: one for each topic of its type. */
 export function eventRecords(event: Event, disabledTopics?: ReadonlySet<string>): OutgoingRecord[] {
   const headers = {
@@ -74,8 +47,15 @@ export function eventRecords(event: Event, disabledTopics?: ReadonlySet<string>)
 }
 
 /** The records of a row of the log: an event goes to the topics of its type, any other record unchanged to its own topic. */
-function recordsOf(delivery: Delivery, disabledTopics: ReadonlySet<string>): OutgoingRecord[] {
-  if (isEventType(delivery.topic)) return eventRecords(delivery.record as Event, disabledTopics);
-  const { topic, key, record, headers } = delivery;
-  return [{ topic, key, value: record, headers: { 'content-type': 'application/json', ...headers } }];
+function recordsOf(delivery: Delivery, disabledTopics: ReadonlySet<string>): RelayedRecord[] {
+  const { topic, key, position, record, headers } = delivery;
+  if (!isEventType(topic))
+    return [
+      {
+        ...{ topic, key, value: record, id: `${topic}/${position}` },
+        headers: { 'content-type': 'application/json', ...headers },
+      },
+    ];
+  const event = record as Event;
+  return eventRecords(event, disabledTopics).map((to) => ({ ...to, id: `${to.topic}/${event.eventId}` }));
 }

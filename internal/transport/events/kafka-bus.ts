@@ -12,14 +12,12 @@ import { asUnavailable } from './kafka-faults.ts';
 import { kafkaLog } from './kafka-log.ts';
 import { kafkaProbe } from './kafka-probe.ts';
 import { kafkaProducer } from './kafka-producer.ts';
-import { kafkaTopics } from './kafka-topics.ts';
+import { kafkaTopics, type TopicOptions } from './kafka-topics.ts';
 
 const BACKOFF = { firstMs: 50, longestMs: 1_000 };
 
-export interface KafkaBusOptions extends KafkaSettings {
+export interface KafkaBusOptions extends KafkaSettings, TopicOptions {
   readonly log: Log;
-  /** Partitions of the topics that this process creates. */
-  readonly partitions?: number;
   /** Prefix of every topic and group at the broker, so that several installations can share one broker. */
   readonly topicPrefix?: string;
   /** Topics that are neither created nor published to. */
@@ -28,6 +26,8 @@ export interface KafkaBusOptions extends KafkaSettings {
   readonly compression?: Compression;
   /** Time until a dead member's partitions are assigned to other members; the broker's default minimum is 6,000. */
   readonly sessionTimeoutMs?: number;
+  /** Time after which partitions that were added to a topic are found. */
+  readonly metadataMs?: number;
 }
 
 export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
@@ -35,9 +35,9 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     log,
     topicPrefix = '',
     disabledTopics = new Set<string>(),
-    partitions = 6,
     compression = 'none',
     sessionTimeoutMs = 6_000,
+    metadataMs = 30_000,
   } = options;
   registerCodecs();
   const lines = kafkaLog(log);
@@ -47,12 +47,12 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     connections.add(connection);
     return connection;
   };
-  const topics = kafkaTopics(open, partitions);
+  const topics = kafkaTopics(open, options);
   const ownTopics = ALL_TOPICS.filter((topic) => !disabledTopics.has(topic)).map(
     (topic) => topicPrefix + topic,
   );
   const ensureOwnTopics = () => topics.ensure(ownTopics);
-  const producer = kafkaProducer(open, ensureOwnTopics, compressionType(compression));
+  const producer = kafkaProducer(open, ensureOwnTopics, compressionType(compression), options.maxRecordBytes);
   const probe = kafkaProbe(open);
   const consumers = new Set<KafkaConsumer>();
   const closing = new AbortController();
@@ -85,7 +85,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     async subscribe(subscription: Subscription) {
       const ensureTopics = (subscribed: readonly string[]) => topics.ensure([...ownTopics, ...subscribed]);
       const consumer = kafkaConsumer(
-        { open, ensureTopics, topicPrefix, sessionTimeoutMs, log, kafkaLog: lines },
+        { open, ensureTopics, topicPrefix, sessionTimeoutMs, metadataMs, log, kafkaLog: lines },
         subscription,
       );
       consumers.add(consumer);

@@ -20,8 +20,6 @@ const PARTITION_BYTES = 1_000_000;
 const HEARTBEAT_MS = 1_000;
 /** A member that is busy for longer is left out of a new assignment, and joins again afterwards. */
 const REBALANCE_LIMIT_MS = 6_000;
-/** Partitions that are added to a topic are found within this time. */
-const METADATA_MS = 30_000;
 /** kafkajs counts as hung after this time without a fetch or a heartbeat while no batch is being handled. */
 const SILENCE_LIMIT_MS = 90_000;
 const STOP_LIMIT_MS = 8_000;
@@ -35,6 +33,7 @@ export interface KafkaConsumerDeps {
   readonly ensureTopics: (topics: readonly string[]) => Promise<void>;
   readonly topicPrefix: string;
   readonly sessionTimeoutMs: number;
+  readonly metadataMs: number;
   readonly log: Log;
   readonly kafkaLog: KafkaLog;
 }
@@ -117,7 +116,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       await Promise.race([deps.ensureTopics(topics), stopped]);
       const consumer = connection.kafka.consumer({
         groupId: topicPrefix + group,
-        metadataMaxAge: METADATA_MS,
+        metadataMaxAge: deps.metadataMs,
         sessionTimeout: deps.sessionTimeoutMs,
         heartbeatInterval: HEARTBEAT_MS,
         rebalanceTimeout: REBALANCE_LIMIT_MS,

@@ -24,6 +24,8 @@ const TLS_FAULTS: readonly [code: RegExp, sentence: string][] = [
 export function asUnavailable(error: unknown): TiffinError {
   if (error instanceof TiffinError) return error;
   let reason = error instanceof Error ? error.message : faultOf(error);
+  const [first] = (error as { errors?: readonly unknown[] }).errors ?? [];
+  if (first instanceof Error) reason = `${reason}: ${first.message}`;
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { type, code, name } = cause as { type?: unknown; code?: unknown; name: string };
     if (REFUSED.test(String(type ?? '')))

@@ -13,8 +13,8 @@ const CLOSE_LIMIT_MS = 3_000;
 const BROKER_LIMIT_MS = 5_000;
 /** Up to about 6 s: long enough for a new topic to get its leaders, or for a failover between brokers. */
 const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 };
-/** Below the broker's default `message.max.bytes` (1 MiB), which limits the batch of one partition in a request. */
-const REQUEST_BYTES = 1_000_000;
+/** The largest record, and the size from which records share no request; below the broker's default `message.max.bytes` (1 MiB). */
+export const RECORD_BYTES = 1_000_000;
 /** Upper bound of a record's size without its key, value and headers. */
 const OVERHEAD_BYTES = 64;
 
@@ -44,6 +44,7 @@ export function kafkaProducer(
   open: () => KafkaConnection,
   ready: () => Promise<void>,
   compression: CompressionTypes,
+  maxRecordBytes = RECORD_BYTES,
 ): KafkaProducer {
   const queue: Job[] = [];
   let live: { connection: KafkaConnection; producer: Producer; connected: Promise<void> } | undefined;
@@ -89,7 +90,11 @@ export function kafkaProducer(
 
   async function complete(jobs: readonly Job[]): Promise<void> {
     try {
-      for (const page of pages(jobs.flatMap((job) => job.records))) await within(LIMIT_MS, request(page));
+      for (const page of pages(
+        jobs.flatMap((job) => job.records),
+        maxRecordBytes,
+      ))
+        await within(LIMIT_MS, request(page));
       for (const job of jobs) job.resolve();
     } catch (error) {
       discard();
@@ -106,7 +111,7 @@ export function kafkaProducer(
   }
 
   async function sendQueued(): Promise<void> {
-    while (queue.length > 0) await complete(queue.splice(0, howManyFit(queue)));
+    while (queue.length > 0) await complete(queue.splice(0, howManyFit(queue, maxRecordBytes)));
     sending = undefined;
   }
 
@@ -114,7 +119,7 @@ export function kafkaProducer(
     async send(outgoing) {
       if (outgoing.length === 0) return;
       if (closed) throw new TiffinError('UNAVAILABLE', 'the stream is closed');
-      const records = outgoing.map(toWire);
+      const records = outgoing.map((record) => toWire(record, maxRecordBytes));
       await new Promise<void>((resolve, reject) => {
         queue.push({ records, resolve, reject });
         sending ??= sendQueued();
@@ -130,34 +135,34 @@ export function kafkaProducer(
   };
 }
 
-function toWire({ topic, key, value, headers }: OutgoingRecord): WireRecord {
+function toWire({ topic, key, value, headers }: OutgoingRecord, limit: number): WireRecord {
   const body = Buffer.from(JSON.stringify(value));
   let bytes = OVERHEAD_BYTES + Buffer.byteLength(key) + body.length;
   for (const [name, text] of Object.entries(headers))
     bytes += Buffer.byteLength(name) + Buffer.byteLength(text) + 4;
-  if (bytes > REQUEST_BYTES)
+  if (bytes > limit)
     throw new TiffinError(
       'INVALID_INPUT',
-      `a record for ${topic} has ${bytes} bytes; a broker takes at most ${REQUEST_BYTES}`,
+      `a record for ${topic} has ${bytes} bytes; at most ${limit} are sent`,
     );
   return { topic, message: { key, value: body, headers: { ...headers } }, bytes };
 }
 
 /** The number of jobs that fit into one request; at least one, even if that job needs several requests. */
-function howManyFit(jobs: readonly Job[]): number {
+function howManyFit(jobs: readonly Job[], limit: number): number {
   let bytes = 0;
   const over = jobs.findIndex(({ records }) => {
     for (const record of records) bytes += record.bytes;
-    return bytes > REQUEST_BYTES;
+    return bytes > limit;
   });
   return over < 0 ? jobs.length : Math.max(1, over);
 }
 
-function* pages(records: readonly WireRecord[]): Generator<WireRecord[]> {
+function* pages(records: readonly WireRecord[], limit: number): Generator<WireRecord[]> {
   let page: WireRecord[] = [];
   let bytes = 0;
   for (const record of records) {
-    if (page.length > 0 && bytes + record.bytes > REQUEST_BYTES) {
+    if (page.length > 0 && bytes + record.bytes > limit) {
       yield page;
       page = [];
       bytes = 0;

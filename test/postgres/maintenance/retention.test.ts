@@ -7,7 +7,7 @@ import { migrateDatabase, openPool } from '../../../internal/repository/postgres
 import { postgresRetention } from '../../../internal/repository/postgres/maintenance/retention.ts';
 import type { Retention } from '../../../internal/service/maintenance/ports.ts';
 import { type PruneOptions, pruner } from '../../../internal/service/maintenance/prune.ts';
-import { RELAY } from '../../../internal/service/stream/relay-events.ts';
+import { RELAY } from '../../../internal/service/stream/refused-records.ts';
 import { recordingLog } from '../../support/recording-log.ts';
 import { freshDatabase } from '../../support/servers.ts';
 

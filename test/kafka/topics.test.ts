@@ -1,0 +1,152 @@
+/** Topics on a real broker: who creates them and how, partitions that are added, and records that are too large for them. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import kafkajs, { type Admin } from 'kafkajs';
+import { appendEntries } from '../../internal/repository/postgres/stream/event-log.ts';
+import type { Delivery, RecordSink } from '../../internal/service/stream/ports.ts';
+import { resendRefused } from '../../internal/service/stream/refused-records.ts';
+import { kafkaClient, lonelyBus, openKafkaStream } from '../contract/kafka-stream.ts';
+import { processing } from '../contract/stream-member.ts';
+import { kafkaForTests } from '../support/kafka.ts';
+import { until } from '../support/until.ts';
+
+const kafka = await kafkaForTests();
+const skip = 'skip' in kafka ? kafka.skip : false;
+const brokers = 'brokers' in kafka ? kafka.brokers : '';
+
+describe('topics on Kafka', { skip, timeout: 180_000 }, () => {
+  let admin: Admin;
+  before(async () => {
+    admin = kafkaClient(brokers).admin();
+    await admin.connect();
+  });
+  after(() => admin?.disconnect());
+
+  const settingsOf = async (topic: string) => {
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
+    });
+    return new Map(
+      resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue]),
+    );
+  };
+  const limit = (topic: string, bytes: number) =>
+    admin.alterConfigs({
+      validateOnly: false,
+      resources: [
+        {
+          type: kafkajs.ConfigResourceTypes.TOPIC,
+          name: topic,
+          configEntries: [{ name: 'max.message.bytes', value: String(bytes) }],
+        },
+      ],
+    });
+
+  it('topics are created with the partitions, in-sync replicas and record size of the settings', async () => {
+    const options = { partitions: 2, replicationFactor: 1, minInsyncReplicas: 1, maxRecordBytes: 3_000_000 };
+    const { bus, topicPrefix } = lonelyBus(brokers, undefined, options);
+    const topic = `${topicPrefix}order.ready`;
+    const large = { topic: 'order.ready', key: 'o', value: 'x'.repeat(2_500_000), headers: {} };
+    await bus.send([large]);
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    assert.equal(topics[0]?.partitions.length, 2);
+    const settings = await settingsOf(topic);
+    assert.equal(settings.get('min.insync.replicas'), '1');
+    assert.ok(Number(settings.get('max.message.bytes')) > 3_000_000);
+    await assert.rejects(bus.send([{ ...large, value: 'x'.repeat(3_100_000) }]), { code: 'INVALID_INPUT' });
+    await bus.close();
+  });
+
+  it('more replicas than brokers are a fault that names it', async () => {
+    const { bus } = lonelyBus(brokers, undefined, { replicationFactor: 3 });
+    await until('the fault', () => /replication/i.test(bus.fault() ?? ''));
+    await bus.close();
+  });
+
+  it('topics that are not to be created are waited for by name, and used once they exist', async () => {
+    const { bus, topicPrefix } = lonelyBus(brokers, undefined, { create: false });
+    await until('the fault', () => /KAFKA_CREATE_TOPICS is no, .*order\.ready/.test(bus.fault() ?? ''));
+    const creator = lonelyBus(brokers, topicPrefix);
+    await until('the topics to be created', () => creator.bus.fault() === undefined);
+    await until('it to be well', () => bus.fault() === undefined);
+    await bus.send([{ topic: 'order.ready', key: 'o', value: 1, headers: {} }]);
+    await Promise.all([bus.close(), creator.bus.close()]);
+  });
+
+  it('partitions that are added to a topic are read by a consumer that runs', async () => {
+    const { bus, topicPrefix } = lonelyBus(brokers, undefined, { partitions: 1, metadataMs: 1_000 });
+    const topic = `${topicPrefix}order.ready`;
+    const read: Delivery[] = [];
+    await bus.subscribe({
+      group: randomUUID(),
+      topics: ['order.ready'],
+      types: [],
+      async handle({ deliveries }) {
+        read.push(...deliveries);
+      },
+    });
+    await bus.send([{ topic: 'order.ready', key: 'first', value: 1, headers: {} }]);
+    await until('the first partition to be read', () => read.length === 1);
+    await admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] });
+    const producer = kafkaClient(brokers).producer();
+    await producer.connect();
+    await until('a record of each new partition', async () => {
+      for (const partition of [1, 2])
+        await producer.send({ topic, messages: [{ partition, key: 'new', value: '2' }] }).catch(() => {});
+      return [1, 2].every((partition) => read.some(({ position }) => position.startsWith(`${partition}-`)));
+    });
+    await producer.disconnect();
+    await bus.close();
+  });
+
+  it('an event that its topic does not take becomes a dead letter of the relay, blocks nothing, and is sent on request', async () => {
+    const stream = await openKafkaStream(brokers);
+    const [{ bus, deps, pool, lines }] = stream.members;
+    const prefix = stream.address.kafka?.topicPrefix;
+    const heard: Delivery[] = [];
+    try {
+      for (const topic of ['raw.order-events', 'dlq.order-events']) await limit(prefix + topic, 50_000);
+      await bus.subscribe({
+        group: randomUUID(),
+        topics: ['raw.order-events', 'dlq.order-events'],
+        types: ['order.processing'],
+        async handle({ deliveries }) {
+          heard.push(...deliveries);
+        },
+      });
+      const record = { size: 'x'.repeat(100_000) };
+      const entry = { eventType: 'record', orderId: 'large', topic: 'raw.order-events', record };
+      await appendEntries(pool, [entry]);
+      await bus.publish([processing('after', 1)]);
+      await until('what follows it to be relayed', () => heard.some(({ key }) => key === 'after'));
+      const [letter] = await until('the dead letter', async () => {
+        const letters = await deps.deadLetters.list({ limit: 10, consumer: 'event-relay' });
+        return letters.length > 0 && letters;
+      });
+      assert.deepEqual([letter?.orderId, letter?.topic, letter?.record], ['large', entry.topic, record]);
+      assert.match(letter?.error ?? '', /MESSAGE_TOO_LARGE/);
+      const excerpt = await until('the dead letter on its topic', () =>
+        heard.find(({ topic }) => topic === 'dlq.order-events'),
+      );
+      assert.equal(typeof excerpt.record, 'string');
+      assert.equal(excerpt.headers?.['x-original-topic'], 'raw.order-events');
+
+      await limit(`${prefix}raw.order-events`, 1_000_000);
+      await deps.deadLetters.requestReplay(letter?.id ?? '');
+      const sink = bus as typeof bus & RecordSink;
+      await until('it to be sent', async () => (await resendRefused({ ...deps, sink })) === 1);
+      await until('it to be read', () =>
+        heard.some(({ topic, key }) => topic === entry.topic && key === 'large'),
+      );
+      assert.deepEqual(await deps.deadLetters.list({ limit: 10 }), []);
+      assert.deepEqual(
+        lines.filter(({ level }) => level === 'error'),
+        [],
+      );
+    } finally {
+      await stream.close();
+    }
+  });
+});
