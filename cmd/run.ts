@@ -6,7 +6,7 @@ import { startLoop } from '../internal/service/loop.ts';
 import { subscriptionOf } from '../internal/service/stream/consume.ts';
 import { replayLetters } from '../internal/service/stream/replay-letters.ts';
 import { httpApp } from '../internal/transport/http/app.ts';
-import { routerOf } from '../internal/transport/http/route.ts';
+import { type Route, routerOf } from '../internal/transport/http/route.ts';
 import { docRoutes } from '../internal/transport/http/routes/operations/doc-routes.ts';
 import { type Check, opsRoutes } from '../internal/transport/http/routes/operations/ops-routes.ts';
 import { httpServer } from '../internal/transport/http/server.ts';
@@ -19,6 +19,8 @@ const REPLAY_EVERY_MS = 2_000;
 export interface Running {
   /** The server's URL, such as http://127.0.0.1:8080. */
   readonly url: string;
+  /** Everything that the server answers. */
+  readonly routes: readonly Route[];
   stop(): Promise<void>;
 }
 
@@ -32,8 +34,9 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     metrics: telemetry.registry,
   });
   const tables = [...services.map(({ routes = [] }) => routes), ops];
+  tables.push(docRoutes(tables.flat()));
   const app = httpApp(
-    [...tables, docRoutes(tables.flat())].map((routes) => routerOf(routes, authenticate)),
+    tables.map((routes) => routerOf(routes, authenticate)),
     log,
   );
   const { server, close } = httpServer(app.callback());
@@ -52,6 +55,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
   const { address, port } = server.address() as AddressInfo;
   return {
     url: `http://${address.includes(':') ? `[${address}]` : address}:${port}`,
+    routes: tables.flat(),
     async stop() {
       stopping = true;
       for (const { beforeStop } of services) beforeStop?.();

@@ -1,49 +1,22 @@
 /** Every route of every service, wired as in the program: each guarded route requires a token with one of its roles. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { readConfig } from '../../cmd/config.ts';
 import { allConsumers } from '../../cmd/event-docs/catalogue.ts';
-import { type Running, run } from '../../cmd/run.ts';
-import { type Service, wire } from '../../cmd/wire.ts';
 import { TOPICS } from '../../internal/domain/topics.ts';
-import { recordingLog } from '../support/recording-log.ts';
-import { freshDatabase, freshRedis } from '../support/servers.ts';
-import { bearer, SECRET } from './tokens.ts';
+import { type EveryService, startEveryService } from './every-service.ts';
+import { bearer } from './tokens.ts';
 
-const FOLDER = path.resolve(import.meta.dirname, '../../cmd/services');
-const log = recordingLog();
-let services: Service[];
-let running: Running | undefined;
-let dropServers: (() => Promise<unknown>) | undefined;
+let every: EveryService;
 
 before(async () => {
-  const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
-  dropServers = () => Promise.all([database.drop(), redis.drop()]);
-  const given = { PORT: '0', DATABASE_URL: database.url, REDIS_URL: redis.url, AUTH_JWT_SECRET: SECRET };
-  const wiring = await wire({ ...readConfig(given), DATABASE_URL: database.url, REDIS_URL: redis.url }, log);
-  const modules = await Promise.all(
-    readdirSync(FOLDER)
-      .filter((file) => file.endsWith('.ts'))
-      .map((file) => import(path.join(FOLDER, file))),
-  );
-  services = modules.map((module) => Object.values<(from: typeof wiring) => Service>(module)[0]!(wiring));
-  // The services run without their loops and consumers, which these tests do not need.
-  running = await run(
-    services.map(({ name, needs, routes = [] }) => ({ name, needs, routes })),
-    wiring,
-  );
+  every = await startEveryService();
 });
 
-after(async () => {
-  await running?.stop();
-  await dropServers?.();
-});
+after(() => every?.close());
 
-const routes = () => services.flatMap(({ routes = [] }) => routes);
+const routes = () => every.services.flatMap(({ routes = [] }) => routes);
 const ask = (method: string, route: string, headers: Record<string, string> = {}) =>
-  fetch(running!.url + route.replace(/:\w+/g, 'x-1'), { method, headers });
+  fetch(every.url + route.replace(/:\w+/g, 'x-1'), { method, headers });
 
 test('every guarded route answers 401 without a token', async () => {
   const guarded = routes().filter(({ access }) => access !== 'anyone');
@@ -94,7 +67,9 @@ test('the OpenAPI document of the process has every route of its services', asyn
 });
 
 test('every consumer belongs to the service that its name begins with, and subscribes to a topic for each of its types', async () => {
-  const listed = services.flatMap(({ name, consumers = [] }) => consumers.map((one) => [name, one] as const));
+  const listed = every.services.flatMap(({ name, consumers = [] }) =>
+    consumers.map((one) => [name, one] as const),
+  );
   for (const [service, { name }] of listed) assert.ok(name.startsWith(service), `${name} in ${service}`);
   const all = await allConsumers();
   assert.deepEqual(listed.map(([, { name }]) => name).sort(), all.map(({ name }) => name).sort());

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { exportJWK, exportSPKI, generateKeyPair, importJWK, SignJWT } from 'jose';
 import { jwtAuth } from '../../internal/transport/http/auth.ts';
 import { type Answer, codes, startApi } from './api.ts';
 
@@ -91,13 +91,18 @@ describe('authentication with published keys', () => {
   });
 
   test('a token signed with a published key as its HMAC secret is refused', async (t) => {
-    const { api, jwk } = await login(t);
-    const token = await new SignJWT({ sub: 'me', roles: ['operator'] })
-      .setProtectedHeader({ alg: 'HS256', kid: 'k-1' })
-      .setExpirationTime('1h')
-      .sign(Buffer.from(JSON.stringify(jwk)));
-    const answer = await api.ask('GET', '/scheduler', { headers: { authorization: `Bearer ${token}` } });
-    assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
+    const { api, jwk } = await login(t, { alg: 'RS256' });
+    const pem = await exportSPKI(
+      (await importJWK(jwk, 'RS256')) as Exclude<Awaited<ReturnType<typeof importJWK>>, Uint8Array>,
+    );
+    for (const secret of [JSON.stringify(jwk), pem, pem.trim()]) {
+      const token = await new SignJWT({ sub: 'me', roles: ['operator'] })
+        .setProtectedHeader({ alg: 'HS256', kid: 'k-1' })
+        .setExpirationTime('1h')
+        .sign(Buffer.from(secret));
+      const answer = await api.ask('GET', '/scheduler', { headers: { authorization: `Bearer ${token}` } });
+      assert.deepEqual(codes(answer), ['401', 'UNAUTHORIZED']);
+    }
   });
 
   test('requests during an outage of the login service cause one fetch a second', async (t) => {

@@ -1,0 +1,45 @@
+/** All services in one process, wired as in the program and with tokens, but without their consumers and loops. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { readConfig } from '../../cmd/config.ts';
+import { run } from '../../cmd/run.ts';
+import { type Service, wire } from '../../cmd/wire.ts';
+import { recordingLog } from '../support/recording-log.ts';
+import { freshDatabase, freshRedis } from '../support/servers.ts';
+import { SECRET } from './tokens.ts';
+
+const FOLDER = path.resolve(import.meta.dirname, '../../cmd/services');
+
+export type EveryService = Awaited<ReturnType<typeof startEveryService>>;
+
+export async function startEveryService(env: Readonly<Record<string, string>> = {}) {
+  const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
+  const given = { PORT: '0', DATABASE_URL: database.url, REDIS_URL: redis.url, AUTH_JWT_SECRET: SECRET };
+  const urls = { DATABASE_URL: database.url, REDIS_URL: redis.url };
+  const log = recordingLog();
+  const wiring = await wire({ ...readConfig({ ...given, ...env }), ...urls }, log);
+  const modules = await Promise.all(
+    readdirSync(FOLDER)
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => import(path.join(FOLDER, file))),
+  );
+  const services = modules.map(
+    (module) => Object.values<(from: typeof wiring) => Service>(module)[0]?.(wiring) as Service,
+  );
+  const running = await run(
+    services.map(({ name, needs, routes = [] }) => ({ name, needs, routes })),
+    wiring,
+  );
+  return {
+    ...running,
+    wiring,
+    services,
+    log,
+    databaseUrl: database.url,
+    redisUrl: redis.url,
+    async close() {
+      await running.stop();
+      await Promise.all([database.drop(), redis.drop()]);
+    },
+  };
+}
