@@ -33,7 +33,9 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
   });
   const tables = [...services.map(({ routes = [] }) => routes), ops];
   const app = httpApp(
-    [...tables, docRoutes(tables.flat())].map((routes) => routerOf(routes, authenticate)),
+    [...tables, docRoutes(tables.flat(), Boolean(config.AUTH_JWT_SECRET ?? config.AUTH_JWKS_URL))].map(
+      (routes) => routerOf(routes, authenticate),
+    ),
     log,
   );
   const { server, close } = httpServer(app.callback());

@@ -1,49 +1,23 @@
 /** Every route of every service, wired as in the program: each guarded route requires a token with one of its roles. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { readConfig } from '../../cmd/config.ts';
 import { allConsumers } from '../../cmd/event-docs/catalogue.ts';
-import { type Running, run } from '../../cmd/run.ts';
-import { type Service, wire } from '../../cmd/wire.ts';
+import type { Service } from '../../cmd/wire.ts';
 import { TOPICS } from '../../internal/domain/topics.ts';
-import { recordingLog } from '../support/recording-log.ts';
-import { freshDatabase, freshRedis } from '../support/servers.ts';
+import { startServices } from './services.ts';
 import { bearer, SECRET } from './tokens.ts';
 
-const FOLDER = path.resolve(import.meta.dirname, '../../cmd/services');
-const log = recordingLog();
+let started: Awaited<ReturnType<typeof startServices>>;
 let services: Service[];
-let running: Running | undefined;
-let dropServers: (() => Promise<unknown>) | undefined;
-
 before(async () => {
-  const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
-  dropServers = () => Promise.all([database.drop(), redis.drop()]);
-  const given = { PORT: '0', DATABASE_URL: database.url, REDIS_URL: redis.url, AUTH_JWT_SECRET: SECRET };
-  const wiring = await wire({ ...readConfig(given), DATABASE_URL: database.url, REDIS_URL: redis.url }, log);
-  const modules = await Promise.all(
-    readdirSync(FOLDER)
-      .filter((file) => file.endsWith('.ts'))
-      .map((file) => import(path.join(FOLDER, file))),
-  );
-  services = modules.map((module) => Object.values<(from: typeof wiring) => Service>(module)[0]!(wiring));
-  // The services run without their loops and consumers, which these tests do not need.
-  running = await run(
-    services.map(({ name, needs, routes = [] }) => ({ name, needs, routes })),
-    wiring,
-  );
+  started = await startServices({ AUTH_JWT_SECRET: SECRET });
+  services = started.services;
 });
-
-after(async () => {
-  await running?.stop();
-  await dropServers?.();
-});
+after(() => started?.stop());
 
 const routes = () => services.flatMap(({ routes = [] }) => routes);
 const ask = (method: string, route: string, headers: Record<string, string> = {}) =>
-  fetch(running!.url + route.replace(/:\w+/g, 'x-1'), { method, headers });
+  fetch(started.url + route.replace(/:\w+/g, 'x-1'), { method, headers });
 
 test('every guarded route answers 401 without a token', async () => {
   const guarded = routes().filter(({ access }) => access !== 'anyone');
