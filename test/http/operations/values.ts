@@ -117,11 +117,19 @@ const NUMBERS = [
   ...[9_999_999_999.99, 1e10, 1e15 + 0.5, 1e21, 1e308, 2 ** 53 + 2, -180, -180.5, -90],
 ];
 
-const anything = fc.oneof(
-  fc.constantFrom(...STRINGS),
-  fc.constantFrom(...NUMBERS),
-  fc.constantFrom<unknown>(null, true, false, [], {}, [1], { a: 1 }, [[]]),
-);
+const OTHERS = [null, true, false, [], {}, [1], { a: 1 }, [[]]];
+const anything = fc.oneof(...[STRINGS, NUMBERS, OTHERS].map((some) => fc.constantFrom<unknown>(...some)));
+
+/** The value with each of its parts, of a list the first, replaced by each odd value in turn. */
+export function* variantsOf(value: unknown): Generator<unknown> {
+  yield* [...STRINGS, ...NUMBERS, ...OTHERS];
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, part] of Object.entries(Array.isArray(value) ? value.slice(0, 1) : value))
+    for (const variant of variantsOf(part))
+      yield Array.isArray(value)
+        ? Object.assign([...value], { [name]: variant })
+        : { ...value, [name]: variant };
+}
 
 export function valuesOf(schema: Json): fc.Arbitrary<unknown> {
   return fc.oneof({ weight: 80, arbitrary: fittingOf(schema) }, { weight: 1, arbitrary: anything });
