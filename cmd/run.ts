@@ -34,7 +34,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
     metrics: telemetry.registry,
   });
   const tables = [...services.map(({ routes = [] }) => routes), ops];
-  tables.push(docRoutes(tables.flat()));
+  tables.push(docRoutes(tables.flat(), Boolean(config.AUTH_JWT_SECRET ?? config.AUTH_JWKS_URL)));
   const app = httpApp(
     tables.map((routes) => routerOf(routes, authenticate)),
     log,

@@ -40,15 +40,15 @@ export function toDecimalText(minor: number): string {
 }
 
 /** The currencies of ISO 4217 that have no decimals, three or four. All amounts here have two. */
-const OTHER_DECIMALS = new Set([
+export const OTHER_DECIMALS: readonly string[] = [
   ...['BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV'],
   ...['XAF', 'XOF', 'XPF', 'BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND', 'CLF', 'UYW'],
-]);
+];
 
 /** Why a currency cannot be used, in the form "must …"; undefined if it can. */
 export function currencyFault(code: string): string | undefined {
   if (!/^[A-Z]{3}$/.test(code)) return 'must be three capital letters, such as USD';
-  return OTHER_DECIMALS.has(code)
+  return OTHER_DECIMALS.includes(code)
     ? 'must be a currency with two decimals, such as USD: amounts have two decimals here'
     : undefined;
 }

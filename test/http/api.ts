@@ -55,6 +55,7 @@ export async function startApi({
   checks = [] as Check[],
   maxWaiting = 100,
   authenticate = noAuth() as Authenticate,
+  tokens = true,
   more = [] as readonly Route[],
 } = {}) {
   const store = memoryStore();
@@ -95,7 +96,7 @@ export async function startApi({
     more,
   ];
   const app = httpApp(
-    [...tables, docRoutes(tables.flat())].map((table) => routerOf(table, authenticate)),
+    [...tables, docRoutes(tables.flat(), tokens)].map((table) => routerOf(table, authenticate)),
     log,
   );
   const server = createServer(app.callback());

@@ -1,4 +1,4 @@
-/** All services in one process, wired as in the program and with tokens, but without their consumers and loops. */
+/** All services in one process, wired as in the program with tokens unless AUTH=off, but without their consumers and loops. */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { readConfig } from '../../cmd/config.ts';
@@ -14,10 +14,10 @@ export type EveryService = Awaited<ReturnType<typeof startEveryService>>;
 
 export async function startEveryService(env: Readonly<Record<string, string>> = {}) {
   const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
-  const given = { PORT: '0', DATABASE_URL: database.url, REDIS_URL: redis.url, AUTH_JWT_SECRET: SECRET };
   const urls = { DATABASE_URL: database.url, REDIS_URL: redis.url };
   const log = recordingLog();
-  const wiring = await wire({ ...readConfig({ ...given, ...env }), ...urls }, log);
+  const auth = env.AUTH === 'off' ? {} : { AUTH_JWT_SECRET: SECRET };
+  const wiring = await wire({ ...readConfig({ PORT: '0', ...urls, ...auth, ...env }), ...urls }, log);
   const modules = await Promise.all(
     readdirSync(FOLDER)
       .filter((file) => file.endsWith('.ts'))

@@ -1,9 +1,10 @@
 /** Generates the API's OpenAPI 3.1 document from the routes and their schemas. */
-import { z } from 'zod';
+import { ORDER_ID } from '../../domain/order.ts';
 import type { Access } from './auth.ts';
-import type { Answer, Route } from './route.ts';
-
-type Json = Record<string, unknown>;
+import { type Json, schemaOf } from './json-schema.ts';
+import { responsesOf, sharedResponses } from './openapi-responses.ts';
+import { REQUEST_HEADERS, type RequestHeader } from './request-headers.ts';
+import type { Route } from './route.ts';
 
 export interface OpenApiDocument {
   readonly openapi: '3.1.0';
@@ -14,45 +15,17 @@ export interface OpenApiDocument {
   readonly components: {
     readonly schemas: Record<string, Json>;
     readonly responses: Json;
-    readonly securitySchemes: Json;
+    readonly securitySchemes?: Json;
   };
 }
 
-const faults = z
-  .object({
-    errors: z.array(
-      z.object({
-        status: z.string().meta({ description: 'the HTTP status' }),
-        code: z.string().meta({ description: 'error code for programs', examples: ['INVALID_TOTAL_PRICE'] }),
-        detail: z.string().meta({ description: 'explanation for people' }),
-        pointer: z.string().optional().meta({ description: 'JSON pointer to the invalid value, RFC 6901' }),
-      }),
-    ),
-  })
-  .meta({ id: 'Faults' });
-
-const HEADERS = {
-  'Idempotency-Key': {
-    description: 'Makes the request safe to retry: the same key and body get the same response',
-    schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' },
-  },
-  'If-Match': {
-    description: 'The ETag of the version to change; another version is refused with 412',
-    schema: { type: 'string', examples: ['"3"'] },
-  },
-  'If-None-Match': {
-    description: 'The ETag that the client has; if it is the current one, the answer is 304 without a body',
-    schema: { type: 'string', examples: ['"3"'] },
-  },
-};
-
-export function openApiDocument(routes: readonly Route[]): OpenApiDocument {
+/** `tokens`: whether the server asks for one on the guarded routes. */
+export function openApiDocument(routes: readonly Route[], tokens: boolean): OpenApiDocument {
   const schemas: Record<string, Json> = {};
   const paths: Record<string, Record<string, Json>> = {};
-  const faultContent = { 'application/json': { schema: schemaOf(faults, schemas) } };
   for (const route of routes) {
     const path = route.path.replace(/:(\w+)/g, '{$1}');
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route, path, schemas) };
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route, path, tokens, schemas) };
   }
   return {
     openapi: '3.1.0',
@@ -64,23 +37,21 @@ export function openApiDocument(routes: readonly Route[]): OpenApiDocument {
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
     paths,
     components: {
+      responses: sharedResponses(schemas),
       schemas,
-      responses: {
-        Fault: { description: 'The request failed; the body lists every error', content: faultContent },
-      },
-      securitySchemes: {
-        bearer: {
-          type: 'http',
-          scheme: 'bearer',
-          bearerFormat: 'JWT',
-          description: 'A JWT with the claims sub, exp and roles (customer, restaurant, rider, operator)',
-        },
-      },
+      ...(tokens ? { securitySchemes: { bearer: BEARER } } : {}),
     },
   };
 }
 
-function operationOf(route: Route, path: string, schemas: Record<string, Json>): Json {
+const BEARER = {
+  type: 'http',
+  scheme: 'bearer',
+  bearerFormat: 'JWT',
+  description: 'A JWT with the claims sub, exp and roles (customer, restaurant, rider, operator)',
+};
+
+function operationOf(route: Route, path: string, tokens: boolean, schemas: Record<string, Json>): Json {
   const { method, tag, summary, access, body, bodyOptional } = route;
   const parameters = parametersOf(route, schemas);
   return {
@@ -89,9 +60,9 @@ function operationOf(route: Route, path: string, schemas: Record<string, Json>):
     ),
     tags: [tag],
     summary,
-    description: describeAccess(access),
+    description: tokens ? describeAccess(access) : 'For anyone: this server asks for no token.',
     // One entry per role, of which any one suffices; OpenAPI 3.1 allows roles in a scheme's list.
-    security: access === 'anyone' ? [] : access.roles.map((role) => ({ bearer: [role] })),
+    security: access === 'anyone' || !tokens ? [] : access.roles.map((role) => ({ bearer: [role] })),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body
       ? {
@@ -101,7 +72,7 @@ function operationOf(route: Route, path: string, schemas: Record<string, Json>):
           },
         }
       : {}),
-    responses: responsesOf(route, schemas),
+    responses: responsesOf(route, tokens, schemas),
   };
 }
 
@@ -113,16 +84,20 @@ function describeAccess(access: Access): string {
   return `For: ${access.roles.join(', ')}.${own.join('')}`;
 }
 
-function parametersOf({ path, query, headers = [] }: Route, schemas: Record<string, Json>): Json[] {
+/** An id of an order, restaurant, rider or item. */
+const ID = { type: 'string', pattern: ORDER_ID.source };
+
+function parametersOf(route: Route, schemas: Record<string, Json>): Json[] {
+  const { path, params = {}, query, headers = [] } = route;
   const { properties = {}, required = [] } = query
     ? (schemaOf(query, schemas) as { properties?: Record<string, Json>; required?: string[] })
     : {};
   return [
-    ...[...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    ...[...path.matchAll(/:(\w+)/g)].map(([, name = '']) => ({
       name,
       in: 'path',
       required: true,
-      schema: { type: 'string' },
+      schema: params[name] ? schemaOf(params[name], schemas) : ID,
     })),
     ...Object.entries(properties).map(([name, schema]) => ({
       name,
@@ -130,60 +105,17 @@ function parametersOf({ path, query, headers = [] }: Route, schemas: Record<stri
       required: required.includes(name),
       schema,
     })),
-    ...headers.map((name) => ({ name, in: 'header', ...HEADERS[name] })),
+    ...headers.map(headerOf),
   ];
 }
 
-function responsesOf({ access, query, body, answers }: Route, schemas: Record<string, Json>): Json {
-  const fault = { $ref: '#/components/responses/Fault' };
+function headerOf(name: RequestHeader): Json {
+  const { description, pattern } = REQUEST_HEADERS[name];
   return {
-    ...Object.fromEntries(
-      Object.entries(answers).map(([status, answer]) => [status, responseOf(status, answer, schemas)]),
-    ),
-    ...((query || body) && !answers[400] ? { 400: fault } : {}),
-    ...(access === 'anyone' ? {} : { 401: fault, 403: fault }),
-    ...(body && !answers[415] ? { 413: fault, 415: fault } : {}),
-    default: fault,
+    name,
+    in: 'header',
+    description,
+    required: name === 'Tiffin-Signature',
+    schema: { type: 'string', ...(pattern ? { pattern: pattern.source } : {}) },
   };
-}
-
-function responseOf(
-  status: string,
-  { description, schema, type }: Answer,
-  schemas: Record<string, Json>,
-): Json {
-  if (type) return { description, content: { [type]: {} } };
-  const shape = schema ?? (Number(status) >= 400 ? faults : undefined);
-  return shape
-    ? { description, content: { 'application/json': { schema: schemaOf(shape, schemas) } } }
-    : { description };
-}
-
-/** The JSON schema of a type's input, before transformations, as clients see it. Adds named schemas to `schemas`. */
-function schemaOf(schema: z.ZodType, schemas: Record<string, Json>): Json {
-  const { $schema, $defs, ...own } = jsonSchemaOf(schema);
-  for (const [name, definition] of Object.entries($defs ?? {})) schemas[name] ??= inComponents(definition);
-  return inComponents(own);
-}
-
-export function jsonSchemaOf(schema: z.ZodType) {
-  return z.toJSONSchema(schema, {
-    io: 'input',
-    unrepresentable: 'any',
-    override: ({ jsonSchema }) => {
-      // zod adds these bounds to every integer; they are no information.
-      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      // `format` says the same as the pattern, which has a thousand characters.
-      if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
-    },
-  });
-}
-
-function inComponents(schema: unknown): Json {
-  return JSON.parse(
-    JSON.stringify(schema, (key, value) =>
-      key === '$ref' ? String(value).replace('#/$defs/', '#/components/schemas/') : value,
-    ),
-  );
 }

@@ -1,10 +1,58 @@
-/** Reads and writes the headers of idempotency keys, entity tags and trace context. */
+/** The request headers that the API knows, and those of its answers: idempotency keys, entity tags and trace context. */
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 import type { IdempotencyKey, StoredResponse } from '../../service/ports.ts';
 import type { OrderView } from '../../service/views/ports.ts';
 import type { Principal } from './principal.ts';
+
+/** An entity tag (RFC 9110, section 8.8.3). A list of them may have empty elements. */
+const TAG = '(?:W/)?"[\\x21\\x23-\\x7e\\x80-\\xff]*"';
+
+export type RequestHeader =
+  | 'Idempotency-Key'
+  | 'If-Match'
+  | 'If-None-Match'
+  | 'Last-Event-ID'
+  | 'Tiffin-Signature';
+
+export interface HeaderRule {
+  readonly description: string;
+  /** What does not match is refused before the handler is called. */
+  readonly pattern?: RegExp;
+  /** Completes the sentence that begins with the header's name. */
+  readonly fault?: string;
+}
+
+export const REQUEST_HEADERS: Record<RequestHeader, HeaderRule> = {
+  'Idempotency-Key': {
+    description: 'Makes the request safe to retry: the same key and body get the same response',
+    pattern: /^[\x21-\x7e]{1,128}$/,
+    fault: 'must be 1 to 128 visible ASCII characters',
+  },
+  'If-Match': {
+    description: 'The ETag of the version to change; another version is refused with 412',
+    pattern: new RegExp(`^(?:\\*|[ \\t,]*${TAG}[ \\t]*(?:,[ \\t]*(?:${TAG}[ \\t]*)?)*)$`),
+    fault: 'must be * or entity tags such as "3"',
+  },
+  'If-None-Match': {
+    description: 'The ETag that the client has; if it is the current one, the answer is 304 without a body',
+  },
+  'Last-Event-ID': { description: 'The id of the last event that the client got of an earlier stream' },
+  'Tiffin-Signature': {
+    description: 't=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">, with the secret of the webhook',
+  },
+};
+
+/** Throws INVALID_INPUT for a header that is given and malformed. */
+export function checkHeader(ctx: Context, name: RequestHeader): void {
+  const { pattern, fault } = REQUEST_HEADERS[name];
+  const given = ctx.req.headers[name.toLowerCase()];
+  if (given === undefined || !pattern || pattern.test(String(given))) return;
+  const code = `INVALID_${name.toUpperCase().replaceAll('-', '_')}`;
+  const detail = `${name} ${fault}`;
+  throw new TiffinError('INVALID_INPUT', detail, { problems: [{ code, detail }] });
+}
 
 /** A request's fingerprint: SHA-256, base64url, of its parsed values rather than its bytes. */
 export function fingerprintOf(...values: unknown[]): string {
@@ -19,14 +67,7 @@ export function idempotencyKey(
   fingerprint: string,
 ): IdempotencyKey | undefined {
   const key = ctx.req.headers['idempotency-key'];
-  if (key === undefined) return undefined;
-  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(key)) {
-    throw invalidHeader(
-      'INVALID_IDEMPOTENCY_KEY',
-      'Idempotency-Key must be 1 to 128 visible ASCII characters',
-    );
-  }
-  return { principal: subject, operation, key, fingerprint };
+  return key === undefined ? undefined : { principal: subject, operation, key: String(key), fingerprint };
 }
 
 export function send(ctx: Context, { status, headers, body }: Omit<StoredResponse, 'fingerprint'>): void {
@@ -53,18 +94,13 @@ export function viewTag({ order, revision }: OrderView): string {
   return `"${[order.version, ...revision].join('.')}"`;
 }
 
-/** Entity tags (RFC 9110, section 8.8.3) with commas between them; a list may have empty elements. */
-const TAGS = /^(?:\s*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)?(?:,|$))+$/;
-
 /**
  * The versions of the order that If-Match names; undefined if the header is absent or `*`. A weak tag never matches, nor
  * does one that is not Tiffin's.
  */
 export function ifMatch(ctx: Context): number[] | undefined {
   const header = ctx.req.headers['if-match'];
-  if (header === undefined || header.trim() === '*') return undefined;
-  if (!TAGS.test(header) || !header.includes('"'))
-    throw invalidHeader('INVALID_IF_MATCH', 'If-Match must be * or entity tags such as "3"');
+  if (header === undefined || header === '*') return undefined;
   const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? [];
   return tags.flatMap((tag) => /^"([1-9]\d{0,8})(?:\.\d+\.\d+)?"$/.exec(tag)?.[1] ?? []).map(Number);
 }
@@ -75,8 +111,4 @@ export function traceparent(ctx: Context): string | undefined {
   return typeof header === 'string' && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(header)
     ? header
     : undefined;
-}
-
-function invalidHeader(code: string, detail: string): TiffinError {
-  return new TiffinError('INVALID_INPUT', detail, { problems: [{ code, detail }] });
 }

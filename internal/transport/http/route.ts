@@ -6,6 +6,7 @@ import { type Access, type Authenticate, admit } from './auth.ts';
 import { readJson } from './body.ts';
 import { parse } from './errors.ts';
 import type { Principal } from './principal.ts';
+import { checkHeader, type RequestHeader } from './request-headers.ts';
 
 /** 'id' | 'item' for '/v1/orders/:id/items/:item'. */
 export type ParamOf<Path extends string> = string extends Path
@@ -32,6 +33,8 @@ export interface Answer {
   readonly schema?: z.ZodType;
   /** Media type of a body that is not described by a schema. */
   readonly type?: string;
+  /** Headers that the answer always has. */
+  readonly headers?: readonly ('ETag' | 'Location')[];
 }
 
 export interface Route<Path extends string = string, Query = unknown, Body = unknown> {
@@ -42,12 +45,16 @@ export interface Route<Path extends string = string, Query = unknown, Body = unk
   /** The route's heading in the API document. */
   readonly tag: string;
   readonly summary: string;
+  /** Path parameters that are not ids; the handler checks them all, for it knows what a malformed one means. */
+  readonly params?: { readonly [name in ParamOf<Path>]?: z.ZodType<string> };
   readonly query?: z.ZodType<Query>;
   readonly body?: z.ZodType<Body>;
+  /** Reads the body in place of the router. */
+  readonly read?: (ctx: Context) => Promise<unknown>;
   /** Allows a request without a body; the schema then parses undefined. */
   readonly bodyOptional?: true;
-  /** Request headers that the handler reads. */
-  readonly headers?: readonly ('Idempotency-Key' | 'If-Match' | 'If-None-Match')[];
+  /** Request headers that the handler reads; a malformed one is refused before. */
+  readonly headers?: readonly RequestHeader[];
   readonly answers: Readonly<Record<number, Answer>>;
   handle(ctx: Context, input: Input<Path, Query, Body>): void | Promise<void>;
 }
@@ -64,17 +71,20 @@ const ANONYMOUS: Principal = { subject: 'anonymous', roles: [] };
 
 export function routerOf(routes: readonly Route[], authenticate: Authenticate): Router {
   const router = new Router();
-  for (const { access, query, body, bodyOptional = false, ...route } of routes) {
+  for (const { access, query, body, bodyOptional = false, headers = [], ...route } of routes) {
+    const { read = (ctx) => readJson(ctx, { optional: bodyOptional }) } = route;
     router.register(route.path, [route.method], async (ctx) => {
       const params: Record<string, string> = ctx.params;
       // Authenticate before reading the body: an unauthorized request's body is never read.
       const principal = access === 'anyone' ? ANONYMOUS : admit(await authenticate(ctx), access, params);
-      await route.handle(ctx, {
+      const input = {
         params,
         principal,
         query: query && parse(query, ctx.query),
-        body: body && parse(body, await readJson(ctx, { optional: bodyOptional })),
-      });
+        body: body && parse(body, await read(ctx)),
+      };
+      for (const name of headers) checkHeader(ctx, name);
+      await route.handle(ctx, input);
     });
   }
   return router;

@@ -231,13 +231,14 @@ describe('the routes of restaurants', () => {
   });
 
   it('the list is empty for an unknown restaurant, and an invalid limit or cursor is refused', async () => {
-    for (const rid of ['nobody', '%00', '%20'])
-      assert.deepEqual((await list('', operator, rid)).body, { orders: [], nextCursor: null }, rid);
+    assert.deepEqual((await list('', operator, 'nobody')).body, { orders: [], nextCursor: null });
+    for (const rid of ['%00', '%20'])
+      assert.deepEqual(codes(await list('', operator, rid)), [404, 'UNKNOWN_RESTAURANT'], rid);
     for (const query of ['?limit=0', '?limit=201', '?limit=x'])
       assert.deepEqual(codes(await list(query)), [400, 'INVALID_LIMIT']);
     for (const query of ['?cursor=', '?cursor=abc'])
       assert.deepEqual(codes(await list(query)), [400, 'INVALID_CURSOR']);
-    const farthest = Buffer.from('999999999999999|a').toString('base64url');
+    const farthest = '999999999999999~a';
     assert.equal((await list(`?cursor=${farthest}`)).status, 200);
     assert.deepEqual(api.log.at('error'), []);
   });

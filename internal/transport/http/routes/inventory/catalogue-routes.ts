@@ -11,6 +11,7 @@ import { expected, name, object, price, text } from '../orders/order-schemas.ts'
 const TAG = 'Catalogue and stock';
 const STAFF = { roles: ['operator'] } as const;
 const ANYONE_KNOWN = { roles: ['customer', 'restaurant', 'rider', 'operator'] } as const;
+const time = z.string().meta({ format: 'date-time' });
 const MOST = 1_000_000_000;
 const UNITS = `must be a whole number from 0 to ${MOST}`;
 const units = z.number(expected('a whole number')).int(UNITS).min(0, UNITS).max(MOST, UNITS);
@@ -54,7 +55,8 @@ const itemBody = z
     path: ['initial_qty'],
     // Run this check even if other fields are invalid, so that all problems are reported at once.
     when: ({ value }) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  });
+  })
+  .meta({ anyOf: [{ required: ['initial_qty'] }, { required: ['available_qty'] }] });
 
 /** Whether a restaurant or an item can have this id; other texts are not searched, and Postgres cannot store some of them. */
 function isId(text: string): boolean {
@@ -158,7 +160,7 @@ function stockOf({ catalogue }: CatalogueDeps): Route {
     answers: {
       200: {
         description: 'The stock',
-        schema: z.object({ menu_item_id: z.string(), available_qty: z.number(), updated_at: z.string() }),
+        schema: z.object({ menu_item_id: z.string(), available_qty: z.number(), updated_at: time }),
       },
       404: { description: 'There is no such item' },
     },

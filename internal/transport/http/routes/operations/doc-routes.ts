@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Context } from 'koa';
+import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
 import { type OpenApiDocument, openApiDocument } from '../../openapi.ts';
 import { type Route, route } from '../../route.ts';
@@ -47,7 +48,8 @@ const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 's
 
 const OPEN = { method: 'GET', access: 'anyone', tag: 'Documentation' } as const;
 
-export function docRoutes(documented: readonly Route[]): readonly Route[] {
+/** `tokens`: whether the guarded routes ask for one. */
+export function docRoutes(documented: readonly Route[], tokens: boolean): readonly Route[] {
   let document: OpenApiDocument | undefined;
   const routes = [
     route({
@@ -56,7 +58,7 @@ export function docRoutes(documented: readonly Route[]): readonly Route[] {
       summary: 'This API as an OpenAPI document',
       answers: { 200: { description: 'OpenAPI 3.1', type: 'application/json' } },
       handle(ctx) {
-        document ??= openApiDocument([...documented, ...routes]);
+        document ??= openApiDocument([...documented, ...routes], tokens);
         ctx.body = document;
       },
     }),
@@ -73,6 +75,7 @@ export function docRoutes(documented: readonly Route[]): readonly Route[] {
     route({
       ...OPEN,
       path: '/docs/:file',
+      params: { file: z.enum([...ASSETS.keys(), 'start.js']) },
       summary: 'The scripts, styles and icons of the Swagger UI page',
       answers: {
         200: { description: 'The file', type: '*/*' },

@@ -43,7 +43,11 @@ export function foodOrderingRoutes(deps: PlaceItemsDeps & { now: () => number })
       body: foodOrderBody(deps.now),
       headers: ['Idempotency-Key'],
       answers: {
-        201: { description: 'The order was placed, now or by an earlier request', schema: placedOrder },
+        201: {
+          description: 'The order was placed, now or by an earlier request',
+          schema: placedOrder,
+          headers: ['Location', 'ETag'],
+        },
         404: { description: 'There is no such restaurant' },
         409: { description: 'The restaurant is closed, or another order has this id' },
         422: { description: 'The idempotency key was used for another request' },
@@ -72,7 +76,7 @@ export function foodOrderView(deps: ViewDeps): Route {
     summary: 'One order: its status, its timeline and its estimated time of arrival',
     headers: ['If-None-Match'],
     answers: {
-      200: { description: 'The order', schema: foodOrder },
+      200: { description: 'The order', schema: foodOrder, headers: ['ETag'] },
       304: UNCHANGED,
       404: { description: 'There is no such order, or it is someone else’s' },
     },

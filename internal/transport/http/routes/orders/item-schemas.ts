@@ -1,11 +1,12 @@
 /** The request schemas of orders with items, one for each dialect. */
 import { z } from 'zod';
-import { currencyFault } from '../../../../domain/money.ts';
+import { currencyFault, OTHER_DECIMALS } from '../../../../domain/money.ts';
 import { ORDER_ID } from '../../../../domain/order.ts';
-import { jsonSchemaOf } from '../../openapi.ts';
+import { jsonSchemaOf } from '../../json-schema.ts';
 import {
   expected,
   name,
+  nameOf,
   object,
   orderId,
   placeOrderBody,
@@ -22,7 +23,7 @@ export const itemId = z
   .regex(ORDER_ID, 'must be 1 to 64 letters, digits, dots, hyphens or underscores');
 
 /** The id of a customer or user, given by an external system. */
-export const externalId = name.refine((value) => value.length <= 128, 'must be at most 128 characters');
+export const externalId = nameOf(128);
 
 const WHOLE = `a whole number from 1 to ${MAX_QUANTITY}`;
 export const quantity = z
@@ -56,7 +57,7 @@ export const currency = z
     const fault = currencyFault(ctx.value);
     if (fault) ctx.issues.push({ code: 'custom', message: fault, input: ctx.value });
   })
-  .meta({ pattern: '^[A-Z]{3}$' });
+  .meta({ pattern: '^[A-Z]{3}$', not: { enum: OTHER_DECIMALS } });
 const contact = z.object({ name: name.optional(), phone: name.optional() }, object);
 const payment = z.object({ token: name }, object);
 
@@ -131,11 +132,16 @@ function bareSchema(form: z.ZodType) {
   return bare;
 }
 
+/** A form that the body does not have if it has `items`, whatever they are. */
+function withoutItems({ properties, ...form }: ReturnType<typeof bareSchema>) {
+  return { ...form, properties: { ...properties, items: { not: {} } } };
+}
+
 /** `POST /orders` takes two forms; a body with `items` has the second one. */
 export function ordersBody(now: () => number) {
   const byAmount = placeOrderBody(now);
   const byItems = itemsOrderBody(now);
-  const either = z.unknown().meta({ anyOf: [bareSchema(byAmount), bareSchema(byItems)] });
+  const either = z.unknown().meta({ anyOf: [withoutItems(bareSchema(byAmount)), bareSchema(byItems)] });
   return either.transform((value, ctx) => {
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
     const isOfEither = isObject && ['items', 'customer_name', 'total_price'].some((field) => field in value);

@@ -16,7 +16,7 @@ import {
   sendAgain,
   traceparent,
 } from '../../request-headers.ts';
-import { type Route, route } from '../../route.ts';
+import { type Answer, type Route, route } from '../../route.ts';
 import { type ItemsOrder, ordersBody } from './item-schemas.ts';
 import { answerPlacement, assertReachable, customerOf, orderIdOf } from './order-answers.ts';
 import { cancelBody, rescheduleBody } from './order-schemas.ts';
@@ -59,6 +59,7 @@ function placing(deps: OrderRouteDeps): Route {
       201: {
         description: 'The order was placed, now or by an earlier request',
         schema: z.union([scheduledOrder, itemsOrder]),
+        headers: ['Location', 'ETag'],
       },
       409: { description: 'Another order has this id, or a request with this key is in progress' },
       422: { description: 'The idempotency key was used for another request' },
@@ -140,8 +141,8 @@ function changing(deps: OrderRouteDeps): Route[] {
     if ('answer' in result) sendAgain(ctx, result.answer);
     else send(ctx, changed(result.result));
   }
-  const answers = {
-    200: { description: 'The changed order', schema: listedOrder },
+  const answers: Record<number, Answer> = {
+    200: { description: 'The changed order', schema: listedOrder, headers: ['ETag'] },
     404: NOT_FOUND,
     409: { description: 'The order’s status no longer allows this change, or it was rescheduled too often' },
     412: { description: 'The order has changed since the version of If-Match' },

@@ -1,6 +1,6 @@
 /** The request schemas of the order routes: they report every problem, and return parsed values. */
 import { z } from 'zod';
-import { parseDecimal } from '../../../../domain/money.ts';
+import { MAX_MINOR, parseDecimal, toDecimal } from '../../../../domain/money.ts';
 import { ORDER_ID, ORDER_STATUSES, type OrderId } from '../../../../domain/order.ts';
 import { canonicalTime, isTooFarAhead } from '../../../../domain/schedule.ts';
 
@@ -18,19 +18,45 @@ export const orderId = z
   )
   .transform((id) => id as OrderId);
 
-/** Text that the database can store: no control characters and no lone surrogates. */
-export const text = z
-  .string(expected('a string'))
-  .refine((value) => !/[\p{Cc}\p{Cs}]/u.test(value), 'must not contain control characters')
-  .refine((value) => value.length <= 256, 'must be at most 256 characters')
-  .meta({ maxLength: 256 });
+/** Control characters, and the white space of JavaScript's `trim`: classes that every dialect of regular expressions reads. */
+const CONTROL = '\\u0000-\\u001f\\u007f-\\u009f';
+const SPACE = ' \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff';
+const NO_CONTROLS = 'must not contain control characters';
+const TEXT = new RegExp(`^[^${CONTROL}]*$`, 'u');
+const NAME = new RegExp(`^[${SPACE}]*[^${CONTROL}${SPACE}][^${CONTROL}]*$`, 'u');
 
-export const name = text
-  .refine((value) => value.trim().length > 0, 'must not be empty')
-  .transform((value) => value.trim());
+/** Text that the database can store: no control characters and no lone surrogates; its length is in code points. */
+export function textOf(longest: number, pattern = TEXT) {
+  return z
+    .string(expected('a string'))
+    .regex(pattern, {
+      error: ({ input }) => (TEXT.test(String(input)) ? 'must not be empty' : NO_CONTROLS),
+    })
+    .refine((value) => !/\p{Cs}/u.test(value), NO_CONTROLS)
+    .refine((value) => [...value].length <= longest, `must be at most ${longest} characters`)
+    .meta({ maxLength: longest });
+}
 
+export const text = textOf(256);
+
+/** Text that is not only white space, which is removed around it. */
+export function nameOf(longest: number) {
+  return textOf(longest, NAME)
+    .meta({ minLength: 1, maxLength: longest })
+    .transform((value) => value.trim());
+}
+
+export const name = nameOf(256);
+
+const AROUND = `[\\t-\\r${SPACE}]*`;
 export const price = z
   .union([z.number(), z.string()], expected('a decimal number such as 12.50'))
+  .meta({
+    anyOf: [
+      { type: 'number', minimum: 0, maximum: toDecimal(MAX_MINOR), multipleOf: 0.01 },
+      { type: 'string', pattern: `^${AROUND}0*[0-9]{1,10}(\\.[0-9]{1,2}0*)?${AROUND}$` },
+    ],
+  })
   .transform((value, ctx) => {
     const parsed = parseDecimal(value);
     if ('minor' in parsed) return parsed.minor;
@@ -84,21 +110,27 @@ export const cancelBody = z.object({ reason: text.optional() }, object).optional
 export const idQuery = z.object({ id: orderId });
 
 /** A keyset cursor, opaque to clients: the last entry of the previous page. */
-export const fromCursor = z.string().transform((text, ctx) => {
-  const [createdAt, id] = Buffer.from(text, 'base64url').toString().split('|');
-  if (createdAt && /^\d{1,15}$/.test(createdAt) && id && ORDER_ID.test(id))
+export const fromCursor = z
+  .string()
+  .regex(new RegExp(`^[0-9]{1,15}~${ORDER_ID.source.slice(1)}`), 'must be the nextCursor of an earlier page')
+  .transform((text) => {
+    const [createdAt, id] = text.split('~');
     return { createdAt: Number(createdAt), id: id as OrderId };
-  ctx.addIssue({ code: 'custom', message: 'must be the nextCursor of an earlier page' });
-  return z.NEVER;
-});
+  });
 
 export function toCursor(order: { createdAt: number; id: OrderId }): string {
-  return Buffer.from(`${order.createdAt}|${order.id}`).toString('base64url');
+  return `${order.createdAt}~${order.id}`;
 }
 
 const PAGE = 'must be a whole number from 1 to 200';
-/** Maximum number of entries on a page. */
-export const limit = z.coerce.number({ error: PAGE }).int(PAGE).min(1, PAGE).max(200, PAGE).default(50);
+/** Maximum number of entries on a page. `Number` alone would read '', ' 5' and '0x10' as numbers, too. */
+export const limit = z
+  .preprocess(
+    (value) => (typeof value === 'string' && /^[1-9][0-9]*$/.test(value) ? Number(value) : undefined),
+    z.number({ error: PAGE }).int(PAGE).min(1, PAGE).max(200, PAGE),
+  )
+  .default(50)
+  .meta({ description: '50 if it is absent' });
 
 export const listQuery = z.object({
   status: z.enum(ORDER_STATUSES, { error: `must be one of ${ORDER_STATUSES.join(', ')}` }).optional(),

@@ -75,7 +75,7 @@ function placing(deps: OutboxDeps): Route {
     body: outboxOrderBody,
     headers: ['Idempotency-Key'],
     answers: {
-      202: { description: 'The order was placed', schema: placedOrder },
+      202: { description: 'The order was placed', schema: placedOrder, headers: ['Location', 'ETag'] },
       404: { description: 'There is no such restaurant' },
       409: { description: 'The restaurant is closed' },
       422: { description: 'The idempotency key was used for another request' },
@@ -104,7 +104,11 @@ function reading({ orders }: OutboxDeps): Route {
     tag: TAG,
     summary: 'One order',
     headers: ['If-None-Match'],
-    answers: { 200: { description: 'The order', schema: outboxOrder }, 304: UNCHANGED, 404: NOT_FOUND },
+    answers: {
+      200: { description: 'The order', schema: outboxOrder, headers: ['ETag'] },
+      304: UNCHANGED,
+      404: NOT_FOUND,
+    },
     async handle(ctx, { params, principal }) {
       send(ctx, shown(await findOrder(orders, principal, orderIdOf(params.id))));
     },
@@ -126,7 +130,7 @@ function moving(deps: OutboxDeps): Route {
     }),
     headers: ['If-Match'],
     answers: {
-      200: { description: 'The changed order', schema: outboxOrder },
+      200: { description: 'The changed order', schema: outboxOrder, headers: ['ETag'] },
       404: NOT_FOUND,
       409: { description: 'This status cannot follow the order’s current status' },
       412: { description: 'The order has changed since the version of If-Match' },
@@ -149,7 +153,7 @@ function cancelling(deps: OutboxDeps): Route {
     summary: 'Cancels an order that has not ended; its stock is released and its payment is returned',
     headers: ['Idempotency-Key', 'If-Match'],
     answers: {
-      200: { description: 'The cancelled order', schema: outboxOrder },
+      200: { description: 'The cancelled order', schema: outboxOrder, headers: ['ETag'] },
       404: NOT_FOUND,
       409: { description: 'The order has already ended' },
     },

@@ -25,7 +25,7 @@ export function readOrderRoutes({ orders }: { readonly orders: OrderStore }): Ro
     summary: 'One order',
     headers: ['If-None-Match'],
     answers: {
-      200: { description: 'The order', schema: z.union([scheduledOrder, itemsOrder]) },
+      200: { description: 'The order', schema: z.union([scheduledOrder, itemsOrder]), headers: ['ETag'] },
       304: UNCHANGED,
       404: NOT_FOUND,
     },

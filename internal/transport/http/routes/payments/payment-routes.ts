@@ -9,11 +9,10 @@ import type { OrderStore } from '../../../../service/orders/ports.ts';
 import { acceptPaymentNotice, type NoticeDeps } from '../../../../service/payments/accept-webhook.ts';
 import { PRODUCER } from '../../../../service/payments/settle-payments.ts';
 import { parseJson, readText } from '../../body.ts';
-import { parse } from '../../errors.ts';
 import { traceparent } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { findOrder, orderIdOf } from '../orders/order-answers.ts';
-import { orderId } from '../orders/order-schemas.ts';
+import { orderId, textOf } from '../orders/order-schemas.ts';
 
 /** Maximum age of a webhook, and how far the provider's clock may be ahead, seconds. */
 const TOLERANCE_S = 300;
@@ -38,13 +37,10 @@ const payment = z
   })
   .meta({ id: 'Payment' });
 
-const text = (longest: number) =>
-  z
-    .string()
-    .regex(new RegExp(`^[^\\p{Cc}\\p{Cs}]{1,${longest}}$`, 'u'), `must be 1 to ${longest} characters`);
+const given = (longest: number) => textOf(longest).min(1, 'must not be empty');
 const webhookBody = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('approved'), orderId, id: text(128) }),
-  z.object({ status: z.literal('declined'), orderId, reason: text(256).default('DECLINED') }),
+  z.object({ status: z.literal('approved'), orderId, id: given(128) }),
+  z.object({ status: z.literal('declined'), orderId, reason: given(256).default('DECLINED') }),
 ]);
 
 export interface PaymentRouteDeps extends NoticeDeps {
@@ -76,33 +72,36 @@ function ledger({ orders, payments }: PaymentRouteDeps): Route {
   });
 }
 
-/** Reads the body itself instead of the router, because its text is signed and must be verified before it is parsed. */
+/** The body's text is signed, and is verified before it is parsed. */
 function webhook(deps: PaymentRouteDeps, secret: string): Route {
   return route({
     method: 'POST',
     path: '/webhooks/payments',
     access: 'anyone',
     tag: TAG,
-    summary:
-      'Receives the result of a pending authorization from the payment provider: {orderId, status: "approved", id} or {orderId, status: "declined", reason}, signed in the header Tiffin-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">',
+    summary: 'Receives the result of a pending authorization from the payment provider',
+    headers: ['Tiffin-Signature'],
+    body: webhookBody,
+    async read(ctx) {
+      const body = await readText(ctx);
+      const signature = ctx.get('Tiffin-Signature');
+      if (!isSigned(body, signature, secret, Math.floor(deps.clock.now() / 1_000)))
+        throw new TiffinError('INVALID_SIGNATURE', 'Tiffin-Signature is missing, wrong or out of date');
+      return parseJson(body);
+    },
     answers: {
       200: { description: 'The result was recorded, now or by an earlier request', schema: z.object({}) },
       400: { description: 'The signature is valid, but the body is not' },
       401: { description: 'The signature is missing or wrong, or is more than five minutes old' },
       404: { description: 'The order has no payment, or none yet: retry later' },
     },
-    async handle(ctx) {
-      const body = await readText(ctx);
-      const signature = ctx.get('Tiffin-Signature');
-      if (!isSigned(body, signature, secret, Math.floor(deps.clock.now() / 1_000)))
-        throw new TiffinError('INVALID_SIGNATURE', 'Tiffin-Signature is missing, wrong or out of date');
-      const result = parse(webhookBody, parseJson(body));
+    async handle(ctx, { body }) {
       await acceptPaymentNotice(deps, {
-        orderId: result.orderId,
+        orderId: body.orderId,
         answer:
-          result.status === 'approved'
-            ? { outcome: 'done', authorizationId: result.id }
-            : { outcome: 'declined', reason: result.reason },
+          body.status === 'approved'
+            ? { outcome: 'done', authorizationId: body.id }
+            : { outcome: 'declined', reason: body.reason },
         origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
       });
       ctx.body = {};

@@ -1,6 +1,7 @@
 /** The routes of restaurants: list open tickets, accept or reject an order, report it as collected. */
 import { z } from 'zod';
 import { FOOD_ORDERING } from '../../../../domain/dialects.ts';
+import { TiffinError } from '../../../../domain/errors.ts';
 import { ORDER_ID, type Order, type OrderId } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import { changeOrder } from '../../../../service/orders/change-order.ts';
@@ -78,12 +79,13 @@ function listing({ tickets, orders }: RestaurantDeps): Route {
         description: 'A page, and the cursor of the next one',
         schema: z.object({ orders: z.array(ticketSchema), nextCursor: z.string().nullable() }),
       },
+      404: { description: 'No restaurant can have this id' },
     },
     async handle(ctx, { params, query: { cursor, limit } }) {
       const after = cursor && { openedAt: cursor.createdAt, orderId: cursor.id };
-      const found = ORDER_ID.test(params.rid)
-        ? await tickets.listOpen(params.rid, { limit: limit + 1, ...(after ? { after } : {}) })
-        : [];
+      if (!ORDER_ID.test(params.rid))
+        throw new TiffinError('UNKNOWN_RESTAURANT', `there is no restaurant '${params.rid}'`);
+      const found = await tickets.listOpen(params.rid, { limit: limit + 1, ...(after ? { after } : {}) });
       const page = found.slice(0, limit);
       const ordersById = new Map(
         (await orders.find(page.map(({ orderId }) => orderId))).map((one) => [one.id, one]),

@@ -5,13 +5,13 @@ import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { DeadLetter } from '../../../../service/ports.ts';
 import type { DeadLetterGroups, DeadLetters } from '../../../../service/stream/ports.ts';
 import { type Route, route } from '../../route.ts';
+import { limit } from '../orders/order-schemas.ts';
 
-const ID = /^[1-9]\d{0,17}$/;
-const WHOLE = 'must be a whole number from 1 to 200';
+const ID = /^[1-9][0-9]{0,17}$/;
 
 const group = z
   .string({ error: 'must name a consumer' })
-  .regex(/^[\w.-]{1,128}$/, 'must be the name of a consumer')
+  .regex(/^[A-Za-z0-9_.-]{1,128}$/, 'must be the name of a consumer')
   .meta({ description: 'the consumer that failed, such as payment-service.settle' });
 const groupQuery = z.object({ group });
 const counted = z.object({ count: z.int().min(0) });
@@ -19,7 +19,7 @@ const counted = z.object({ count: z.int().min(0) });
 const listQuery = z.object({
   group: group.optional(),
   cursor: z.string().regex(ID, 'must be the nextCursor of an earlier page').optional(),
-  limit: z.coerce.number({ error: WHOLE }).int(WHOLE).min(1, WHOLE).max(200, WHOLE).default(50),
+  limit,
 });
 
 const deadLetter = z
@@ -37,6 +37,7 @@ const deadLetter = z
   .meta({ id: 'DeadLetter' });
 
 const OPERATOR = { access: { roles: ['operator'] }, tag: 'Dead letters' } as const;
+const params = { id: z.string().regex(ID) };
 const NOT_FOUND = { description: 'There is no such dead letter' };
 
 export function deadLetterRoutes({
@@ -74,6 +75,7 @@ export function deadLetterRoutes({
       ...OPERATOR,
       method: 'GET',
       path: '/admin/dlq/:id',
+      params,
       summary: 'One dead letter',
       answers: { 200: { description: 'The dead letter', schema: deadLetter }, 404: NOT_FOUND },
       async handle(ctx, { params }) {
@@ -87,6 +89,7 @@ export function deadLetterRoutes({
       ...OPERATOR,
       method: 'POST',
       path: '/admin/dlq/:id/replay',
+      params,
       summary: 'Replays a dead letter: its consumer handles the event again',
       answers: {
         202: {
@@ -105,6 +108,7 @@ export function deadLetterRoutes({
       ...OPERATOR,
       method: 'DELETE',
       path: '/admin/dlq/:id',
+      params,
       summary: 'Discards a dead letter; the events parked behind it are handled',
       answers: { 204: { description: 'The dead letter was discarded' }, 404: NOT_FOUND },
       async handle(ctx, { params: { id } }) {

@@ -20,6 +20,7 @@ export function streamRoute(deps: StreamDeps): Route {
     access: EVERYBODY,
     tag: TAG,
     summary: 'Streams the changes of one order: an event `view` for each change, `end` after the last',
+    headers: ['Last-Event-ID'],
     answers: {
       200: { description: 'Server-Sent Events', type: 'text/event-stream' },
       204: {
