@@ -20,7 +20,11 @@ function faultOf(env: Record<string, string>): string {
 
 test('TLS needs no file, and files that nothing uses are refused', () => {
   readConfig({ REDIS_URL: 'rediss://cache' });
-  readConfig({ REDIS_URL: 'redis://cache', CACHE_REDIS_URL: 'rediss+cluster://cache', REDIS_CA_FILE: '' });
+  readConfig({
+    REDIS_URL: 'redis://cache',
+    CACHE_REDIS_URL: 'rediss+sentinel://cache/main',
+    REDIS_CA_FILE: '',
+  });
   const sentence = faultOf({ REDIS_URL: 'redis://cache', REDIS_CA_FILE: FILE, REDIS_KEY_FILE: FILE });
   for (const name of ['REDIS_CA_FILE', 'REDIS_KEY_FILE'])
     assert.match(sentence, new RegExp(`${name} is set, but no URL of Redis begins with rediss`));

@@ -1,6 +1,6 @@
 /** The settings of Redis. */
 import { z } from 'zod';
-import { type AddressFaults, redisAddress, SCHEMES } from '../../internal/repository/redis/address.ts';
+import { AddressFaults, redisAddress, SCHEMES } from '../../internal/repository/redis/address.ts';
 import { oneOf, text } from './kinds.ts';
 
 /** The address of a Redis; the fault of a wrong one repeats nothing of it. */
