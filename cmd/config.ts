@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { faultsOfKafka } from './config/kafka-access.ts';
+import { faultsOfRedis } from './config/redis-access.ts';
 import { SETTINGS } from './config/settings.ts';
 import { ConfigError } from './faults.ts';
 
@@ -37,7 +38,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   const config = parsed.data;
   assertAuthIsMeant(config);
-  const faults = faultsOfKafka(config);
+  const faults = [...faultsOfKafka(config), ...faultsOfRedis(config)];
   if (faults.length > 0) throw new ConfigError(`${faults.join('; ')}.`);
   return config;
 }

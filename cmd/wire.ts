@@ -47,6 +47,7 @@ import { httpNotifications, loggedNotifications } from '../internal/transport/ou
 import { httpPayments } from '../internal/transport/outbound/http-payments.ts';
 import { simulatedPayments } from '../internal/transport/outbound/simulated-payments.ts';
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
+import { redisTlsOf } from './config/redis-access.ts';
 import type { Config } from './config.ts';
 import { openKafka } from './kafka-clients.ts';
 
@@ -91,9 +92,9 @@ export async function wire(
     },
   });
   if (config.SEED === 'demo') await seedCatalogue(pool);
-  const redis = openRedis(config.REDIS_URL, log);
+  const redis = openRedis(config.REDIS_URL, log, redisTlsOf(config));
   const clock = await serverClock(redis, () => timeOfDatabase(pool), log);
-  const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log) : redis;
+  const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log, redisTlsOf(config)) : redis;
   const redisMemory = watchMemory(redis, log);
   const channel = `${config.REDIS_PREFIX}:order-views`;
   const viewListener = redisViewListener(cache, channel);

@@ -1,10 +1,10 @@
 /** Checks the settings of TLS and SASL for Kafka together, and makes the access of a connection from them. */
 import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
 import type { z } from 'zod';
 import { type KafkaAccess, kafkaAccess } from '../../internal/transport/events/kafka-access.ts';
 import { tokenByCommand, tokenByUrl } from '../../internal/transport/events/kafka-tokens.ts';
 import type { stream } from './stream-settings.ts';
+import { faultsOfFile, faultsOfTlsFiles } from './tls-files.ts';
 
 type Name = keyof typeof stream;
 export type KafkaSettings = z.infer<z.ZodObject<typeof stream>>;
@@ -24,10 +24,9 @@ export function faultsOfKafka(config: KafkaSettings): string[] {
     const all = [...TLS_FILES, 'KAFKA_SASL_MECHANISM', ...LOGIN, ...TOKEN] as const;
     return unused(all, 'KAFKA_BROKERS is not');
   }
-  if (config.KAFKA_SSL === 'yes') faults.push(...faultsOfFiles(config));
-  else faults.push(...unused(TLS_FILES, 'KAFKA_SSL is not yes'));
-  if (given(['KAFKA_CERT_FILE', 'KAFKA_KEY_FILE']).length === 1)
-    faults.push('of KAFKA_CERT_FILE and KAFKA_KEY_FILE only one is set; a certificate needs its key');
+  if (config.KAFKA_SSL !== 'yes') faults.push(...unused(TLS_FILES, 'KAFKA_SSL is not yes'));
+  const file = (name: (typeof TLS_FILES)[number] | 'KAFKA_PASSWORD_FILE') => ({ name, file: config[name] });
+  faults.push(...faultsOfTlsFiles(file('KAFKA_CA_FILE'), file('KAFKA_CERT_FILE'), file('KAFKA_KEY_FILE')));
 
   if (!mechanism) return [...faults, ...unused([...LOGIN, ...TOKEN], 'KAFKA_SASL_MECHANISM is not')];
   if (given(['KAFKA_PASSWORD', 'KAFKA_PASSWORD_FILE']).length === 2)
@@ -41,7 +40,7 @@ export function faultsOfKafka(config: KafkaSettings): string[] {
     if (given(['KAFKA_PASSWORD', 'KAFKA_PASSWORD_FILE']).length === 0)
       faults.push(`${asker} needs KAFKA_PASSWORD or KAFKA_PASSWORD_FILE`);
   } else faults.push(...unused(LOGIN, 'KAFKA_TOKEN_COMMAND needs none'));
-  if (config.KAFKA_PASSWORD_FILE) faults.push(...faultsOfFile(config, 'KAFKA_PASSWORD_FILE'));
+  if (config.KAFKA_PASSWORD_FILE) faults.push(...faultsOfFile(file('KAFKA_PASSWORD_FILE')));
   return faults;
 }
 
@@ -69,40 +68,4 @@ export function kafkaAccessOf(config: KafkaSettings): KafkaAccess {
       sasl: mechanism === 'oauthbearer' ? { mechanism, token } : { mechanism, username, password },
     }),
   });
-}
-
-/** Files of TLS that cannot be read, or in which TLS cannot use what it finds. */
-function faultsOfFiles(config: KafkaSettings): string[] {
-  const { KAFKA_CA_FILE: ca, KAFKA_CERT_FILE: cert, KAFKA_KEY_FILE: key } = config;
-  const unreadable = TLS_FILES.flatMap((name) => faultsOfFile(config, name));
-  if (unreadable.length > 0) return unreadable;
-  return [
-    ...(ca ? faultOfContext('KAFKA_CA_FILE', { ca: readFileSync(ca) }) : []),
-    ...(cert && key
-      ? faultOfContext('KAFKA_CERT_FILE with KAFKA_KEY_FILE', {
-          cert: readFileSync(cert),
-          key: readFileSync(key),
-        })
-      : []),
-  ];
-}
-
-function faultsOfFile(config: KafkaSettings, name: Name): string[] {
-  const file = config[name];
-  if (typeof file !== 'string') return [];
-  try {
-    readFileSync(file);
-    return [];
-  } catch (error) {
-    return [`${name} names '${file}', which cannot be read (${(error as Error).message})`];
-  }
-}
-
-function faultOfContext(names: string, files: Parameters<typeof createSecureContext>[0]): string[] {
-  try {
-    createSecureContext(files);
-    return [];
-  } catch (error) {
-    return [`${names} cannot be used (${(error as Error).message})`];
-  }
 }

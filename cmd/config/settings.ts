@@ -1,6 +1,7 @@
 /** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
 import { currencyFault } from '../../internal/domain/money.ts';
 import { databaseUrl, days, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
+import { redis } from './redis-settings.ts';
 import { stream } from './stream-settings.ts';
 
 const access = {
@@ -52,24 +53,6 @@ const storage = {
       'Postgres itself, where `DATABASE_URL` leads to PgBouncer in transaction mode: for migrations, leadership and notifications, which need a session.',
     ),
   DATABASE_POOL: whole(2, 200).prefault('20').describe('Connections to Postgres of each process.'),
-  REDIS_URL: url('redis:', 'rediss:')
-    .optional()
-    .describe('Redis, tested on 7, or Valkey. Default: embedded.'),
-  REDIS_PREFIX: text('1 to 32 letters, digits, dots, hyphens or underscores', (value) =>
-    /^[\w.-]{1,32}$/.test(value),
-  )
-    .prefault('tiffin')
-    .describe(
-      'Prefix of the keys and channels in Redis, for installations that share one. With the default, the keys for external readers (`order:<id>`, `order_status:<id>`, `customer:<id>:last_orders`) have no prefix.',
-    ),
-  EMBEDDED_REDIS: oneOf('auto', 'native', 'wasm')
-    .prefault('auto')
-    .describe(
-      'Which Redis is embedded. `auto`: redis-server or valkey-server on the PATH, else WebAssembly.',
-    ),
-  CACHE_REDIS_URL: url('redis:', 'rediss:')
-    .optional()
-    .describe('A Redis of its own for the views; it may evict. Default: the same Redis.'),
   SEED: oneOf('demo', 'none')
     .prefault('demo')
     .describe('What a fresh database holds: a small catalogue and some riders, or nothing.'),
@@ -218,6 +201,7 @@ function isTimeZone(timeZone: string): boolean {
 export const SETTINGS = {
   ...access,
   ...storage,
+  ...redis,
   ...stream,
   ...scheduling,
   ...orders,
@@ -229,7 +213,8 @@ export const SETTINGS = {
 /** The settings by subject, as the documentation lists them. */
 export const SECTIONS = {
   'Address and access': access,
-  'Postgres and Redis': storage,
+  Postgres: storage,
+  Redis: redis,
   'The stream': stream,
   'Scheduling and placing': scheduling,
   'Orders and prices': orders,

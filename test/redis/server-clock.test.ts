@@ -19,6 +19,7 @@ const isNear = (time: number, expected: number) => assert.ok(Math.abs(time - exp
 /** A Redis whose clock the test sets; `time` may be replaced. */
 function fakeRedis(time: () => Promise<number>) {
   const redis = Object.assign(new EventEmitter(), {
+    status: 'ready',
     clock: time,
     time: async () => {
       const now = await redis.clock();

@@ -15,16 +15,35 @@ export interface OwnRedis {
   /** Sends a command, such as `CONFIG SET maxmemory 1mb`. */
   call(command: string, ...args: string[]): Promise<unknown>;
   kill(): Promise<void>;
+  /** Stops it without ending it: its connections stay open, and nobody answers. */
+  freeze(): void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
+/** What a client needs to reach a server that has `--port 0 --tls-port`. */
+export interface AdminAccess {
+  readonly tls?: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
+}
+
 export async function startOwnRedis(...options: string[]): Promise<OwnRedis> {
+  return startRedis(options);
+}
+
+export async function startRedis(options: readonly string[], access: AdminAccess = {}): Promise<OwnRedis> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-redis-'));
   const port = await getPort({ host: '127.0.0.1' });
-  const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--save', '', ...options];
+  const ports = access.tls ? ['--port', '0', '--tls-port', String(port)] : ['--port', String(port)];
+  // A Sentinel stores what it knows in its configuration file.
+  const file = path.join(dir, 'redis.conf');
+  fs.writeFileSync(file, '');
+  const args = [file, '--bind', '127.0.0.1', ...ports, '--dir', dir, '--save', '', ...options];
   let child: ChildProcess;
-  const admin = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  const admin = new Redis(port, '127.0.0.1', {
+    maxRetriesPerRequest: null,
+    retryStrategy: () => 50,
+    ...access,
+  });
   admin.on('error', () => {});
   const start = async () => {
     child = spawn('redis-server', [...args, '--enable-protected-configs', 'yes'], { stdio: 'ignore' });
@@ -38,10 +57,11 @@ export async function startOwnRedis(...options: string[]): Promise<OwnRedis> {
   };
   await start();
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis${access.tls ? 's' : ''}://127.0.0.1:${port}`,
     dir,
     call: (command, ...rest) => admin.call(command, ...rest),
     kill,
+    freeze: () => void child.kill('SIGSTOP'),
     start,
     async stop() {
       admin.disconnect();

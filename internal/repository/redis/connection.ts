@@ -1,19 +1,36 @@
 /** Opens a Redis connection that fails commands at once while the server is unreachable, and reconnects by itself. */
-import { Redis, ReplyError } from 'ioredis';
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Log } from '../../service/ports.ts';
+import { type RedisAddress, redisAddress } from './address.ts';
 
-export function openRedis(url: string, log: Log): Redis {
-  const redis = new Redis(url, {
-    connectionName: 'tiffin',
-    enableAutoPipelining: false,
+const TIMING = {
+  connectionName: 'tiffin',
+  enableAutoPipelining: false,
+  connectTimeout: 3_000,
+  commandTimeout: 5_000,
+  // A connection that does not answer may have died without a FIN or RST; it is replaced.
+  socketTimeout: 3_000,
+};
+
+/** PEM files; without an authority of its own the well-known ones count. */
+export interface TlsFiles {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+export function openRedis(url: string, log: Log, files: TlsFiles = {}): Redis {
+  const address = redisAddress(url);
+  const redis = new Redis({
+    ...(address.kind === 'sentinel' ? sentinelOf(address, files) : serverOf(address)),
+    ...loginOf(address, files),
+    ...TIMING,
+    db: address.db,
     maxRetriesPerRequest: 0,
-    enableOfflineQueue: true,
-    connectTimeout: 3_000,
-    commandTimeout: 5_000,
-    // A connection that does not answer may have died without a FIN or RST; it is replaced.
-    socketTimeout: 3_000,
-    // After a failover behind one address the old primary answers READONLY; a new connection reaches the new one.
+    // After a failover the old primary answers READONLY; a new connection reaches the new one.
     reconnectOnError: (error) => /\bREADONLY\b/.test(error.message),
     retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
   });
@@ -29,6 +46,51 @@ export function openRedis(url: string, log: Log): Redis {
     void warnOfEviction(redis, log);
   });
   return redis;
+}
+
+function serverOf({ hosts }: RedisAddress): RedisOptions {
+  return hosts[0] as (typeof hosts)[number];
+}
+
+function sentinelOf(address: RedisAddress, files: TlsFiles): RedisOptions {
+  return {
+    sentinels: [...address.hosts],
+    name: address.name,
+    sentinelUsername: address.sentinelUsername,
+    sentinelPassword: address.sentinelPassword,
+    ...(address.isTls && { sentinelTLS: tlsOf(files), enableTLSForSentinelMode: true }),
+    // A Sentinel says when there is a new primary, so that an old one that has fallen silent is left at once.
+    failoverDetector: true,
+    sentinelCommandTimeout: 1_000,
+    sentinelRetryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+    // While no Sentinel answers, ioredis would keep commands until one does.
+    enableOfflineQueue: false,
+  };
+}
+
+function loginOf({ username, password, isTls }: RedisAddress, files: TlsFiles): RedisOptions {
+  return { username, password, ...(isTls && { tls: tlsOf(files) }) };
+}
+
+/** ioredis copies these options for each connection, which reads the files: renewed certificates are used from then on. */
+function tlsOf(files: TlsFiles): ConnectionOptions {
+  const options: ConnectionOptions = {};
+  for (const name of ['ca', 'cert', 'key'] as const) {
+    const file = files[name];
+    if (file === undefined) continue;
+    let last: Buffer | undefined;
+    // A file that is just being replaced may be missing; the last one is used then.
+    const get = () => {
+      try {
+        last = readFileSync(file);
+      } catch (error) {
+        if (last === undefined) throw error;
+      }
+      return last;
+    };
+    Object.defineProperty(options, name, { enumerable: true, get });
+  }
+  return options;
 }
 
 /** Warns if Redis may evict the schedule, since rebuilding it delays orders. A server that refuses CONFIG is not checked. */

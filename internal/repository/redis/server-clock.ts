@@ -36,7 +36,7 @@ export async function serverClock(
 
   await within(
     FIRST_LIMIT_MS,
-    measure(() => timeOf(redis)),
+    readiness(redis).then(() => measure(() => timeOf(redis))),
     'Redis',
   ).catch(() => measure(timeOfDatabase));
   const now = () => Math.floor(performance.now() + (offset as number));
@@ -55,6 +55,10 @@ export async function serverClock(
       redis.off('ready', follow);
     },
   };
+}
+
+async function readiness(redis: Redis): Promise<void> {
+  if (redis.status !== 'ready') await new Promise<void>((resolve) => redis.once('ready', resolve));
 }
 
 /** Epoch milliseconds, with a fraction. */
