@@ -27,7 +27,8 @@ export interface Running {
 export async function run(services: readonly Service[], wiring: Wiring): Promise<Running> {
   const { authenticate, bus, config, log, telemetry } = wiring;
   let stopping = false;
-  for (const gauge of services.flatMap(({ gauges = [] }) => gauges)) telemetry.gauge(gauge);
+  const gauges = services.flatMap(({ gauges = [] }) => gauges);
+  for (const gauge of [...wiring.consumerGauges, ...gauges]) telemetry.gauge(gauge);
   const ops = opsRoutes({
     checks: checksOf(services, wiring),
     isStopping: () => stopping,

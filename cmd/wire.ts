@@ -49,7 +49,7 @@ import { simulatedPayments } from '../internal/transport/outbound/simulated-paym
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
 import { redisTlsOf } from './config/redis-access.ts';
 import type { Config } from './config.ts';
-import { openKafka } from './kafka-clients.ts';
+import { consumerGauges, openKafka } from './kafka-clients.ts';
 
 /** The namespace of derived event ids, which are UUIDs of version 5 (RFC 9562). */
 const EVENT_NAMESPACE = parse('5f0c2c3e-8a51-4d0a-9c39-7d3f1a2b9e10');
@@ -101,7 +101,7 @@ export async function wire(
   const eventLog = postgresEventLog(pool, directUrl, log);
   const known = orderCache();
   const transactions = postgresTransactions(pool, () => eventLog.signal(), known);
-  const kafka = openKafka(config, log, client);
+  const kafka = openKafka(config, { log, meter: telemetry.meter }, client);
   const bus: EventBus = kafka ?? postgresBus({ eventLog, transactions, log });
   return {
     config,
@@ -114,6 +114,7 @@ export async function wire(
     transactions,
     kafka,
     bus,
+    consumerGauges: consumerGauges(bus, kafka),
     orders: postgresOrderStore(pool, () => eventLog.signal(), known),
     orderSchedule: postgresOrderSchedule(pool),
     catalogue: postgresCatalogue(pool),

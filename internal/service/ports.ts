@@ -29,7 +29,8 @@ export type Counter =
   | 'orders_redelivered'
   | 'timers_dispatched'
   | 'orders_rebuilt'
-  | 'events_relayed';
+  | 'events_relayed'
+  | 'consumer_rejoins';
 export type Duration = 'dispatch_lateness' | 'batch_duration';
 
 /**

@@ -187,6 +187,41 @@ describe('the Kafka bus', { skip }, () => {
       await stream.close();
     }
   });
+
+  test('the Kafka bus tells how many records a consumer has not passed, whether it is down, and when it joins again', {
+    timeout: 180_000,
+  }, async () => {
+    const joins: unknown[] = [];
+    const meter = {
+      count: (name: string, _by: number, labels: unknown) => joins.push([name, labels]),
+      observe() {},
+    };
+    const { bus, topicPrefix } = lonelyBus(brokers, undefined, { meter });
+    const other = lonelyBus(brokers, topicPrefix);
+    const group = randomUUID();
+    const subscription = { group, topics: ['order.ready'], types: ['order.processing'] };
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    try {
+      const events = Array.from({ length: 30 }, (_, version) => processing('one', version));
+      await bus.send(events.map((value) => ({ topic: 'order.ready', key: 'one', value, headers: {} })));
+      await bus.subscribe({ ...subscription, handle: () => held });
+      assert.deepEqual([...bus.faults()], [[group, 'has not joined its group yet']]);
+      await until('it to have joined', () => bus.faults().get(group) === undefined);
+      assert.equal((await bus.lags()).get(group), 30);
+      release();
+      await until('it to have passed all', async () => (await bus.lags()).get(group) === 0);
+      assert.deepEqual(joins, []);
+      await other.bus.subscribe({ ...subscription, handle: async () => {} });
+      await until('it to join again beside another', () => joins.length > 0);
+      assert.deepEqual(joins[0], ['consumer_rejoins', { consumer: group }]);
+    } finally {
+      release();
+      await Promise.all([bus.close(), other.bus.close()]);
+    }
+  });
 });
 
 /** A partition assigner that no other member supports; it assigns no partitions. */

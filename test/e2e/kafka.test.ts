@@ -78,6 +78,21 @@ describe('Tiffin on Kafka', { skip }, () => {
     assert.ok((await topic('list')).stdout.split('\n').includes('raw.order-events'));
   });
 
+  it('the figures of a process have the lag of its consumers, and that none is down', async () => {
+    const worker = await start('processing-service');
+    const wanted = [
+      /^tiffin_consumer_down\{consumer="processing-service[^"]*"\} 0$/m,
+      /^tiffin_consumer_lag_records\{consumer="processing-service[^"]*"\} 0$/m,
+      /^# TYPE tiffin_consumer_rejoins_total counter$/m,
+    ];
+    await until('the figures', async () => {
+      const figures = await (await fetch(`${worker.url}/metrics`)).text();
+      return wanted.every((line) => line.test(figures));
+    });
+    running.delete(worker);
+    await worker.stop();
+  });
+
   it('no order is lost or completed twice when the broker and a service are killed', async () => {
     const processing = await start('processing-service');
     const client = placeOrders(() => api.url, { prefix: 'k', lanes: 4, dueInMs: () => randomInt(1_000) });

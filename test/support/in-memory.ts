@@ -299,6 +299,7 @@ function memoryBus(log: () => readonly Event[], append: (events: readonly Event[
       }
     },
     fault: () => undefined,
+    faults: () => new Map(),
     async close() {
       cursors.clear();
     },

@@ -56,6 +56,8 @@ export interface EventBus {
   subscribe(subscription: Subscription): Promise<() => Promise<void>>;
   /** Describes the current fault; undefined while there is none. */
   fault(): string | undefined;
+  /** The consumers of this process, and why one handles nothing at present. */
+  faults(): ReadonlyMap<string, string | undefined>;
   close(): Promise<void>;
 }
 

@@ -2,13 +2,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../domain/retry.ts';
 import { ALL_TOPICS } from '../../domain/topics.ts';
-import type { Log } from '../../service/ports.ts';
+import type { Log, Meter } from '../../service/ports.ts';
 import type { EventBus, OutgoingRecord, RecordSink, Subscription } from '../../service/stream/ports.ts';
 import { eventRecords } from '../../service/stream/relay-events.ts';
 import { type Compression, compressionType, registerCodecs } from './kafka-codecs.ts';
 import { type KafkaConnection, type KafkaSettings, openKafka } from './kafka-connection.ts';
 import { type KafkaConsumer, kafkaConsumer } from './kafka-consumer.ts';
 import { asUnavailable } from './kafka-faults.ts';
+import { kafkaLag } from './kafka-lag.ts';
 import { kafkaLog } from './kafka-log.ts';
 import { kafkaProbe } from './kafka-probe.ts';
 import { kafkaProducer } from './kafka-producer.ts';
@@ -18,6 +19,7 @@ const BACKOFF = { firstMs: 50, longestMs: 1_000 };
 
 export interface KafkaBusOptions extends KafkaSettings, TopicOptions {
   readonly log: Log;
+  readonly meter?: Meter;
   /** Prefix of every topic and group at the broker, so that several installations can share one broker. */
   readonly topicPrefix?: string;
   /** Topics that are neither created nor published to. */
@@ -30,9 +32,15 @@ export interface KafkaBusOptions extends KafkaSettings, TopicOptions {
   readonly metadataMs?: number;
 }
 
-export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
+export interface KafkaBus extends EventBus, RecordSink {
+  /** Records that each consumer of this process, and its like in others, have not passed yet. */
+  lags(): Promise<ReadonlyMap<string, number>>;
+}
+
+export function kafkaBus(options: KafkaBusOptions): KafkaBus {
   const {
     log,
+    meter,
     topicPrefix = '',
     disabledTopics = new Set<string>(),
     compression = 'none',
@@ -54,6 +62,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
   const ensureOwnTopics = () => topics.ensure(ownTopics);
   const producer = kafkaProducer(open, ensureOwnTopics, compressionType(compression), options.maxRecordBytes);
   const probe = kafkaProbe(open);
+  const lag = kafkaLag(open, topicPrefix);
   const consumers = new Set<KafkaConsumer>();
   const closing = new AbortController();
   let unprepared: string | undefined = 'Kafka: the topics are not created yet';
@@ -85,7 +94,7 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
     async subscribe(subscription: Subscription) {
       const ensureTopics = (subscribed: readonly string[]) => topics.ensure([...ownTopics, ...subscribed]);
       const consumer = kafkaConsumer(
-        { open, ensureTopics, topicPrefix, sessionTimeoutMs, metadataMs, log, kafkaLog: lines },
+        { open, ensureTopics, topicPrefix, sessionTimeoutMs, metadataMs, log, kafkaLog: lines, meter },
         subscription,
       );
       consumers.add(consumer);
@@ -95,12 +104,12 @@ export function kafkaBus(options: KafkaBusOptions): EventBus & RecordSink {
       };
     },
     fault() {
-      for (const consumer of consumers) {
-        const fault = consumer.fault();
-        if (fault) return fault;
-      }
+      for (const { subscription, fault } of consumers)
+        if (fault()) return `${subscription.group}: ${fault()}`;
       return unprepared ?? probe.fault();
     },
+    faults: () => new Map([...consumers].map(({ subscription, fault }) => [subscription.group, fault()])),
+    lags: () => lag.measure([...consumers].map(({ subscription }) => subscription)),
     async close() {
       closing.abort();
       await Promise.all([

@@ -4,7 +4,7 @@ import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { faultOf, isTransient } from '../../domain/errors.ts';
 import { backoffMs } from '../../domain/retry.ts';
 import { startLoop } from '../../service/loop.ts';
-import type { Log } from '../../service/ports.ts';
+import type { Log, Meter } from '../../service/ports.ts';
 import type { Delivery, Subscription } from '../../service/stream/ports.ts';
 import type { KafkaConnection } from './kafka-connection.ts';
 import { cutBatch } from './kafka-deliveries.ts';
@@ -36,9 +36,12 @@ export interface KafkaConsumerDeps {
   readonly metadataMs: number;
   readonly log: Log;
   readonly kafkaLog: KafkaLog;
+  readonly meter: Meter | undefined;
 }
 
 export interface KafkaConsumer {
+  readonly subscription: Subscription;
+  /** Why it handles nothing, or not one of its partitions. */
   fault(): string | undefined;
   /** Stops after the current batch, within 10 s at the latest. */
   stop(): Promise<void>;
@@ -56,6 +59,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   let down: string | undefined = 'has not joined its group yet';
   /** Why the current batch of each failing partition cannot be handled. */
   const failing = new Map<string, string>();
+  let hasJoined = false;
   let inHand = 0;
   let lastActivity = 0;
   let failures = 0;
@@ -79,6 +83,8 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     consumer.on(events.REBALANCING, noteActivity);
     consumer.on(events.GROUP_JOIN, ({ payload }) => {
       noteActivity();
+      if (hasJoined) deps.meter?.count('consumer_rejoins', 1, { consumer: group });
+      hasJoined = true;
       if (down)
         log.info({ consumer: group, partitions: payload.memberAssignment }, 'the consumer joined its group');
     });
@@ -213,10 +219,8 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
 
   const loop = startLoop(`consumer ${group}`, joinAndConsume, log);
   return {
-    fault() {
-      const fault = down ?? failing.values().next().value;
-      return fault && `${group}: ${fault}`;
-    },
+    subscription,
+    fault: () => down ?? failing.values().next().value,
     async stop() {
       stopping.abort();
       await loop.stop();

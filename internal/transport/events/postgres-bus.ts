@@ -5,13 +5,16 @@ import { type ReadLogDeps, readLog } from '../../service/stream/read-log.ts';
 
 export function postgresBus(deps: ReadLogDeps): EventBus {
   const stops = new Set<() => Promise<void>>();
+  const groups = new Set<string>();
   const faults = new Map<string, string>();
 
   async function subscribe(subscription: Subscription): Promise<() => Promise<void>> {
+    groups.add(subscription.group);
     const loop = startLoop(`reader ${subscription.group}`, readLog(deps, subscription, faults), deps.log);
     const stopListening = deps.eventLog.onAppend(() => loop.wake());
     const stop = async () => {
       stops.delete(stop);
+      groups.delete(subscription.group);
       stopListening();
       await loop.stop();
       await deps.eventLog.resign(subscription.group).catch(() => {});
@@ -27,6 +30,7 @@ export function postgresBus(deps: ReadLogDeps): EventBus {
       const [first] = faults;
       return first && `${first[0]}: ${first[1]}`;
     },
+    faults: () => new Map([...groups].map((group) => [group, faults.get(group)])),
     async close() {
       await Promise.all([...stops].map((stop) => stop()));
     },

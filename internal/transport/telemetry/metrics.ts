@@ -14,6 +14,10 @@ const COUNTERS: Record<CounterName, { help: string; labels: string[] }> = {
   timers_dispatched: { help: 'Timers that ran out and were published', labels: [] },
   orders_rebuilt: { help: 'Orders that were missing from the due queue and were added', labels: [] },
   events_relayed: { help: 'Events sent to Kafka', labels: [] },
+  consumer_rejoins: {
+    help: 'How often a consumer joined its group on Kafka again',
+    labels: ['consumer'],
+  },
 };
 
 const DURATIONS: Record<Duration, { help: string; labels: string[]; buckets: number[] }> = {
