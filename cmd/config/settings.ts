@@ -63,7 +63,7 @@ const scheduling = {
     .prefault('1000')
     .describe('Longest sleep of the dispatch loop, milliseconds; it also wakes when an order becomes due.'),
   DISPATCH_LEASE_MS: whole(500, 600_000)
-    .prefault('5000')
+    .prefault('4000')
     .describe('How long a claim lasts, milliseconds; after that another worker may claim the order.'),
   SCHEDULE_SHARDS: whole(1, 64)
     .prefault('1')

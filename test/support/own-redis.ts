@@ -17,6 +17,8 @@ export interface OwnRedis {
   kill(): Promise<void>;
   /** Stops it without ending it: its connections stay open, and nobody answers. */
   freeze(): void;
+  /** Lets it go on. */
+  thaw(): void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -62,6 +64,7 @@ export async function startRedis(options: readonly string[], access: AdminAccess
     call: (command, ...rest) => admin.call(command, ...rest),
     kill,
     freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
     start,
     async stop() {
       admin.disconnect();

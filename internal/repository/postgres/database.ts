@@ -1,5 +1,6 @@
 /** Opens the pool, applies the migrations, maps driver errors to domain errors, and finds a transaction's connection. */
 import { fileURLToPath } from 'node:url';
+import { getTableName } from 'drizzle-orm';
 import { DrizzleQueryError } from 'drizzle-orm/errors';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
@@ -8,6 +9,8 @@ import { TiffinError } from '../../domain/errors.ts';
 import type { Transaction } from '../../service/ports.ts';
 import { CONNECT_LIMIT_MS, clientsTo, destroy, SESSION } from './client.ts';
 import { parseDatabaseUrl } from './database-url.ts';
+import { orders } from './schema/orders.ts';
+import { events } from './schema/stream.ts';
 
 export const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Advisory lock number (arbitrary): processes that start together migrate one after another. */
@@ -36,13 +39,29 @@ export function openPool(url: string, options: PoolOptions): pg.Pool {
   return pool;
 }
 
-/** Why the database cannot be used; undefined if it can. */
+/**
+ * Waits for what an order would wait for, as a transaction of its own: one text is one transaction. A probe is answered
+ * within 2 s, so this gives up before.
+ */
+const TRY_TO_WRITE = `SET LOCAL lock_timeout = '1s'; LOCK TABLE ${getTableName(orders)}, ${getTableName(events)} IN ROW EXCLUSIVE MODE`;
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** Why orders cannot be written; undefined if they can. */
 export async function faultOfDatabase(pool: pg.Pool): Promise<string | undefined> {
+  let client: pg.PoolClient | undefined;
   try {
-    const { rows } = await pool.query(`SELECT current_setting('transaction_read_only') AS "readOnly"`);
-    return rows[0].readOnly === 'on' ? 'the server accepts no writes' : undefined;
+    client = await pool.connect();
+    const { rows } = await client.query(`SELECT current_setting('transaction_read_only') AS "readOnly"`);
+    if (rows[0].readOnly === 'on') throw new Error('the server accepts no writes');
+    await client.query(TRY_TO_WRITE);
+    client.release();
+    return undefined;
   } catch (error) {
-    return reasonOf(error);
+    // Another connection may reach a server that takes writes.
+    client?.release(true);
+    return codeOf(error as Error) === LOCK_NOT_AVAILABLE
+      ? 'a lock keeps orders or events from being written'
+      : reasonOf(error);
   }
 }
 

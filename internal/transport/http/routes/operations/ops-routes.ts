@@ -1,5 +1,6 @@
 /** The probes of every process: liveness, readiness and metrics. */
 import { z } from 'zod';
+import { within } from '../../../../service/time-limit.ts';
 import { type Route, route } from '../../route.ts';
 
 export interface Check {
@@ -43,7 +44,7 @@ export function opsRoutes({ checks, isStopping, metrics }: OpsRouteDeps): readon
       },
       async handle(ctx) {
         const faults = await Promise.all(
-          checks.map(async (check) => ({ ...check, found: await within(check.fault()) })),
+          checks.map(async (check) => ({ ...check, found: await faultOf(check) })),
         );
         const ready =
           !isStopping() && faults.every(({ critical, found }) => !critical || found === undefined);
@@ -67,12 +68,6 @@ export function opsRoutes({ checks, isStopping, metrics }: OpsRouteDeps): readon
   ];
 }
 
-async function within(fault: Promise<string | undefined>): Promise<string | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve('no answer in time'), CHECK_TIMEOUT_MS);
-  });
-  const result = await Promise.race([fault.catch((error: Error) => error.message), timeout]);
-  clearTimeout(timer);
-  return result;
+function faultOf({ name, fault }: Check): Promise<string | undefined> {
+  return within(CHECK_TIMEOUT_MS, fault(), name).catch((error: Error) => error.message);
 }
