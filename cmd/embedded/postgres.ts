@@ -31,10 +31,14 @@ const DRAFT = 'postgres.init-';
 /** Its lines: pid, directory, start time, port, socket directory, address, shared memory, status. */
 export const postgresPidFile = (dataDir: string) => path.join(dataDir, 'postgres', 'postmaster.pid');
 
-/** Prepares the data directory (initialising it at the first start), and returns how to run the server in it on a port. */
+/**
+ * Prepares the data directory (initialising it at the first start), and returns how to run the server in it on a port.
+ * The server's messages go to the file of the descriptor `output`, or to this process's own output.
+ */
 export async function embeddedPostgres(
   dataDir: string,
   user: ServerUser | undefined,
+  output: number | 'inherit' = 'inherit',
 ): Promise<(port: number) => ServerKind> {
   const programs = postgresPrograms(dataDir, user);
   const pidFile = postgresPidFile(dataDir);
@@ -50,7 +54,7 @@ export async function embeddedPostgres(
         ...user,
         cwd: dir,
         env: environment(),
-        stdio: ['ignore', 'inherit', 'inherit'],
+        stdio: ['ignore', output, output],
       }),
     isReady: ({ pid }) => {
       const lines = fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'utf8').split('\n') : [];

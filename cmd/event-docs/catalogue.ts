@@ -50,7 +50,10 @@ export const ORIGINS: Record<EventType, Origin> = {
   'inventory.released': { by: ['inventory-service'], when: 'the reservation was released' },
   'inventory.low_stock': { by: ['inventory-service'], when: 'the stock of an item fell below its threshold' },
   'payment.authorized': { by: ['payment-service'], when: 'the payment was authorized' },
-  'payment.failed': { by: ['payment-service'], when: 'the payment was declined' },
+  'payment.failed': {
+    by: ['payment-service'],
+    when: 'the payment was declined, or abandoned since its order had ended',
+  },
   'payment.captured': { by: ['payment-service'], when: 'the payment was captured' },
   'payment.voided': { by: ['payment-service'], when: 'the authorization was voided' },
   'payment.refunded': { by: ['payment-service'], when: 'the payment was refunded' },

@@ -11,7 +11,7 @@ export type PaymentState = 'PENDING' | 'AUTHORIZED' | 'FAILED' | 'CAPTURED' | 'V
 export type PaymentStep = 'authorize' | 'abandon' | 'capture' | 'void' | 'refund';
 
 /** The reason of a payment that is FAILED because its order ended before the authorization; no money moved. */
-const ABANDONED = 'ABANDONED';
+export const ABANDONED = 'ABANDONED';
 const RETRY: Backoff = { firstMs: 2_000, longestMs: 60_000 };
 
 /** Amounts are minor units, times epoch ms. */
@@ -173,7 +173,7 @@ export function retryDelayMs(attempts: number): number {
   return attempts === 0 ? 0 : backoffMs(attempts, RETRY);
 }
 
-/** The event for a payment's new state; undefined if the state is unchanged, PENDING or abandoned. */
+/** The event for a payment's new state; undefined if the state is unchanged or PENDING. */
 export function announcePayment(
   before: Payment | undefined,
   payment: Payment,
@@ -193,7 +193,7 @@ export function announcePayment(
         origin,
       );
     case 'FAILED':
-      return reason === ABANDONED ? undefined : fact('payment.failed', orderId, { reason }, origin);
+      return fact('payment.failed', orderId, { reason }, origin);
     case 'CAPTURED':
       return fact('payment.captured', orderId, paid(payment.capturedMinor), origin);
     case 'VOIDED':

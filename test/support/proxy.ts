@@ -1,6 +1,7 @@
-/** A TCP proxy between a client and a server that can be cut, fall silent, or lead to another server. */
+/** A TCP proxy between a client and a server that can be cut, slow, silent, or lead to another server. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
 export interface ServerProxy {
   /** The server's URL with the proxy's address in it. */
@@ -10,6 +11,10 @@ export interface ServerProxy {
   restore(): Promise<void>;
   /** Forwards nothing more on the open connections, which stay open. New connections work. */
   silence(): void;
+  /** Holds back every piece of data for this time, in either direction. */
+  delay(ms: number): void;
+  /** Cuts a connection instead of forwarding the answer to data that match, this many times; undefined ends it. */
+  cutAfter(request: RegExp | undefined, times?: number): void;
   /** Leads new connections to another server; the open ones stay where they are. */
   leadTo(serverUrl: string): void;
   close(): Promise<void>;
@@ -17,6 +22,8 @@ export interface ServerProxy {
 
 export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
   let target = new URL(serverUrl);
+  let delayMs = 0;
+  let fatal: { request: RegExp; left: number } | undefined;
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
@@ -29,8 +36,24 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
         upstream.destroy();
       });
     }
-    client.pipe(upstream).pipe(client);
+    const onRequest = (data: Buffer) => {
+      if (!fatal || fatal.left === 0 || !fatal.request.test(data.toString('latin1'))) return;
+      fatal.left -= 1;
+      upstream.unpipe();
+      upstream.once('data', () => client.destroy());
+      upstream.resume();
+    };
+    client.pipe(held(onRequest)).pipe(upstream).pipe(held()).pipe(client);
   });
+  /** Passes data on in order, after the delay. */
+  const held = (look?: (data: Buffer) => void) =>
+    new Transform({
+      transform(data, _encoding, done) {
+        look?.(data);
+        if (delayMs > 0) setTimeout(done, delayMs, null, data);
+        else done(null, data);
+      },
+    });
   const listen = async (port: number) => {
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
@@ -56,6 +79,12 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
         socket.unpipe();
         socket.resume(); // what arrives is dropped
       }
+    },
+    delay(ms) {
+      delayMs = ms;
+    },
+    cutAfter(request, times = Number.POSITIVE_INFINITY) {
+      fatal = request && { request, left: times };
     },
     leadTo(other) {
       target = new URL(other);

@@ -3,6 +3,7 @@ import { fact } from '../../domain/announce.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import { isDelivered, nextMilestones, type Order, type OrderId } from '../../domain/order.ts';
 import type { OrderCommand } from '../../domain/order-decisions.ts';
+import { ABANDONED } from '../../domain/payment.ts';
 import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import type { Transaction } from '../ports.ts';
 import type { Timer, Timers } from '../scheduling/ports.ts';
@@ -100,7 +101,9 @@ function commandsFor(event: EventOf<Answer | 'timer.checks'>, order: Order | und
       commands.push({ type: 'fail', reason: 'OUT_OF_STOCK' });
       break;
     case 'payment.failed':
-      commands.push({ type: 'fail', reason: 'PAYMENT_DECLINED' });
+      // A payment is abandoned because its order has ended.
+      if ((event as EventOf<'payment.failed'>).payload.reason !== ABANDONED)
+        commands.push({ type: 'fail', reason: 'PAYMENT_DECLINED' });
       break;
     default:
       commands.push({ type: 'advance', to: 'CONFIRMED', by: 'fact' });

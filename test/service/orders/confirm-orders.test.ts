@@ -93,6 +93,14 @@ test('an order fails with OUT_OF_STOCK or PAYMENT_DECLINED', async () => {
   assert.deepEqual([reason('a'), reason('b')], ['OUT_OF_STOCK', 'PAYMENT_DECLINED']);
 });
 
+test('an abandoned payment says nothing to its order, which has ended', async () => {
+  const { store, deliver, order, announced } = setUp();
+  const cancelled = { ...processing('a', 'items'), status: 'CANCELLED' } as Order;
+  store.seed(cancelled);
+  await deliver(eventOf('payment.failed', 'a', { reason: 'ABANDONED' }));
+  assert.deepEqual([order('a'), announced()], [cancelled, []]);
+});
+
 test('a payment that arrives after the order was cancelled is noted, and the order stays CANCELLED', async () => {
   const { store, deliver, order, announced } = setUp();
   const cancelled = { ...processing('a', 'items'), status: 'CANCELLED' } as Order;

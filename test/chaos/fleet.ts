@@ -1,0 +1,147 @@
+/** The processes of Tiffin in a run, and their supervisor: a process that ends is started again on the same port. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import getPort, { portNumbers } from 'get-port';
+import type { Call } from './kill-points.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const KILL_AT_CALL = pathToFileURL(path.join(import.meta.dirname, 'kill-at-call.ts')).href;
+const SHIFTED_CLOCK = pathToFileURL(path.join(ROOT, 'test/support/shifted-clock.mjs')).href;
+/** As a supervisor waits before it starts a process again. */
+const RESTART_AFTER_MS = 200;
+const STOP_LIMIT_MS = 15_000;
+const READY_LIMIT_MS = 3_000;
+/** Below the range that outgoing connections take their ports from, so that a restarted process finds its own free. */
+const PORTS = portNumbers(21_000, 32_000);
+
+export interface Member {
+  readonly name: string;
+  readonly url: string;
+  /** How often it has ended without having been stopped. */
+  readonly deaths: number;
+  signal(name: NodeJS.Signals): void;
+  /** Kills it at a call of a driver; resolves when it has died, or with false after the time limit. */
+  killAt(call: Call, nth: number, withinMs: number): Promise<boolean>;
+  /** Ends it, and starts it with its clock shifted by this time; 0 is the right time. */
+  restart(clockShiftMs: number): Promise<void>;
+  /** Whether /readyz says so. */
+  isReady(): Promise<boolean>;
+  /** What /readyz says. */
+  readiness(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface Fleet {
+  readonly members: ReadonlyMap<string, Member>;
+  /** Starts a process that runs these services. */
+  add(name: string, ...services: string[]): Promise<Member>;
+  remove(name: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** `logDir` takes a file of each process's log. */
+export function fleetOf(env: Readonly<Record<string, string>>, logDir: string): Fleet {
+  const members = new Map<string, Member>();
+  return {
+    members,
+    async add(name, ...services) {
+      const port = await getPort({ host: '127.0.0.1', port: PORTS });
+      const member = startMember(name, services, { ...env, PORT: String(port) }, logDir);
+      members.set(name, member);
+      return member;
+    },
+    async remove(name) {
+      await members.get(name)?.stop();
+      members.delete(name);
+    },
+    async stop() {
+      await Promise.all([...members.values()].map((member) => member.stop()));
+    },
+  };
+}
+
+function startMember(
+  name: string,
+  services: readonly string[],
+  env: Readonly<Record<string, string>>,
+  logDir: string,
+): Member {
+  const log = fs.openSync(path.join(logDir, `${name}.log`), 'a');
+  let clockShiftMs = 0;
+  let deaths = 0;
+  let stopping = false;
+  let child: ChildProcess;
+  let gone: Promise<unknown>;
+
+  function start(): void {
+    const preload = clockShiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK];
+    const args = [...preload, '--import', 'tsx', '--import', KILL_AT_CALL, 'cmd/tiffin.ts', ...services];
+    child = spawn(process.execPath, args, {
+      cwd: ROOT,
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        LOG_FORMAT: 'json',
+        CLOCK_SHIFT_MS: String(clockShiftMs),
+        ...env,
+      },
+      stdio: ['ignore', log, log, 'ipc'],
+    });
+    child.on('error', () => {}); // a message to a process that has just died
+    gone = once(child, 'exit').then(async () => {
+      if (stopping) return;
+      deaths += 1;
+      await pause(RESTART_AFTER_MS);
+      if (!stopping) start();
+    });
+  }
+  start();
+
+  const stop = async () => {
+    stopping = true;
+    const last = child;
+    const limit = setTimeout(() => last.kill('SIGKILL'), STOP_LIMIT_MS);
+    last.kill('SIGCONT');
+    last.kill('SIGTERM');
+    await gone;
+    clearTimeout(limit);
+  };
+  const url = `http://127.0.0.1:${env.PORT}`;
+  async function probe(): Promise<{ status: number; text: string }> {
+    try {
+      const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(READY_LIMIT_MS) });
+      return { status: answer.status, text: await answer.text() };
+    } catch (error) {
+      return { status: 0, text: (error as Error).message };
+    }
+  }
+  return {
+    name,
+    url,
+    get deaths() {
+      return deaths;
+    },
+    signal: (signal) => void child.kill(signal),
+    async killAt(call, nth, withinMs) {
+      const victim = gone;
+      child.send({ call, nth }, () => {});
+      return Promise.race([victim.then(() => true), pause(withinMs, false)]);
+    },
+    async restart(shiftMs) {
+      clockShiftMs = shiftMs;
+      await stop();
+      stopping = false;
+      start();
+    },
+    isReady: async () => (await probe()).status === 200,
+    readiness: async () => (await probe()).text,
+    async stop() {
+      await stop();
+      fs.closeSync(log);
+    },
+  };
+}
