@@ -280,6 +280,8 @@ describe('the router', () => {
       ['PUT', '/orders/o-1', ['GET', 'HEAD']],
       ['GET', '/v1/orders/o-1/cancel', ['POST']],
       ['POST', '/livez', ['GET', 'HEAD']],
+      // The path is not that of a dead letter with the id 'replay'.
+      ['GET', '/admin/dlq/replay', ['POST']],
       ['PROPFIND', '/orders', ['GET', 'HEAD', 'POST']],
     ] as const) {
       const answer = await api.ask(method, path);
@@ -293,11 +295,14 @@ describe('the router', () => {
   });
 
   test('an OPTIONS request returns the supported methods of a route', async () => {
-    const answer = await api.ask('OPTIONS', '/orders');
-    assert.deepEqual(
-      [answer.status, answer.headers.allow?.split(', ').sort()],
-      [200, ['GET', 'HEAD', 'POST']],
-    );
+    for (const [path, allowed] of [
+      ['/orders', ['GET', 'HEAD', 'POST']],
+      ['/orders/o-1', ['GET', 'HEAD']],
+      ['/admin/dlq/replay', ['POST']],
+    ] as const) {
+      const { status, headers, text } = await api.ask('OPTIONS', path);
+      assert.deepEqual([status, headers.allow?.split(', ').sort(), text], [200, allowed, '']);
+    }
   });
 
   test('the server survives a truncated body and a malformed request', async () => {

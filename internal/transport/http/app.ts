@@ -1,6 +1,6 @@
 /** The HTTP application: the routers behind one middleware that turns errors into responses. */
 import type Router from '@koa/router';
-import Koa from 'koa';
+import Koa, { type Middleware } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Log } from '../../service/ports.ts';
 import { toErrorAnswer } from './errors.ts';
@@ -34,7 +34,25 @@ export function httpApp(routers: readonly Router[], log: Log): Koa {
       ctx.body = answer.body;
     }
   });
+  app.use(exactPaths(routers));
   for (const router of routers) app.use(router.routes());
   for (const router of routers) app.use(router.allowedMethods());
   return app;
+}
+
+/**
+ * A path without parameters is no value of a parameter of another path, also for methods that it does not have
+ * (OpenAPI 3.1, section 4.8.8): `GET /admin/dlq/replay` reads no dead letter `replay`.
+ */
+function exactPaths(routers: readonly Router[]): Middleware {
+  const methodsOf = new Map<string, string[]>();
+  for (const { path, methods } of routers.flatMap(({ stack }) => stack))
+    methodsOf.set(String(path), [...(methodsOf.get(String(path)) ?? []), ...methods]);
+  return async (ctx, next) => {
+    const methods = methodsOf.get(ctx.path) ?? [];
+    if (methods.length === 0 || methods.includes(ctx.method)) return next();
+    ctx.set('Allow', methods.join(', '));
+    if (ctx.method === 'OPTIONS') ctx.body = '';
+    else ctx.status = 405;
+  };
 }

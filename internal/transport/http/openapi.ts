@@ -110,12 +110,16 @@ function parametersOf(route: Route, schemas: Record<string, Json>): Json[] {
 }
 
 function headerOf(name: RequestHeader): Json {
-  const { description, pattern } = REQUEST_HEADERS[name];
+  const { description, pattern, example } = REQUEST_HEADERS[name];
   return {
     name,
     in: 'header',
     description,
     required: name === 'Tiffin-Signature',
-    schema: { type: 'string', ...(pattern ? { pattern: pattern.source } : {}) },
+    schema: {
+      type: 'string',
+      ...(pattern ? { pattern: pattern.source } : {}),
+      ...(example ? { examples: [example] } : {}),
+    },
   };
 }

@@ -18,6 +18,7 @@ export type RequestHeader =
 
 export interface HeaderRule {
   readonly description: string;
+  readonly example?: string;
   /** What does not match is refused before the handler is called. */
   readonly pattern?: RegExp;
   /** Completes the sentence that begins with the header's name. */
@@ -32,11 +33,13 @@ export const REQUEST_HEADERS: Record<RequestHeader, HeaderRule> = {
   },
   'If-Match': {
     description: 'The ETag of the version to change; another version is refused with 412',
+    example: '"3"',
     pattern: new RegExp(`^(?:\\*|[ \\t,]*${TAG}[ \\t]*(?:,[ \\t]*(?:${TAG}[ \\t]*)?)*)$`),
     fault: 'must be * or entity tags such as "3"',
   },
   'If-None-Match': {
     description: 'The ETag that the client has; if it is the current one, the answer is 304 without a body',
+    example: '"3"',
   },
   'Last-Event-ID': { description: 'The id of the last event that the client got of an earlier stream' },
   'Tiffin-Signature': {

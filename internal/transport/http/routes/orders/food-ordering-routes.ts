@@ -50,7 +50,6 @@ export function foodOrderingRoutes(deps: PlaceItemsDeps & { now: () => number })
         },
         404: { description: 'There is no such restaurant' },
         409: { description: 'The restaurant is closed, or another order has this id' },
-        422: { description: 'The idempotency key was used for another request' },
       },
       async handle(ctx, { body, principal }) {
         const { restaurantId, items: lines, deliveryAddress, scheduledAt } = body;

@@ -62,7 +62,6 @@ function placing(deps: OrderRouteDeps): Route {
         headers: ['Location', 'ETag'],
       },
       409: { description: 'Another order has this id, or a request with this key is in progress' },
-      422: { description: 'The idempotency key was used for another request' },
     },
     async handle(ctx, { body, principal }) {
       if ('items' in body) return placeForDelivery(deps, ctx, principal, body);
@@ -145,7 +144,6 @@ function changing(deps: OrderRouteDeps): Route[] {
     200: { description: 'The changed order', schema: listedOrder, headers: ['ETag'] },
     404: NOT_FOUND,
     409: { description: 'The order’s status no longer allows this change, or it was rescheduled too often' },
-    412: { description: 'The order has changed since the version of If-Match' },
   };
 
   return [
@@ -158,7 +156,7 @@ function changing(deps: OrderRouteDeps): Route[] {
       body: cancelBody,
       bodyOptional: true,
       headers: ['Idempotency-Key', 'If-Match'],
-      answers: { ...answers, 422: { description: 'The idempotency key was used for another request' } },
+      answers: answers,
       handle: (ctx, { params, body, principal }) =>
         change(
           ctx,

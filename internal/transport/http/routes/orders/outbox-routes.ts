@@ -78,7 +78,6 @@ function placing(deps: OutboxDeps): Route {
       202: { description: 'The order was placed', schema: placedOrder, headers: ['Location', 'ETag'] },
       404: { description: 'There is no such restaurant' },
       409: { description: 'The restaurant is closed' },
-      422: { description: 'The idempotency key was used for another request' },
     },
     async handle(ctx, { body, query, principal }) {
       const customerId = body.user_id ?? query.user_id;
@@ -133,7 +132,6 @@ function moving(deps: OutboxDeps): Route {
       200: { description: 'The changed order', schema: outboxOrder, headers: ['ETag'] },
       404: NOT_FOUND,
       409: { description: 'This status cannot follow the order’s current status' },
-      412: { description: 'The order has changed since the version of If-Match' },
     },
     async handle(ctx, { params, body, principal }) {
       const order = await findOrder(deps.orders, principal, orderIdOf(params.id));

@@ -113,7 +113,6 @@ function answering(deps: RestaurantDeps): Route {
       200: { description: 'The ticket’s new status', schema: answered },
       404: { description: 'This restaurant has no such order' },
       409: { description: 'The order was answered before, is not confirmed yet, or has passed its deadline' },
-      422: { description: 'The idempotency key was used for another request' },
     },
     async handle(ctx, { params: { rid, oid }, body, principal }) {
       if (!ORDER_ID.test(rid) || !ORDER_ID.test(oid)) throw ticketNotFound(rid, oid);
