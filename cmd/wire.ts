@@ -14,6 +14,7 @@ import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.t
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
 import { consumerDelays } from '../internal/repository/postgres/maintenance/consumer-delays.ts';
 import { postgresHistoryPartitions } from '../internal/repository/postgres/maintenance/history-partitions.ts';
+import { postgresPersonalData } from '../internal/repository/postgres/maintenance/personal-data.ts';
 import { postgresRetention } from '../internal/repository/postgres/maintenance/retention.ts';
 import { postgresNotifications } from '../internal/repository/postgres/notifications/notifications.ts';
 import { orderCache } from '../internal/repository/postgres/orders/order-cache.ts';
@@ -128,6 +129,7 @@ export async function wire(
     history: postgresHistory(pool),
     historyPartitions: postgresHistoryPartitions(pool),
     retention: postgresRetention(pool),
+    personalData: postgresPersonalData(pool),
     viewSource: postgresViewSource(pool),
     views: redisOrderViews(cache, clock, log, {
       prefix: config.REDIS_PREFIX,
