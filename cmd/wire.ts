@@ -41,13 +41,12 @@ import type { Log } from '../internal/service/ports.ts';
 import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
 import type { EventBus } from '../internal/service/stream/ports.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
-import { type Authenticate, jwtAuth, noAuth } from '../internal/transport/http/auth.ts';
-import { refuseCrossSite, refuseForeignPages } from '../internal/transport/http/foreign-pages.ts';
 import type { Route } from '../internal/transport/http/route.ts';
 import { httpNotifications, loggedNotifications } from '../internal/transport/outbound/http-notifications.ts';
 import { httpPayments } from '../internal/transport/outbound/http-payments.ts';
 import { simulatedPayments } from '../internal/transport/outbound/simulated-payments.ts';
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
+import { authentication, rateLimit } from './access.ts';
 import { redisTlsOf } from './config/redis-access.ts';
 import type { Config } from './config.ts';
 import { consumerGauges, openKafka } from './kafka-clients.ts';
@@ -109,6 +108,7 @@ export async function wire(
     log,
     clock,
     authenticate: authentication(config),
+    limitRate: rateLimit(config, redis, log),
     meter: telemetry.meter,
     telemetry,
     eventLog,
@@ -207,18 +207,6 @@ function rulesOf(config: Config) {
       collection: ms(config.DEADLINE_COLLECTION_S),
     },
   };
-}
-
-/** Without a secret or JWKS URL there is no authentication; readConfig then requires a loopback HOST or AUTH=off. */
-function authentication({ AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL, ...config }: Config): Authenticate {
-  const rules = {
-    audience: config.AUTH_AUDIENCE,
-    issuer: config.AUTH_ISSUER,
-    clockToleranceS: config.AUTH_CLOCK_TOLERANCE_S,
-  };
-  if (AUTH_JWT_SECRET) return jwtAuth({ secret: AUTH_JWT_SECRET }, rules);
-  if (AUTH_JWKS_URL) return jwtAuth({ jwksUrl: AUTH_JWKS_URL }, rules);
-  return noAuth(AUTH === 'off' ? refuseCrossSite : refuseForeignPages);
 }
 
 /** Generates time-ordered UUIDs (version 7). Random bytes are fetched for 256 at once, to save system calls. */

@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'RIDER_NOT_ON_ORDER'
   | 'NOT_PICKED_UP'
   | 'TOO_MANY_STREAMS'
+  | 'TOO_MANY_REQUESTS'
   | 'OVERLOADED'
   | 'UNAVAILABLE'
   | 'INTERNAL';

@@ -24,6 +24,7 @@ export function erasureRoutes(deps: EraseDeps): readonly Route[] {
     route({
       method: 'POST',
       path: '/admin/customers/:id/erasure',
+      params: { id: z.string().regex(CUSTOMER_ID) },
       access: { roles: ['operator'] },
       tag: 'Customers',
       summary:
@@ -33,6 +34,7 @@ export function erasureRoutes(deps: EraseDeps): readonly Route[] {
           description: 'How many rows were erased now; none if it was done before',
           schema: erasure,
         },
+        400: { description: 'The id is not one of a customer' },
         409: { description: 'The customer has orders that have not ended; the detail names them' },
       },
       async handle(ctx, { params: { id } }) {
