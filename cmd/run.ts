@@ -37,7 +37,8 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
   const tables = [...services.map(({ routes = [] }) => routes), ops];
   tables.push(docRoutes(tables.flat(), Boolean(config.AUTH_JWT_SECRET ?? config.AUTH_JWKS_URL)));
   const app = httpApp(
-    tables.map((routes) => routerOf(routes, authenticate)),
+    // Probes and figures must be answered whatever else is asked.
+    tables.map((routes) => routerOf(routes, authenticate, routes === ops ? undefined : wiring.limitRate)),
     log,
   );
   const { server, close } = httpServer(app.callback());

@@ -14,6 +14,7 @@ import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.t
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
 import { consumerDelays } from '../internal/repository/postgres/maintenance/consumer-delays.ts';
 import { postgresHistoryPartitions } from '../internal/repository/postgres/maintenance/history-partitions.ts';
+import { postgresPersonalData } from '../internal/repository/postgres/maintenance/personal-data.ts';
 import { postgresRetention } from '../internal/repository/postgres/maintenance/retention.ts';
 import { postgresNotifications } from '../internal/repository/postgres/notifications/notifications.ts';
 import { orderCache } from '../internal/repository/postgres/orders/order-cache.ts';
@@ -40,13 +41,12 @@ import type { Log } from '../internal/service/ports.ts';
 import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
 import type { EventBus } from '../internal/service/stream/ports.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
-import { type Authenticate, jwtAuth, noAuth } from '../internal/transport/http/auth.ts';
-import { refuseCrossSite, refuseForeignPages } from '../internal/transport/http/foreign-pages.ts';
 import type { Route } from '../internal/transport/http/route.ts';
 import { httpNotifications, loggedNotifications } from '../internal/transport/outbound/http-notifications.ts';
 import { httpPayments } from '../internal/transport/outbound/http-payments.ts';
 import { simulatedPayments } from '../internal/transport/outbound/simulated-payments.ts';
 import { type GaugeSource, prometheus } from '../internal/transport/telemetry/metrics.ts';
+import { authentication, rateLimit } from './access.ts';
 import { redisTlsOf } from './config/redis-access.ts';
 import type { Config } from './config.ts';
 import { consumerGauges, openKafka } from './kafka-clients.ts';
@@ -108,6 +108,7 @@ export async function wire(
     log,
     clock,
     authenticate: authentication(config),
+    limitRate: rateLimit(config, redis, log),
     meter: telemetry.meter,
     telemetry,
     eventLog,
@@ -128,6 +129,7 @@ export async function wire(
     history: postgresHistory(pool),
     historyPartitions: postgresHistoryPartitions(pool),
     retention: postgresRetention(pool),
+    personalData: postgresPersonalData(pool),
     viewSource: postgresViewSource(pool),
     views: redisOrderViews(cache, clock, log, {
       prefix: config.REDIS_PREFIX,
@@ -205,18 +207,6 @@ function rulesOf(config: Config) {
       collection: ms(config.DEADLINE_COLLECTION_S),
     },
   };
-}
-
-/** Without a secret or JWKS URL there is no authentication; readConfig then requires a loopback HOST or AUTH=off. */
-function authentication({ AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL, ...config }: Config): Authenticate {
-  const rules = {
-    audience: config.AUTH_AUDIENCE,
-    issuer: config.AUTH_ISSUER,
-    clockToleranceS: config.AUTH_CLOCK_TOLERANCE_S,
-  };
-  if (AUTH_JWT_SECRET) return jwtAuth({ secret: AUTH_JWT_SECRET }, rules);
-  if (AUTH_JWKS_URL) return jwtAuth({ jwksUrl: AUTH_JWKS_URL }, rules);
-  return noAuth(AUTH === 'off' ? refuseCrossSite : refuseForeignPages);
 }
 
 /** Generates time-ordered UUIDs (version 7). Random bytes are fetched for 256 at once, to save system calls. */

@@ -1,6 +1,7 @@
 /** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
 import { currencyFault } from '../../internal/domain/money.ts';
 import { databaseUrl, days, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
+import { limits } from './limit-settings.ts';
 import { redis } from './redis-settings.ts';
 import { stream } from './stream-settings.ts';
 
@@ -200,6 +201,7 @@ function isTimeZone(timeZone: string): boolean {
 
 export const SETTINGS = {
   ...access,
+  ...limits,
   ...storage,
   ...redis,
   ...stream,
@@ -213,6 +215,7 @@ export const SETTINGS = {
 /** The settings by subject, as the documentation lists them. */
 export const SECTIONS = {
   'Address and access': access,
+  'Rate limits': limits,
   Postgres: storage,
   Redis: redis,
   'The stream': stream,

@@ -43,7 +43,10 @@ export const ORIGINS: Record<EventType, Origin> = {
     when: 'the restaurant rejected the order, or did not answer in time',
   },
   'order.cancelled': { by: [ORDERS], when: 'the order was cancelled' },
-  'order.noted': { by: ['processing-service'], when: 'a fact came too late to change the order’s status' },
+  'order.noted': {
+    by: ['processing-service', 'maintenance-service'],
+    when: 'a fact came too late to change the order’s status, or the order’s customer was erased (ERASED)',
+  },
   'order.validated': { by: [], when: 'an external system validated an order' },
   'inventory.reserved': { by: ['inventory-service'], when: 'all items of the order were reserved' },
   'inventory.rejected': { by: ['inventory-service'], when: 'the stock of an item is too low for the order' },

@@ -1,7 +1,9 @@
-/** maintenance-service prunes rows past their retention, maintains the history's partitions, and measures consumer lag. */
+/** maintenance-service prunes rows past their retention, erases customers, maintains the history's partitions, and measures consumer lag. */
 import { startLoop } from '../../internal/service/loop.ts';
+import { eraser } from '../../internal/service/maintenance/erase-customer.ts';
 import { type PruneOptions, pruner } from '../../internal/service/maintenance/prune.ts';
 import { RELAY } from '../../internal/service/stream/refused-records.ts';
+import { erasureRoutes } from '../../internal/transport/http/routes/maintenance/erasure-routes.ts';
 import type { Config } from '../config.ts';
 import type { Service, Wiring } from '../wire.ts';
 
@@ -13,6 +15,7 @@ export function maintenanceService(wiring: Wiring): Service {
   return {
     name: 'maintenance-service',
     needs: ['postgres'],
+    routes: erasureRoutes(wiring),
     gauges: [
       {
         name: 'consumer_delay_seconds',
@@ -36,7 +39,11 @@ export function maintenanceService(wiring: Wiring): Service {
         await historyPartitions.maintain(clock.now(), clock.now() - config.HISTORY_DAYS * DAY_MS);
         return HOUR_MS;
       };
-      return [startLoop('prune', prune, log), startLoop('history partitions', partition, log)];
+      return [
+        startLoop('prune', prune, log),
+        startLoop('erase', eraser(wiring), log),
+        startLoop('history partitions', partition, log),
+      ];
     },
   };
 }

@@ -33,6 +33,21 @@ export type Counter =
   | 'consumer_rejoins';
 export type Duration = 'dispatch_lateness' | 'batch_duration';
 
+/** Limits how many requests each client may send. */
+export interface RateLimits {
+  /** Counts one request of `who`. Never throws, whatever is away. */
+  take(who: string): Promise<RateTaken>;
+}
+
+export interface RateTaken {
+  readonly limit: number;
+  readonly windowS: number;
+  readonly remaining: number;
+  /** Seconds until the window ends. */
+  readonly resetS: number;
+  readonly isOver: boolean;
+}
+
 /**
  * Runs `work` in one transaction, which commits when `work` resolves and rolls back when it rejects. Throws UNAVAILABLE if
  * the database is unreachable or the transaction lost a race.

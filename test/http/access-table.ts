@@ -132,6 +132,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     answers: [401, 403, 403, 403, 403, 403, 403, 404],
   },
   'DELETE /admin/dlq/:id': { path: '/admin/dlq/1', answers: [401, 403, 403, 403, 403, 403, 403, 404] },
+  'POST /admin/customers/:id/erasure': { path: '/admin/customers/nobody/erasure', answers: operators },
   'POST /admin/dlq/replay': {
     path: '/admin/dlq/replay?group=query-service.views',
     answers: [401, 403, 403, 403, 403, 403, 403, 202],

@@ -172,6 +172,8 @@ const ROWS: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]
       created_at: AT,
     },
   ],
+  erasures: [{ customer_id: 'c9', requested_at: AT }],
+  erased_orders: [{ order_id: 'order-9', customer_id: 'c9', erased_at: AT }],
   timers: [{ order_id: 'order-1', kind: 'eta', due_at: AT }],
   order_history: [
     {

@@ -8,7 +8,7 @@ import type { Delivery } from './ports.ts';
 
 /** The producers of Tiffin's own records. */
 const OWN_PRODUCER =
-  /^(order|processing|inventory|pricing|payment|restaurant|delivery|notification|query)-service$|^scheduler-worker$/;
+  /^(order|processing|inventory|pricing|payment|restaurant|delivery|notification|query|maintenance)-service$|^scheduler-worker$/;
 
 /** The latest time of a Date, epoch ms (ECMAScript, 21.4.1.1); a larger number is refused as a time. */
 const LAST_MS = 8.64e15;

@@ -61,6 +61,7 @@ const SHARED = {
   TooLarge: [413, 'The body is larger than 64 KiB'],
   WrongType: [415, 'The body is not JSON in UTF-8'],
   KeyReused: [422, 'The idempotency key was used for another request'],
+  TooMany: [429, 'Too many requests, where the server limits them'],
   Fault: [500, 'An internal error, which the server has logged'],
   Unavailable: [503, 'The server cannot do it now'],
 } as const;
@@ -94,6 +95,7 @@ export function responsesOf(route: Route, tokens: boolean, schemas: Record<strin
     ...(hasKey ? (['KeyInUse', 'KeyReused'] as const) : []),
     ...(headers.includes('If-Match') ? (['Changed'] as const) : []),
     ...(body ? (['TooLarge', 'WrongType'] as const) : []),
+    ...(route.tag === 'Operations' ? [] : (['TooMany'] as const)),
     'Fault',
     ...(isGuarded || body ? (['Unavailable'] as const) : []),
   ];

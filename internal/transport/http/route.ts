@@ -6,6 +6,7 @@ import { type Access, type Authenticate, admit } from './auth.ts';
 import { readJson } from './body.ts';
 import { parse } from './errors.ts';
 import type { Principal } from './principal.ts';
+import { type LimitRate, unlimited } from './rate-limit.ts';
 import { checkHeader, type RequestHeader } from './request-headers.ts';
 
 /** 'id' | 'item' for '/v1/orders/:id/items/:item'. */
@@ -69,14 +70,18 @@ export function route<const Path extends string, Query = undefined, Body = undef
 /** The principal on routes open to anyone, which do not authenticate. */
 const ANONYMOUS: Principal = { subject: 'anonymous', roles: [] };
 
-export function routerOf(routes: readonly Route[], authenticate: Authenticate): Router {
+export function routerOf(
+  routes: readonly Route[],
+  authenticate: Authenticate,
+  limit: LimitRate = unlimited,
+): Router {
   const router = new Router();
   for (const { access, query, body, bodyOptional = false, headers = [], ...route } of routes) {
     const { read = (ctx) => readJson(ctx, { optional: bodyOptional }) } = route;
     router.register(route.path, [route.method], async (ctx) => {
       const params: Record<string, string> = ctx.params;
       // Authenticate before reading the body: an unauthorized request's body is never read.
-      const principal = access === 'anyone' ? ANONYMOUS : admit(await authenticate(ctx), access, params);
+      const principal = await principalOf(ctx, access, params);
       const input = {
         params,
         principal,
@@ -88,4 +93,25 @@ export function routerOf(routes: readonly Route[], authenticate: Authenticate): 
     });
   }
   return router;
+
+  async function principalOf(
+    ctx: Context,
+    access: Access,
+    params: Readonly<Record<string, string>>,
+  ): Promise<Principal> {
+    if (access === 'anyone') {
+      await limit(ctx);
+      return ANONYMOUS;
+    }
+    let principal: Principal;
+    try {
+      principal = await authenticate(ctx);
+    } catch (error) {
+      // So that tokens cannot be guessed at any pace.
+      await limit(ctx);
+      throw error;
+    }
+    await limit(ctx, principal);
+    return admit(principal, access, params);
+  }
 }

@@ -86,11 +86,15 @@ test('an id in a path that the document does not allow is refused by every route
   const withIds = routes.filter(({ path }) => path.includes(':'));
   assert.ok(withIds.length > 15, `there are ${withIds.length} routes with an id`);
   for (const route of withIds) {
+    const ids = operationOf(route).parameters.filter((one: Any) => one.in === 'path');
     for (const bad of ['.a', 'a b', '\u0000', 'é', '%', 'x'.repeat(65)]) {
+      // An id of another system has a form of its own.
+      if (ids.every(({ schema }: Any) => schema.pattern && new RegExp(schema.pattern, 'u').test(bad)))
+        continue;
       const path = route.path.replace(/:\w+/g, encodeURIComponent(bad));
       const { status } = await fetch(started.url + path, { method: route.method });
       // A missing body may be refused before the id is looked at.
-      assert.ok(status === 404 || (route.body && status === 415), `${path}: ${status}`);
+      assert.ok([404, 400].includes(status) || (route.body && status === 415), `${path}: ${status}`);
     }
   }
   assert.deepEqual(started.log.at('error'), []);

@@ -1,21 +1,33 @@
 /** Stores the messages to customers in Postgres: one row for each order and template. */
-import { and, getTableColumns, isNotNull, or, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, isNotNull, notExists, or, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Customer, Notification } from '../../../domain/notification.ts';
 import type { Notifications } from '../../../service/notifications/ports.ts';
 import { bulkInsert } from '../bulk-parameters.ts';
 import { clientOf } from '../database.ts';
 import { isAnyOf, prepared } from '../queries.ts';
+import { erasedOrders } from '../schema/erasure.ts';
 import { notifications } from '../schema/notifications.ts';
 import { orders } from '../schema/orders.ts';
 
 const contact = sql<Customer['contact'] | null>`${orders.content}->'contact'`;
-// Skips orders without a customer or contact, which may be most of them.
+// Skips orders without a customer or contact, which may be most of them, and those that were erased.
 const customers = prepared('find-customers', (db) =>
   db
     .select({ orderId: orders.orderId, customerId: orders.customerId, contact })
     .from(orders)
-    .where(and(isAnyOf(orders.orderId, 'ids'), or(isNotNull(orders.customerId), isNotNull(contact)))),
+    .where(
+      and(
+        isAnyOf(orders.orderId, 'ids'),
+        notExists(
+          db
+            .select({ id: erasedOrders.orderId })
+            .from(erasedOrders)
+            .where(eq(erasedOrders.orderId, orders.orderId)),
+        ),
+        or(isNotNull(orders.customerId), isNotNull(contact)),
+      ),
+    ),
 );
 
 const columns = getTableColumns(notifications);

@@ -49,6 +49,10 @@ export const orders = pgTable(
     check('orders_check1', sql`${table.reason} is not null or ${table.status} not in ('FAILED', 'REJECTED')`),
     // The scheduler rebuilds the due queue through this index.
     index('orders_waiting').on(table.dueAt, table.orderId).where(sql`${table.status} = 'CREATED'`),
+    // The orders of one customer.
+    index('orders_by_customer')
+      .on(table.customerId, table.orderId)
+      .where(sql`${table.customerId} is not null`),
     // Keyset pages, newest first, of one status; pages of several statuses are merged.
     index('orders_by_status').on(table.status, table.createdAt, table.orderId),
   ],

@@ -2,10 +2,12 @@
 import { and, asc, eq, gt, isNotNull, isNull, notExists, or, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
+import { ERASED, withoutPerson } from '../../../domain/erasure.ts';
 import { deadLetterTopic } from '../../../domain/topics.ts';
 import type { DeadLetter, NewDeadLetter } from '../../../service/ports.ts';
 import type { DeadLetterGroups, DeadLetters } from '../../../service/stream/ports.ts';
 import { bulkInsert } from '../bulk-parameters.ts';
+import { erasedAmong } from '../erased-orders.ts';
 import { attempt, type Connection, isAnyOf, on, prepared, statement } from '../queries.ts';
 import { deadLetters, processedEvents } from '../schema/stream.ts';
 import { asUuid } from './event-ids.ts';
@@ -80,10 +82,13 @@ function toLetter({ replayRequestedAt: _, error, ...row }: typeof deadLetters.$i
 }
 
 /** Stores the letters, and publishes the dead ones on their dead-letter topic with the standard headers. */
-export async function addDeadLetters(
-  connection: Connection,
-  letters: readonly NewDeadLetter[],
-): Promise<void> {
+export async function addDeadLetters(connection: Connection, added: readonly NewDeadLetter[]): Promise<void> {
+  if (added.length === 0) return;
+  const erased = await erasedAmong(
+    connection,
+    added.map(({ orderId }) => orderId),
+  );
+  const letters = added.map((letter) => (erased.has(letter.orderId) ? eraseLetter(letter) : letter));
   await insert(connection, letters);
   const dead = letters.filter((letter) => letter.error !== undefined);
   await appendEntries(
@@ -101,6 +106,12 @@ export async function addDeadLetters(
       },
     })),
   );
+}
+
+/** What went wrong may quote the record. */
+function eraseLetter(letter: NewDeadLetter): NewDeadLetter {
+  const { record, error } = letter;
+  return { ...letter, record: withoutPerson(record), ...(error === undefined ? {} : { error: ERASED }) };
 }
 
 /** The record, or the beginning of its JSON as text if it may exceed a broker's limit for a record (1 MiB by default). */

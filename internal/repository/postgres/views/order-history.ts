@@ -1,10 +1,12 @@
 /** Stores the order history, partitioned by month. */
 import { desc, eq, getTableColumns, sql } from 'drizzle-orm';
 import type pg from 'pg';
+import { withoutPerson } from '../../../domain/erasure.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import type { History } from '../../../service/views/ports.ts';
 import { bulkInsert } from '../bulk-parameters.ts';
 import { clientOf } from '../database.ts';
+import { erasedAmong } from '../erased-orders.ts';
 import { prepared } from '../queries.ts';
 import { orderHistory } from '../schema/views.ts';
 import { asUuid } from '../stream/event-ids.ts';
@@ -31,13 +33,17 @@ const newest = prepared('history-of-order', (db) =>
 export function postgresHistory(pool: pg.Pool): History {
   return {
     async append(tx, events) {
+      const erased = await erasedAmong(
+        clientOf(tx),
+        events.map(({ orderId }) => orderId),
+      );
       const entries = events.map((event) => ({
         orderId: event.orderId as OrderId,
         at: Date.parse(event.occurredAt),
         eventId: asUuid(event.eventId),
         eventType: event.eventType,
         producer: event.producer.slice(0, 64),
-        payload: event.payload,
+        payload: erased.has(event.orderId) ? withoutPerson(event.payload) : event.payload,
       }));
       await append(clientOf(tx), entries);
     },
