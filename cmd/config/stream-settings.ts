@@ -57,10 +57,10 @@ export const stream = {
       'Largest record, bytes; topics that Tiffin creates take it. An event that is larger becomes a dead letter of event-relay. Default: 1000000, with the broker’s own limit.',
     ),
   KAFKA_PARTITIONS: whole(1, 1_000).prefault('6').describe('Partitions of the topics that Tiffin creates.'),
-  KAFKA_SESSION_TIMEOUT_MS: whole(1_000, 300_000)
-    .prefault('6000')
+  KAFKA_SESSION_TIMEOUT_MS: whole(2_000, 300_000)
+    .prefault('3000')
     .describe(
-      'Time after which the work of a killed process goes to others, milliseconds. Brokers take 6000 at least, unless `group.min.session.timeout.ms` is lower.',
+      'Time after which the work of a killed process goes to others, milliseconds. Brokers whose `group.min.session.timeout.ms` is longer permit no less than 6000, which is then used.',
     ),
   KAFKA_COMPRESSION: oneOf('none', 'gzip', 'snappy')
     .prefault('none')

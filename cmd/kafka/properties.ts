@@ -2,7 +2,9 @@
 import { join } from 'node:path';
 
 /** Listener name to its protocol and port. */
-export type Listeners = Readonly<Record<string, { readonly protocol: string; readonly port: number }>>;
+export type Listeners = Readonly<
+  Record<string, { readonly protocol: string; readonly port: number; readonly advertisedPort?: number }>
+>;
 
 interface Shape {
   readonly dir: string;
@@ -17,6 +19,9 @@ export const HOST = '127.0.0.1';
 /** The text of `server.properties`. */
 export function serverProperties({ dir, port, controllerPort, listeners, further }: Shape): string {
   const named = Object.entries(listeners).map(([name, { port }]) => `${name}://${HOST}:${port}`);
+  const advertised = Object.entries(listeners).map(
+    ([name, { port, advertisedPort = port }]) => `${name}://${HOST}:${advertisedPort}`,
+  );
   const protocols = Object.entries(listeners).map(([name, { protocol }]) => `${name}:${protocol}`);
   const properties = {
     'process.roles': 'broker,controller',
@@ -24,7 +29,7 @@ export function serverProperties({ dir, port, controllerPort, listeners, further
     'controller.quorum.voters': `1@${HOST}:${controllerPort}`,
     'controller.listener.names': 'CONTROLLER',
     listeners: [`PLAINTEXT://${HOST}:${port}`, `CONTROLLER://${HOST}:${controllerPort}`, ...named].join(),
-    'advertised.listeners': [`PLAINTEXT://${HOST}:${port}`, ...named].join(),
+    'advertised.listeners': [`PLAINTEXT://${HOST}:${port}`, ...advertised].join(),
     'listener.security.protocol.map': ['PLAINTEXT:PLAINTEXT', 'CONTROLLER:PLAINTEXT', ...protocols].join(),
     'log.dirs': join(dir, 'data'),
     // Separate from the data: only then does Kafka lock it, which keeps a second broker from using this folder.
@@ -32,6 +37,7 @@ export function serverProperties({ dir, port, controllerPort, listeners, further
     'num.partitions': 4,
     'auto.create.topics.enable': true,
     'group.initial.rebalance.delay.ms': 0,
+    'group.min.session.timeout.ms': 2_000,
     'default.replication.factor': 1,
     'min.insync.replicas': 1,
     'offsets.topic.replication.factor': 1,

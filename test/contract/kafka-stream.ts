@@ -48,7 +48,6 @@ export function lonelyBus(
     log: keepLines(lines),
     topicPrefix,
     partitions: 1,
-    sessionTimeoutMs: 6_000,
     ...options,
   });
   return { bus, lines, topicPrefix };

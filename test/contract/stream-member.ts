@@ -68,7 +68,6 @@ export function openMember(address: StreamAddress, options: { relays: boolean })
     log,
     topicPrefix,
     partitions: 3,
-    sessionTimeoutMs: 6_000,
     disabledTopics: UNUSED_TOPICS,
   });
   const relay = options.relays

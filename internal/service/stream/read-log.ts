@@ -10,6 +10,7 @@ import type { EventLog, LogFilter, Subscription } from './ports.ts';
 /** How long a reader sleeps if it is not notified of new events. */
 const POLL_MS = 1_000;
 const BATCH_SIZE = 1_000;
+const BACKOFF = { firstMs: 50, longestMs: 1_000 };
 
 export interface ReadLogDeps {
   readonly eventLog: EventLog;
@@ -74,7 +75,7 @@ export function readLog(
       if (!isTransient(error)) log.error({ consumer: group, err: error }, 'a batch failed and is retried');
       else if (failures === 1)
         log.warn({ consumer: group, err: error }, 'a dependency is unavailable; consuming is retried');
-      await pause(backoffMs(failures));
+      await pause(backoffMs(failures, BACKOFF));
       return 0;
     }
   };

@@ -13,6 +13,7 @@ import { kafkaLag } from './kafka-lag.ts';
 import { kafkaLog } from './kafka-log.ts';
 import { kafkaProbe } from './kafka-probe.ts';
 import { kafkaProducer } from './kafka-producer.ts';
+import { kafkaSession } from './kafka-session.ts';
 import { kafkaTopics, type TopicOptions } from './kafka-topics.ts';
 
 const BACKOFF = { firstMs: 50, longestMs: 1_000 };
@@ -26,7 +27,7 @@ export interface KafkaBusOptions extends KafkaSettings, TopicOptions {
   readonly disabledTopics?: ReadonlySet<string>;
   /** How records are compressed when they are produced; by default not at all. */
   readonly compression?: Compression;
-  /** Time until a dead member's partitions are assigned to other members; the broker's default minimum is 6,000. */
+  /** Time until a dead member's partitions are assigned to other members; 6,000 if the brokers permit no shorter one. */
   readonly sessionTimeoutMs?: number;
   /** Time after which partitions that were added to a topic are found. */
   readonly metadataMs?: number;
@@ -44,14 +45,15 @@ export function kafkaBus(options: KafkaBusOptions): KafkaBus {
     topicPrefix = '',
     disabledTopics = new Set<string>(),
     compression = 'none',
-    sessionTimeoutMs = 6_000,
+    sessionTimeoutMs = 3_000,
     metadataMs = 30_000,
   } = options;
   registerCodecs();
   const lines = kafkaLog(log);
+  const session = kafkaSession(sessionTimeoutMs, log);
   const connections = new Set<KafkaConnection>();
-  const open = () => {
-    const connection = openKafka(options, lines, () => connections.delete(connection));
+  const open = (requestLimitMs?: number) => {
+    const connection = openKafka(options, lines, () => connections.delete(connection), requestLimitMs);
     connections.add(connection);
     return connection;
   };
@@ -94,7 +96,7 @@ export function kafkaBus(options: KafkaBusOptions): KafkaBus {
     async subscribe(subscription: Subscription) {
       const ensureTopics = (subscribed: readonly string[]) => topics.ensure([...ownTopics, ...subscribed]);
       const consumer = kafkaConsumer(
-        { open, ensureTopics, topicPrefix, sessionTimeoutMs, metadataMs, log, kafkaLog: lines, meter },
+        { open, ensureTopics, topicPrefix, session, metadataMs, log, kafkaLog: lines, meter },
         subscription,
       );
       consumers.add(consumer);

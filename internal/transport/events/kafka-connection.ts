@@ -20,9 +20,10 @@ export interface KafkaSettings {
 }
 
 const CONNECT_LIMIT_MS = 3_000;
-const REQUEST_LIMIT_MS = 8_000;
-/** About 1.5 s in total; after that the caller retries with a new connection. */
-const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4 };
+/** A request that takes longer is on a connection that died. */
+const REQUEST_LIMIT_MS = 3_500;
+/** About 1 s in total; after that the caller retries with a new connection. */
+const RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 4 };
 const KEEP_ALIVE_MS = 60_000;
 /** A connection logs in anew this long before its login ends; more than every half of a token's life that makes sense. */
 const LOGIN_MARGIN_MS = 3_000;
@@ -31,6 +32,7 @@ export function openKafka(
   { brokers, clientId, access = () => ({}) }: KafkaSettings,
   log: KafkaLog,
   onSever: () => void = () => {},
+  requestLimitMs = REQUEST_LIMIT_MS,
 ): KafkaConnection {
   const sockets = new Set<Socket>();
   let severed = false;
@@ -54,7 +56,7 @@ export function openKafka(
       brokers: [...brokers],
       clientId,
       connectionTimeout: CONNECT_LIMIT_MS,
-      requestTimeout: REQUEST_LIMIT_MS,
+      requestTimeout: requestLimitMs,
       reauthenticationThreshold: LOGIN_MARGIN_MS,
       retry: RETRY,
       socketFactory,

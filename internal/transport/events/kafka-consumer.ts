@@ -9,30 +9,32 @@ import type { Delivery, Subscription } from '../../service/stream/ports.ts';
 import type { KafkaConnection } from './kafka-connection.ts';
 import { cutBatch } from './kafka-deliveries.ts';
 import { asUnavailable, within } from './kafka-faults.ts';
+import { leaveGroup } from './kafka-leave.ts';
 import type { KafkaLog } from './kafka-log.ts';
+import type { KafkaSession } from './kafka-session.ts';
+import { watchConsumer } from './kafka-watch.ts';
 
 const BATCH_SIZE = 1_000;
 const PARTITIONS_AT_ONCE = 3;
 /** The broker answers an idle fetch after this time; leaving a group waits for that answer. */
-const FETCH_WAIT_MS = 500;
+const FETCH_WAIT_MS = 400;
 const FETCH_BYTES = 8_000_000;
 const PARTITION_BYTES = 1_000_000;
-const HEARTBEAT_MS = 1_000;
+const HEARTBEAT_MS = 750;
 /** A member that is busy for longer is left out of a new assignment, and joins again afterwards. */
 const REBALANCE_LIMIT_MS = 6_000;
-/** kafkajs counts as hung after this time without a fetch or a heartbeat while no batch is being handled. */
-const SILENCE_LIMIT_MS = 90_000;
 const STOP_LIMIT_MS = 8_000;
 /** After this time without a failure, or after a handled batch, the backoff begins anew. */
 const STEADY_MS = 60_000;
 
-const BACKOFF = { firstMs: 50, longestMs: 1_000 };
+const HANDLING_BACKOFF = { firstMs: 50, longestMs: 1_000 };
+const BACKOFF = { firstMs: 50, longestMs: 500 };
 
 export interface KafkaConsumerDeps {
   readonly open: () => KafkaConnection;
   readonly ensureTopics: (topics: readonly string[]) => Promise<void>;
   readonly topicPrefix: string;
-  readonly sessionTimeoutMs: number;
+  readonly session: KafkaSession;
   readonly metadataMs: number;
   readonly log: Log;
   readonly kafkaLog: KafkaLog;
@@ -61,41 +63,26 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   const failing = new Map<string, string>();
   let hasJoined = false;
   let inHand = 0;
-  let lastActivity = 0;
+  let noteActivity = () => {};
   let failures = 0;
+  /** This member's id in the group, until it has left. */
+  let memberId: string | undefined;
 
   /** Runs one kafkajs consumer: resolves on stop, rejects with the error that ended it. */
   async function runConsumer(consumer: Consumer): Promise<void> {
-    const events = consumer.events;
-    const crash = new Promise<never>((_, reject) => {
-      consumer.on(events.CRASH, ({ payload }) => reject(payload.error));
-    });
-    crash.catch(() => {});
-    const noteActivity = () => {
-      lastActivity = performance.now();
-    };
-    noteActivity();
-    consumer.on(events.FETCH, () => {
-      noteActivity();
+    const { FETCH, GROUP_JOIN } = consumer.events;
+    const watch = watchConsumer(consumer, () => inHand > 0);
+    noteActivity = watch.noteActivity;
+    consumer.on(FETCH, () => {
       down = undefined;
     });
-    consumer.on(events.HEARTBEAT, noteActivity);
-    consumer.on(events.REBALANCING, noteActivity);
-    consumer.on(events.GROUP_JOIN, ({ payload }) => {
-      noteActivity();
+    consumer.on(GROUP_JOIN, ({ payload }) => {
+      memberId = payload.memberId;
       if (hasJoined) deps.meter?.count('consumer_rejoins', 1, { consumer: group });
       hasJoined = true;
       if (down)
         log.info({ consumer: group, partitions: payload.memberAssignment }, 'the consumer joined its group');
     });
-    let watch: NodeJS.Timeout | undefined;
-    const silence = new Promise<never>((_, reject) => {
-      watch = setInterval(() => {
-        if (inHand === 0 && performance.now() - lastActivity > SILENCE_LIMIT_MS)
-          reject(new Error('kafkajs hangs'));
-      }, HEARTBEAT_MS);
-    });
-    silence.catch(() => {});
     const run = async () => {
       await consumer.connect();
       await consumer.subscribe({ topics, fromBeginning: true });
@@ -105,12 +92,12 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
         partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
         eachBatch,
       });
-      await Promise.race([crash, silence]);
+      await watch.failed;
     };
     try {
-      await Promise.race([run(), stopped]);
+      await Promise.race([run(), watch.failed, stopped]);
     } finally {
-      clearInterval(watch);
+      watch.stop();
     }
   }
 
@@ -120,10 +107,12 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     const connection = deps.open();
     try {
       await Promise.race([deps.ensureTopics(topics), stopped]);
+      if (memberId && (await leaveGroup(connection.kafka, topicPrefix + group, memberId)))
+        memberId = undefined;
       const consumer = connection.kafka.consumer({
         groupId: topicPrefix + group,
         metadataMaxAge: deps.metadataMs,
-        sessionTimeout: deps.sessionTimeoutMs,
+        sessionTimeout: deps.session.timeoutMs(),
         heartbeatInterval: HEARTBEAT_MS,
         rebalanceTimeout: REBALANCE_LIMIT_MS,
         maxWaitTimeInMs: FETCH_WAIT_MS,
@@ -134,12 +123,16 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
       });
       try {
         await runConsumer(consumer);
+      } catch (error) {
+        // A request that is never answered would keep kafkajs from disconnecting.
+        connection.sever();
+        throw error;
       } finally {
         await within(STOP_LIMIT_MS, consumer.disconnect()).catch(() => {});
       }
       return 0;
     } catch (error) {
-      if (stopping.signal.aborted) return 0;
+      if (stopping.signal.aborted || deps.session.isSettledAnew(error)) return 0;
       const fault = asUnavailable(error);
       down = fault.message;
       failing.clear();
@@ -184,7 +177,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     } finally {
       clearInterval(beat);
       inHand -= 1;
-      lastActivity = performance.now();
+      noteActivity();
     }
   }
 
@@ -206,9 +199,9 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
         else if (attempts === 1)
           log.warn({ consumer: group, err: error }, 'a dependency is unavailable; consuming is retried');
       }
-      await pause(backoffMs(attempts), undefined, { signal: AbortSignal.any([stopping.signal, lost]) }).catch(
-        () => {},
-      );
+      await pause(backoffMs(attempts, HANDLING_BACKOFF), undefined, {
+        signal: AbortSignal.any([stopping.signal, lost]),
+      }).catch(() => {});
       if (lost.aborted) {
         failing.delete(partition);
         throw lost.reason;

@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { KafkaConnection } from './kafka-connection.ts';
 import { asUnavailable, within } from './kafka-faults.ts';
 
-const EVERY_MS = 3_000;
-const LIMIT_MS = 3_000;
+const EVERY_MS = 1_000;
+const LIMIT_MS = 2_000;
 
 export interface KafkaProbe {
   /** Why the brokers cannot be used; undefined if they answered last time, or were not asked yet. */

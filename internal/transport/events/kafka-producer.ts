@@ -6,13 +6,13 @@ import type { KafkaConnection } from './kafka-connection.ts';
 import { asUnavailable, within } from './kafka-faults.ts';
 
 /** A request that takes longer is abandoned; its caller may retry it. */
-const LIMIT_MS = 9_000;
+const LIMIT_MS = 5_000;
 /** Partitions that are added to a topic are used within this time. */
 const METADATA_MS = 30_000;
 const CLOSE_LIMIT_MS = 3_000;
-const BROKER_LIMIT_MS = 5_000;
-/** Up to about 6 s: long enough for a new topic to get its leaders, or for a failover between brokers. */
-const RETRY = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 };
+const BROKER_LIMIT_MS = 3_000;
+/** Up to about 4 s: long enough for a new topic to get its leaders, or for a failover between brokers. */
+const RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 8 };
 /** The largest record, and the size from which records share no request; below the broker's default `message.max.bytes` (1 MiB). */
 export const RECORD_BYTES = 1_000_000;
 /** Upper bound of a record's size without its key, value and headers. */
@@ -47,7 +47,15 @@ export function kafkaProducer(
   maxRecordBytes = RECORD_BYTES,
 ): KafkaProducer {
   const queue: Job[] = [];
-  let live: { connection: KafkaConnection; producer: Producer; connected: Promise<void> } | undefined;
+  let live:
+    | {
+        readonly connection: KafkaConnection;
+        readonly producer: Producer;
+        readonly connected: Promise<void>;
+        /** Rejects when a request is not answered: kafkajs would repeat it on the connection that died. */
+        readonly silent: Promise<never>;
+      }
+    | undefined;
   let sending: Promise<void> | undefined;
   let closed = false;
 
@@ -61,7 +69,13 @@ export function kafkaProducer(
       retry: RETRY,
       createPartitioner: Partitioners.DefaultPartitioner,
     });
-    live = { connection, producer, connected: producer.connect() };
+    const silent = new Promise<never>((_, reject) => {
+      producer.on(producer.events.REQUEST_TIMEOUT, ({ payload }) =>
+        reject(new Error(`${payload.broker} does not answer`)),
+      );
+    });
+    silent.catch(() => {});
+    live = { connection, producer, connected: producer.connect(), silent };
     return live;
   }
 
@@ -72,14 +86,10 @@ export function kafkaProducer(
    */
   async function request(records: readonly WireRecord[]): Promise<void> {
     await ready();
-    const { producer, connected: isConnected } = connected();
-    await isConnected;
-    await producer.sendBatch({
-      acks: -1,
-      compression,
-      timeout: BROKER_LIMIT_MS,
-      topicMessages: byTopic(records),
-    });
+    const { producer, connected: isConnected, silent } = connected();
+    await Promise.race([isConnected, silent]);
+    const batch = { acks: -1, compression, timeout: BROKER_LIMIT_MS, topicMessages: byTopic(records) };
+    await Promise.race([producer.sendBatch(batch), silent]);
   }
 
   function discard(): void {

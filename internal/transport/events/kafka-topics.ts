@@ -27,7 +27,10 @@ export interface KafkaTopics {
   ensure(topics: readonly string[]): Promise<void>;
 }
 
-export function kafkaTopics(open: () => KafkaConnection, options: TopicOptions): KafkaTopics {
+export function kafkaTopics(
+  open: (requestLimitMs: number) => KafkaConnection,
+  options: TopicOptions,
+): KafkaTopics {
   const { create = true, partitions = 6, replicationFactor = BY_DEFAULT } = options;
   const configEntries = configOf(options);
   const required = new Set<string>();
@@ -35,7 +38,7 @@ export function kafkaTopics(open: () => KafkaConnection, options: TopicOptions):
   let underWay: Promise<void> | undefined;
 
   async function createMissing(): Promise<void> {
-    const connection = open();
+    const connection = open(LIMIT_MS);
     const admin = connection.kafka.admin();
     try {
       await within(LIMIT_MS, admin.connect());
