@@ -120,6 +120,12 @@ test('a malformed header is refused by every route that has it in the document',
   assert.ok(refused >= 8, `${refused} were refused`);
 });
 
+test('the patterns in the document are read alike by every dialect of regular expressions', () => {
+  const patterns = [...JSON.stringify(document).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)];
+  assert.ok(patterns.length > 50, `there are ${patterns.length} patterns`);
+  for (const [, pattern = ''] of patterns) assert.doesNotMatch(JSON.parse(pattern), /\\[dDsSwWpP]/);
+});
+
 test('without tokens the document declares none, and no operation answers 401', () => {
   assert.equal(document.components.securitySchemes, undefined);
   const operations = Object.values<Any>(document.paths).flatMap((methods) => Object.values<Any>(methods));

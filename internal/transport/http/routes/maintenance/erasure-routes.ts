@@ -4,8 +4,9 @@ import { TiffinError } from '../../../../domain/errors.ts';
 import { type EraseDeps, eraseCustomer } from '../../../../service/maintenance/erase-customer.ts';
 import { ERASED_ROWS } from '../../../../service/maintenance/ports.ts';
 import { type Route, route } from '../../route.ts';
+import { textOf } from '../orders/order-schemas.ts';
 
-const CUSTOMER_ID = /^[^\p{Cc}\p{Cs}]{1,128}$/u;
+const customerId = textOf(128).min(1, 'must not be empty');
 const count = z.int().min(0);
 const erasure = z
   .object({
@@ -24,7 +25,7 @@ export function erasureRoutes(deps: EraseDeps): readonly Route[] {
     route({
       method: 'POST',
       path: '/admin/customers/:id/erasure',
-      params: { id: z.string().regex(CUSTOMER_ID) },
+      params: { id: customerId },
       access: { roles: ['operator'] },
       tag: 'Customers',
       summary:
@@ -38,7 +39,7 @@ export function erasureRoutes(deps: EraseDeps): readonly Route[] {
         409: { description: 'The customer has orders that have not ended; the detail names them' },
       },
       async handle(ctx, { params: { id } }) {
-        if (!CUSTOMER_ID.test(id)) {
+        if (!customerId.safeParse(id).success) {
           const detail = 'a customer’s id has 1 to 128 characters without control characters';
           throw new TiffinError('INVALID_INPUT', detail, {
             problems: [{ code: 'INVALID_CUSTOMER_ID', detail }],
