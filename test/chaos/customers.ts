@@ -11,33 +11,33 @@ export interface Kitchen {
   readonly itemId: string;
 }
 
-/** Places `count` orders at this interval; resolves when each customer has got an answer. */
-export async function placeBatch(
-  world: World,
-  kitchen: Kitchen,
-  count: number,
-  everyMs: number,
-): Promise<void> {
-  const errands = [
-    cancelBeforeItsTime,
-    cancelAtItsTime,
-    cancelAtItsTime,
-    cancelAtItsTime,
-    rescheduleBeforeItsTime,
-    rescheduleAtItsTime,
-    rescheduleAtItsTime,
-    cancelPaid,
-    changeTooLate,
-    payWithDeclinedCard,
-    (one: World) => orderRejected(one, kitchen),
-  ];
-  const waiting: Promise<void>[] = [];
-  for (let n = 0; n < count; n++) {
-    const errand = n % 2 === 1 ? errands[(n - 1) / 2] : undefined;
-    waiting.push((errand ?? order)(world));
-    await pause(everyMs);
-  }
-  await Promise.all(waiting);
+/** Every second customer has one of these in mind, in turn. */
+const ERRANDS: readonly ((world: World, kitchen: Kitchen) => Promise<void>)[] = [
+  cancelBeforeItsTime,
+  cancelAtItsTime,
+  rescheduleAtItsTime,
+  cancelPaid,
+  cancelAtItsTime,
+  changeTooLate,
+  orderRejected,
+  payWithDeclinedCard,
+  cancelAtItsTime,
+  rescheduleBeforeItsTime,
+  rescheduleAtItsTime,
+];
+
+/** Customers who place a number of orders at an interval; resolves when each has got an answer. */
+export function customersOf(world: World, kitchen: Kitchen) {
+  let errands = 0;
+  return async (count: number, everyMs: number): Promise<void> => {
+    const waiting: Promise<void>[] = [];
+    for (let n = 0; n < count; n++) {
+      const errand = n % 2 === 1 ? ERRANDS[errands++ % ERRANDS.length] : undefined;
+      waiting.push(errand ? errand(world, kitchen) : order(world));
+      await pause(everyMs);
+    }
+    await Promise.all(waiting);
+  };
 }
 
 async function cancelBeforeItsTime(world: World): Promise<void> {

@@ -3,17 +3,19 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { broken, exitCode, tableOf } from '../../cmd/audit/audit.ts';
-import { planOf, type Stream } from './plan.ts';
+import { describeFault, planOf, type Stream } from './plan.ts';
 import { recoveryTable } from './recovery-table.ts';
 import { run } from './run.ts';
 
-const USAGE = `Usage: npm run chaos -- [--seed 1] [--orders 2000] [--stream postgres|kafka] [--faults N] [--history FILE]
+const USAGE = `Usage: npm run chaos -- [--seed 1] [--orders 2000] [--stream postgres|kafka] [--faults N] [--only TEXT] [--history FILE]
 
 Runs Tiffin as separate processes on servers of its own, causes a fault for every 25 orders (or --faults in all), and audits
 the history. The same seed gives the same faults. Ends with 1 if an invariant is violated, if something was not reached, or
 if orders did not go on after a fault. It needs redis-server; with --stream kafka also Java 17 and Maven.
 `;
 const ORDERS_PER_FAULT = 25;
+/** A plan long enough to hold many faults of any kind. */
+const LONG_PLAN = 2_000;
 /** The whole run ends after this time for each fault, and some for the beginning and the end. */
 const FAULT_LIMIT_MS = 90_000;
 const REST_LIMIT_MS = 300_000;
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     orders: { type: 'string', default: '2000' },
     stream: { type: 'string', default: 'postgres' },
     faults: { type: 'string' },
+    only: { type: 'string', default: '' },
     history: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
@@ -51,7 +54,10 @@ const limit = setTimeout(
 );
 
 const stream = values.stream as Stream;
-const plan = planOf(seed, stream, faults);
+const plan = planOf(seed, stream, values.only ? LONG_PLAN : faults)
+  .filter((fault) => describeFault(fault).includes(values.only))
+  .slice(0, faults);
+if (plan.length === 0) throw new Error(`there is no fault '${values.only}' on the stream ${stream}`);
 say(`seed ${seed}, stream ${stream}, ${orders} orders, ${faults} faults`);
 const {
   report,

@@ -11,7 +11,7 @@ import { startProvider } from '../support/notification-provider.ts';
 import { until } from '../support/until.ts';
 import { cause } from './causes.ts';
 import { type ChaosClient, chaosClient } from './clients.ts';
-import { type Kitchen, placeBatch } from './customers.ts';
+import { customersOf, type Kitchen } from './customers.ts';
 import { endState } from './end-state.ts';
 import { type Fleet, fleetOf } from './fleet.ts';
 import { recorder } from './history.ts';
@@ -131,9 +131,10 @@ async function runIn(
   closing.push(close);
 
   const each = Math.ceil(orders / plan.length);
+  const placeSome = customersOf(world, kitchen);
   for (const [n, fault] of plan.entries()) {
     now = `${n + 1}/${plan.length} ${describeFault(fault)}`;
-    const batch = placeBatch(world, kitchen, each, ORDER_EVERY_MS).catch((error: Error) => {
+    const batch = placeSome(each, ORDER_EVERY_MS).catch((error: Error) => {
       complaints.push(error.message);
     });
     await pause(HEAD_START_MS);
