@@ -1,5 +1,5 @@
 /** Who may use the API, and how much: authentication and rate limits, as the settings say. */
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { redisRateLimits } from '../internal/repository/redis/rate-limits.ts';
 import type { Log } from '../internal/service/ports.ts';
 import { type Authenticate, jwtAuth, noAuth } from '../internal/transport/http/auth.ts';
@@ -20,7 +20,7 @@ export function authentication({ AUTH, AUTH_JWT_SECRET, AUTH_JWKS_URL, ...config
 }
 
 /** For all processes together, through Redis. */
-export function rateLimit({ RATE_LIMIT, ...config }: Config, redis: Redis, log: Log): LimitRate {
+export function rateLimit({ RATE_LIMIT, ...config }: Config, redis: Redis | Cluster, log: Log): LimitRate {
   if (RATE_LIMIT === 0) return unlimited;
   const options = { prefix: config.REDIS_PREFIX, limit: RATE_LIMIT, windowS: config.RATE_LIMIT_WINDOW_S };
   return limitRate(redisRateLimits(redis, log, options), config.PROXIES);

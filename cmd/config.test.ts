@@ -62,6 +62,7 @@ const WRONG: readonly [name: string, value: string, why: RegExp][] = [
   ],
   ['DATABASE_POOL', '1', /DATABASE_POOL must be a whole number from 2 to 200/],
   ['REDIS_URL', 'http://cache', /REDIS_URL must begin with redis:\/\/ or rediss:\/\/ or redis\+sentinel/],
+  ['REDIS_URL', 'redis+cluster://a/1', /^REDIS_URL must have no database number, since a Redis Cluster has/],
   ['CACHE_REDIS_URL', 'redis://,', /must have one host, .*; CACHE_REDIS_URL must not leave host 1 empty/],
   ['REDIS_PREFIX', 'a{b}', /REDIS_PREFIX must be 1 to 32 letters/],
   ['EMBEDDED_REDIS', 'yes', /EMBEDDED_REDIS must be one of auto, native, wasm/],

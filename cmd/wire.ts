@@ -31,11 +31,12 @@ import { postgresTransactions } from '../internal/repository/postgres/transactio
 import { databaseIdOf } from '../internal/repository/postgres/views/database-id.ts';
 import { postgresHistory } from '../internal/repository/postgres/views/order-history.ts';
 import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
-import { openRedis } from '../internal/repository/redis/connection.ts';
+import { openRedis, probe, tagsOf } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
 import { watchMemory } from '../internal/repository/redis/memory.ts';
-import { redisOrderViews, redisViewListener } from '../internal/repository/redis/order-views.ts';
+import { redisOrderViews } from '../internal/repository/redis/order-views.ts';
 import { serverClock } from '../internal/repository/redis/server-clock.ts';
+import { redisViewListener } from '../internal/repository/redis/view-listener.ts';
 import type { Loop } from '../internal/service/loop.ts';
 import type { Log } from '../internal/service/ports.ts';
 import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
@@ -93,7 +94,8 @@ export async function wire(
   });
   if (config.SEED === 'demo') await seedCatalogue(pool);
   const redis = openRedis(config.REDIS_URL, log, redisTlsOf(config));
-  const clock = await serverClock(redis, () => timeOfDatabase(pool), log);
+  const [firstShard = ''] = tagsOf(config.REDIS_PREFIX, 1);
+  const clock = await serverClock(redis, `${firstShard}:due`, () => timeOfDatabase(pool), log);
   const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log, redisTlsOf(config)) : redis;
   const redisMemory = watchMemory(redis, log);
   const channel = `${config.REDIS_PREFIX}:order-views`;
@@ -159,6 +161,7 @@ export async function wire(
       prefix: config.REDIS_PREFIX,
       shards: config.SCHEDULE_SHARDS,
       leaseMs: config.DISPATCH_LEASE_MS,
+      clock,
     }),
     consumerDelays: () => consumerDelays(pool),
     openTransactions: async () =>
@@ -171,8 +174,7 @@ export async function wire(
     eventIdFor: (name: string) => v5(Buffer.from(name), EVENT_NAMESPACE),
     faults: {
       postgres: () => faultOfDatabase(pool),
-      // A write, since a server that answers to PING may still refuse writes.
-      redis: () => redis.set(`${config.REDIS_PREFIX}:probe`, 1, 'EX', 60).then(() => undefined),
+      redis: () => probe(redis, config.REDIS_PREFIX, config.SCHEDULE_SHARDS).then(() => undefined),
       stream: async () => bus.fault(),
     },
     async close() {

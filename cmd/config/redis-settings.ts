@@ -1,6 +1,6 @@
 /** The settings of Redis. */
 import { z } from 'zod';
-import { AddressFaults, redisAddress, SCHEMES } from '../../internal/repository/redis/address.ts';
+import { type AddressFaults, redisAddress, SCHEMES } from '../../internal/repository/redis/address.ts';
 import { oneOf, text } from './kinds.ts';
 
 /** The address of a Redis; the fault of a wrong one repeats nothing of it. */
@@ -9,8 +9,7 @@ const address = () =>
     .string()
     .superRefine((value, ctx) => {
       try {
-        if (redisAddress(value).kind === 'cluster')
-          throw new AddressFaults(['must not be a Redis Cluster yet']);
+        redisAddress(value);
       } catch (error) {
         for (const message of (error as AddressFaults).faults) ctx.addIssue({ code: 'custom', message });
       }
@@ -21,7 +20,7 @@ export const redis = {
   REDIS_URL: address()
     .optional()
     .describe(
-      'Redis, tested on 7, or Valkey: `redis://user:password@host:port/database`, or the primary that Sentinels know by a name, `redis+sentinel://user:password@a,b,c/name/database`; with `rediss` in front it is reached over TLS. [operations.md](operations.md#redis-behind-sentinel-and-over-tls) has the details. Default: embedded.',
+      'Redis, tested on 7, or Valkey: `redis://user:password@host:port/database`, the primary that Sentinels know by a name, `redis+sentinel://user:password@a,b,c/name/database`, or some nodes of a cluster, `redis+cluster://user:password@a:1,b:2,c:3`; with `rediss` in front it is reached over TLS. [operations.md](operations.md#redis-sentinel-redis-cluster-and-tls) has the details. Default: embedded.',
     ),
   REDIS_CA_FILE: text('a path')
     .optional()

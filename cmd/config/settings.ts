@@ -69,7 +69,7 @@ const scheduling = {
   SCHEDULE_SHARDS: whole(1, 64)
     .prefault('1')
     .describe(
-      'Sorted sets that the schedule is spread over, each with a hash tag of its own. One is fastest on a single Redis.',
+      'Sorted sets that the schedule is spread over, each with a hash tag of its own. One is fastest on a single Redis; on a cluster take several for each primary.',
     ),
   MAX_RESCHEDULES: whole(0, 1_000)
     .prefault('20')

@@ -1,10 +1,13 @@
 /** Counting requests in a real Redis: for several processes together, and without it while it is away or silent. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { Redis } from 'ioredis';
 import { openRedis } from '../../internal/repository/redis/connection.ts';
 import { redisRateLimits } from '../../internal/repository/redis/rate-limits.ts';
 import { startOwnRedis } from '../support/own-redis.ts';
 import { recordingLog } from '../support/recording-log.ts';
+import { startRedisCluster } from '../support/redis-cluster.ts';
+import { until } from '../support/until.ts';
 
 const OPTIONS = { prefix: 'stage', limit: 5, windowS: 60 };
 
@@ -21,7 +24,7 @@ async function setUp(t: TestContext) {
     ReturnType<typeof redisRateLimits>,
     ReturnType<typeof redisRateLimits>,
   ];
-  return { server, log, redis: connections[0], one, two };
+  return { server, log, redis: connections[0] as Redis, one, two };
 }
 
 test('two processes count the requests of one client together, and each client by itself', async (t) => {
@@ -70,3 +73,20 @@ for (const fault of ['killed', 'silent'] as const) {
     assert.deepEqual(log.at('error'), []);
   });
 }
+
+test('on a Redis Cluster the requests of each client are counted together', async (t) => {
+  const cluster = await startRedisCluster();
+  const log = recordingLog();
+  const redis = openRedis(cluster.url, log);
+  t.after(async () => {
+    redis.disconnect();
+    await cluster.stop();
+  });
+  await until('the connection', () => redis.status === 'ready');
+  const [one, two] = [redisRateLimits(redis, log, OPTIONS), redisRateLimits(redis, log, OPTIONS)];
+  for (const who of ['asha', 'ben', 'chen', 'devi']) {
+    await one.take(who);
+    assert.equal((await two.take(who)).remaining, 3, who);
+  }
+  assert.deepEqual(log.at('warn'), []);
+});

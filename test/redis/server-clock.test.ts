@@ -29,7 +29,7 @@ function fakeRedis(time: () => Promise<number>) {
   return redis;
 }
 const open = (redis: ReturnType<typeof fakeRedis>, log = recordingLog()) =>
-  serverClock(redis as unknown as Redis, async () => OF_DATABASE, log);
+  serverClock(redis as unknown as Redis, 'key', async () => OF_DATABASE, log);
 
 test('the clock shows whole milliseconds of Redis’s time and goes on, and a warning says how far the machine is off', async () => {
   const log = recordingLog();
@@ -103,7 +103,7 @@ test('the clock of a real Redis is the time that it tells', async () => {
   const server = await freshRedis();
   const redis = openRedis(server.url, recordingLog());
   if (redis.status !== 'ready') await once(redis, 'ready');
-  const clock = await serverClock(redis, async () => 0, recordingLog());
+  const clock = await serverClock(redis, 'key', async () => 0, recordingLog());
   const before = clock.now();
   const [seconds, micros] = await redis.time();
   const after = clock.now();

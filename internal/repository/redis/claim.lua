@@ -7,10 +7,11 @@
 -- ARGV[1]  this process, and what it knows: ARGV[2] the generation, ARGV[3] its writes; see count-write.lua
 -- ARGV[4]  maximum number of members to claim (bounds the script: 1,000 take about a millisecond)
 -- ARGV[5]  length of the lease, milliseconds
+-- ARGV[6]  the time, epoch ms, where the shards are on several servers with clocks of their own; else ''
 -- Output   { write, state, now, lease, next due or '', member, score, member, score, ... } with the scores before the lease,
 --          where write is the output of count_write
 local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = tonumber(ARGV[6]) or clock[1] * 1000 + math.floor(clock[2] / 1000)
 local write = count_write(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
 local state = redis.call('GET', KEYS[2]) or 'lost'
 if state ~= 'running' then

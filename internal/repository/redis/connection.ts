@@ -1,7 +1,7 @@
 /** Opens a Redis connection that fails commands at once while the server is unreachable, and reconnects by itself. */
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import { Redis, type RedisOptions, ReplyError } from 'ioredis';
+import { Cluster, Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Log } from '../../service/ports.ts';
 import { type RedisAddress, redisAddress } from './address.ts';
@@ -22,18 +22,9 @@ export interface TlsFiles {
   readonly key?: string | undefined;
 }
 
-export function openRedis(url: string, log: Log, files: TlsFiles = {}): Redis {
+export function openRedis(url: string, log: Log, files: TlsFiles = {}): Redis | Cluster {
   const address = redisAddress(url);
-  const redis = new Redis({
-    ...(address.kind === 'sentinel' ? sentinelOf(address, files) : serverOf(address)),
-    ...loginOf(address, files),
-    ...TIMING,
-    db: address.db,
-    maxRetriesPerRequest: 0,
-    // After a failover the old primary answers READONLY; a new connection reaches the new one.
-    reconnectOnError: (error) => /\bREADONLY\b/.test(error.message),
-    retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
-  });
+  const redis = address.kind === 'cluster' ? clusterOf(address, files) : clientOf(address, files);
   let last = '';
   // ioredis reports every failed attempt; only a changed error is logged.
   redis.on('error', (error: Error) => {
@@ -46,6 +37,50 @@ export function openRedis(url: string, log: Log, files: TlsFiles = {}): Redis {
     void warnOfEviction(redis, log);
   });
   return redis;
+}
+
+function clientOf(address: RedisAddress, files: TlsFiles): Redis {
+  return new Redis({
+    ...(address.kind === 'sentinel' ? sentinelOf(address, files) : serverOf(address)),
+    ...loginOf(address, files),
+    ...TIMING,
+    db: address.db,
+    maxRetriesPerRequest: 0,
+    // After a failover the old primary answers READONLY; a new connection reaches the new one.
+    reconnectOnError: (error) => /\bREADONLY\b/.test(error.message),
+    retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+  });
+}
+
+function clusterOf(address: RedisAddress, files: TlsFiles): Cluster {
+  return new Cluster([...address.hosts], {
+    redisOptions: { ...TIMING, ...loginOf(address, files) },
+    // Nodes are connected to by the names they have: certificates bear them.
+    dnsLookup: (host, callback) => callback(null, host),
+    clusterRetryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+    slotsRefreshTimeout: 1_000,
+    // A new primary is found without a command to the old one.
+    slotsRefreshInterval: 5_000,
+    // A command waits half a second for a node to be replaced or a slot to be moved; then its caller tries again.
+    maxRedirections: 5,
+    enableOfflineQueue: false,
+  });
+}
+
+/** The servers that take writes. */
+export function serversOf(redis: Redis | Cluster): Redis[] {
+  return redis instanceof Cluster ? redis.nodes('master') : [redis];
+}
+
+/** A write at each server that holds a shard of the schedule, since one that answers to PING may still refuse writes. */
+export async function probe(redis: Redis | Cluster, prefix: string, shards: number): Promise<void> {
+  const tags = redis instanceof Cluster ? tagsOf(prefix, shards) : [prefix];
+  await Promise.all(tags.map((tag) => redis.set(`${tag}:probe`, 1, 'EX', 60)));
+}
+
+/** What the keys of each shard begin with: in a cluster the part in braces decides where they are. */
+export function tagsOf(prefix: string, shards: number): string[] {
+  return Array.from({ length: shards }, (_, shard) => `${prefix}:{s${String(shard).padStart(2, '0')}}`);
 }
 
 function serverOf({ hosts }: RedisAddress): RedisOptions {
@@ -94,14 +129,16 @@ function tlsOf(files: TlsFiles): ConnectionOptions {
 }
 
 /** Warns if Redis may evict the schedule, since rebuilding it delays orders. A server that refuses CONFIG is not checked. */
-async function warnOfEviction(redis: Redis, log: Log): Promise<void> {
-  const [, policy] = (await redis.config('GET', 'maxmemory-policy').catch(() => [])) as string[];
-  const [, limit] = (await redis.config('GET', 'maxmemory').catch(() => [])) as string[];
-  if (policy?.startsWith('allkeys') && limit !== '0') {
+async function warnOfEviction(redis: Redis | Cluster, log: Log): Promise<void> {
+  for (const server of serversOf(redis)) {
+    const [, policy] = (await server.config('GET', 'maxmemory-policy').catch(() => [])) as string[];
+    const [, limit] = (await server.config('GET', 'maxmemory').catch(() => [])) as string[];
+    if (!policy?.startsWith('allkeys') || limit === '0') continue;
     log.warn(
       { policy },
       'Redis may evict the schedule when its memory is full; set maxmemory-policy to noeviction or volatile-lru',
     );
+    return;
   }
 }
 

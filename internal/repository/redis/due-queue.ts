@@ -1,9 +1,10 @@
 /** The due queue in Redis: one sorted set per shard holds waiting orders and timers, scored by due time in epoch ms. */
-import type { Redis, Result } from 'ioredis';
+import { Cluster, type Redis, type Result } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
 import type { TimerKind } from '../../domain/schedule.ts';
+import type { Clock } from '../../service/ports.ts';
 import type { Claim, DueQueue, ScheduleState, Waiting } from '../../service/scheduling/ports.ts';
-import { asUnavailable } from './connection.ts';
+import { asUnavailable, tagsOf } from './connection.ts';
 import { countingScript, knownWrites, type WriteReply } from './known-writes.ts';
 
 /** Members per ZADD or ZREM; a call of this size takes one or two milliseconds. */
@@ -32,6 +33,10 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     /** claim.lua. */
     claimDue(...keysAndArguments: (string | number)[]): Result<[WriteReply, ...string[]], Context>;
+    /** begin-generation.lua. */
+    beginGeneration(...keysAndArguments: (string | number)[]): Result<[WriteReply], Context>;
+    /** count.lua. */
+    countWrite(...keysAndArguments: (string | number)[]): Result<WriteReply, Context>;
     /** schedule-earlier.lua. */
     scheduleEarlier(
       ...keysAndArguments: (string | number)[]
@@ -44,20 +49,20 @@ type Mode = 'all' | 'missing' | 'earlier';
 type Command = [name: string, ...args: (string | number)[]];
 
 /**
- * `prefix` separates the keys of installations that share a Redis; `leaseMs` is the length of a claim, milliseconds. The
- * keys of one shard share a hash tag: in a Redis Cluster the shards are distributed, and each script runs on one node.
+ * `prefix` separates the keys of installations that share a Redis; `leaseMs` is the length of a claim, milliseconds; `clock`
+ * decides what is due in a cluster. The keys of one shard share a hash tag: in a Redis Cluster the shards are distributed, and
+ * each script, pipeline and transaction runs on one node.
  */
 export function redisDueQueue(
-  redis: Redis,
-  options: { prefix: string; shards: number; leaseMs: number },
+  redis: Redis | Cluster,
+  options: { prefix: string; shards: number; leaseMs: number; clock?: Clock },
 ): DueQueue {
   const { shards, leaseMs } = options;
+  /** The one clock of a cluster, whose nodes have several; undefined where the server's own decides. */
+  const clock = redis instanceof Cluster ? options.clock : undefined;
   for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
   const known = knownWrites(shards);
-  const tags = Array.from(
-    { length: shards },
-    (_, shard) => `${options.prefix}:{s${String(shard).padStart(2, '0')}}`,
-  );
+  const tags = tagsOf(options.prefix, shards);
   const dueKey = (shard: number) => `${tags[shard]}:due`;
   /** Members that were sent, by the due time they were sent for. */
   const sentKey = (shard: number) => `${tags[shard]}:sent`;
@@ -75,14 +80,6 @@ export function redisDueQueue(
         batches.push([shard, group.slice(i, i + COMMAND_BATCH)]);
       return batches;
     });
-  }
-
-  /** Runs commands in one round trip; throws if one of them failed. */
-  async function runAll<Reply = number>(commands: Command[]): Promise<Reply[]> {
-    if (commands.length === 0) return [];
-    const results = (await asUnavailable(redis.pipeline(commands).exec())) ?? [];
-    for (const [error] of results) if (error) await asUnavailable(Promise.reject(error));
-    return results.map(([, reply]) => reply as Reply);
   }
 
   /** Adds or moves the members of one shard; returns how many. */
@@ -121,16 +118,17 @@ export function redisDueQueue(
     },
     async remove(ids, kind) {
       const batches = batchesOf(ids.map((orderId) => ({ orderId })));
-      await runAll(
-        batches.map(([shard, batch]) => [
-          'zrem',
-          dueKey(shard),
-          ...batch.map(({ orderId }) => memberOf(orderId, kind)),
-        ]),
+      await Promise.all(
+        batches.map(([shard, batch]) => {
+          const members = batch.map(({ orderId }) => memberOf(orderId, kind));
+          return asUnavailable(redis.zrem(dueKey(shard), ...members));
+        }),
       );
     },
     async claim(shard, limit) {
-      const [write, ...claimed] = await asUnavailable(redis.claimDue(...writing(shard), limit, leaseMs));
+      const [write, ...claimed] = await asUnavailable(
+        redis.claimDue(...writing(shard), limit, leaseMs, clock?.now() ?? ''),
+      );
       known.learn(shard, write);
       return toClaim(claimed, limit);
     },
@@ -140,7 +138,8 @@ export function redisDueQueue(
         ['zadd', sentKey(shard), ...scoredMembers(sent)],
         ['zremrangebyscore', sentKey(shard), '-inf', Math.floor(Number(lease)) - leaseMs - SENT_MS],
       ];
-      await runAll([...(sent.length > 0 ? remember : []), ['zremrangebyscore', dueKey(shard), lease, lease]]);
+      const acknowledge: Command = ['zremrangebyscore', dueKey(shard), lease, lease];
+      await inTransaction([...(sent.length > 0 ? remember : []), acknowledge]);
     },
     async missing(waiting) {
       const found = await Promise.all(
@@ -156,13 +155,11 @@ export function redisDueQueue(
       return found.flat();
     },
     async setState(state, { ifComplete } = { ifComplete: false }) {
-      if (ifComplete) await runAll(tags.map((_, shard) => ['set', stateKey(shard), state, 'XX']));
-      else {
-        const replies = await runAll<[WriteReply]>(
-          tags.map((_, shard) => ['beginGeneration', ...writing(shard), state, known.greatest(shard)]),
-        );
-        for (const [shard, [write]] of replies.entries()) known.learn(shard, write);
-      }
+      await everyShard(async (shard) => {
+        if (ifComplete) return redis.set(stateKey(shard), state, 'XX');
+        const [write] = await redis.beginGeneration(...writing(shard), state, known.greatest(shard));
+        return known.learn(shard, write);
+      });
     },
     async mark() {
       await countWrites();
@@ -173,22 +170,27 @@ export function redisDueQueue(
       };
     },
     async size() {
-      const [seconds, micros] = await asUnavailable(redis.time());
-      const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
-      const counts = await runAll(
-        [`(${MARKS}`, now].flatMap((end) =>
-          tags.map((_, shard): Command => ['zcount', dueKey(shard), '-inf', end]),
-        ),
-      );
+      const now = clock?.now() ?? (await timeOfServer());
+      const count = (end: string | number) => everyShard((shard) => redis.zcount(dueKey(shard), '-inf', end));
+      const [waiting, due] = await Promise.all([count(`(${MARKS}`), count(now)]);
       const sum = (some: number[]) => some.reduce((a, b) => a + b, 0);
-      return { waiting: sum(counts.slice(0, shards)), due: sum(counts.slice(shards)) };
+      return { waiting: sum(waiting), due: sum(due) };
     },
   };
 
   /** A write to each shard that changes nothing else, to see whether earlier ones are still there. */
   async function countWrites(): Promise<void> {
-    const replies = await runAll<WriteReply>(tags.map((_, shard) => ['countWrite', ...writing(shard)]));
-    for (const [shard, write] of replies.entries()) known.learn(shard, write);
+    await everyShard(async (shard) => known.learn(shard, await redis.countWrite(...writing(shard))));
+  }
+
+  /** Each shard has a command of its own: in a cluster no pipeline may hold commands for several nodes. */
+  function everyShard<T>(ask: (shard: number) => Promise<T>): Promise<T[]> {
+    return Promise.all(tags.map((_, shard) => asUnavailable(ask(shard))));
+  }
+
+  async function timeOfServer(): Promise<number> {
+    const [seconds, micros] = await asUnavailable(redis.time());
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   }
 }
 

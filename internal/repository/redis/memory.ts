@@ -1,6 +1,7 @@
 /** Watches how full the memory of a Redis is, and warns before it refuses writes. */
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import type { Log } from '../../service/ports.ts';
+import { serversOf } from './connection.ts';
 
 /** Age at which a reading is repeated. */
 const READ_EVERY_MS = 5_000;
@@ -22,13 +23,16 @@ export interface MemoryWatch {
   isNearlyFull(): Promise<boolean>;
 }
 
-export function watchMemory(redis: Redis, log: Log): MemoryWatch {
+export function watchMemory(redis: Redis | Cluster, log: Log): MemoryWatch {
   let readAt = Number.NEGATIVE_INFINITY;
   let last: Promise<Memory | undefined> = Promise.resolve(undefined);
   let isWarned = false;
 
   async function ask(): Promise<Memory | undefined> {
-    const memory = memoryOf(await redis.info('memory').catch(() => ''));
+    const servers = serversOf(redis).map(async (server) =>
+      memoryOf(await server.info('memory').catch(() => '')),
+    );
+    const memory = fullest(await Promise.all(servers));
     const isFilling = memory !== undefined && memory.share >= WARN_FROM;
     if (isFilling && !isWarned) {
       const percent = Math.round(memory.share * 100);
@@ -50,6 +54,12 @@ export function watchMemory(redis: Redis, log: Log): MemoryWatch {
   }
 
   return { read, isNearlyFull: async () => ((await read())?.share ?? 0) >= NEARLY_FULL_FROM };
+}
+
+/** Of the nodes of a cluster, the one that is first full: it holds shards of the schedule, and stops them. */
+function fullest(memories: readonly (Memory | undefined)[]): Memory | undefined {
+  const byNeed = (a: Memory, b: Memory) => b.share - a.share || b.usedBytes - a.usedBytes;
+  return memories.filter((memory) => memory !== undefined).sort(byNeed)[0];
 }
 
 function memoryOf(info: string): Memory | undefined {

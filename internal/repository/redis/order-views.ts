@@ -1,6 +1,5 @@
-/** Stores and reads order views in Redis under keys that external readers use, and subscribes to their changes. */
-import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+/** Stores and reads order views in Redis under keys that external readers use. */
+import type { Cluster, Redis } from 'ioredis';
 import { FOOD_ORDERING, foodTimeline, orderManagerStatus } from '../../domain/dialects.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import { isFinal, type OrderId } from '../../domain/order.ts';
@@ -8,16 +7,7 @@ import { toRfc3339 } from '../../domain/schedule.ts';
 import type { Clock, Log } from '../../service/ports.ts';
 import { within } from '../../service/time-limit.ts';
 import type { OrderView, OrderViews } from '../../service/views/ports.ts';
-import { asUnavailable } from './connection.ts';
-
-const PUT = { lua: readFileSync(new URL('./put-view.lua', import.meta.url), 'utf8'), numberOfKeys: 3 };
-
-declare module 'ioredis' {
-  interface ChainableCommander {
-    /** put-view.lua. */
-    putView(...keysAndArguments: (string | number)[]): ChainableCommander;
-  }
-}
+import { type StoredView, viewStorage } from './put-views.ts';
 
 /** After this time an order is read from Postgres instead. */
 const READ_LIMIT_MS = 250;
@@ -46,44 +36,52 @@ export interface ViewOptions {
   readonly isNearlyFull: () => Promise<boolean>;
 }
 
-export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: ViewOptions): OrderViews {
-  redis.defineCommand('putView', PUT);
+export function redisOrderViews(
+  redis: Redis | Cluster,
+  clock: Clock,
+  log: Log,
+  options: ViewOptions,
+): OrderViews {
+  const store = viewStorage(redis, options);
   const origin = `${options.databaseId}/${FORM}`;
   const own = options.prefix === LITERAL_KEYS ? '' : `${options.prefix}:`;
   const snapshotKey = (id: OrderId) => `${own}order:${id}`;
   let isDown = false;
 
-  function argumentsOf(view: OrderView, isNearlyFull: boolean): (string | number)[] {
+  function stored(view: OrderView, isNearlyFull: boolean): StoredView {
     const { order, revision } = view;
     const isRecent = order.createdAt > clock.now() - LAST_ORDERS_TTL_S * 1_000;
-    const list = order.customerId !== undefined && isRecent;
-    const key = snapshotKey(order.id);
     const ttlS = isFinal(order.status) ? options.endedTtlS : 0;
-    return [
-      key,
-      `${own}order_status:${order.id}`,
-      list ? `${own}customer:${order.customerId}:last_orders` : key,
-      ...revision,
+    return {
+      orderId: order.id,
+      revision,
       origin,
-      JSON.stringify(snapshotOf(view, origin)),
-      isNearlyFull ? SHORT_TTL_S : ttlS,
-      JSON.stringify(orderManagerStatus(order)),
-      options.statusTtlS,
-      order.id,
-      list ? LAST_ORDERS : 0,
-      LAST_ORDERS_TTL_S,
-      options.channel,
-    ];
+      snapshot: {
+        key: snapshotKey(order.id),
+        text: JSON.stringify(snapshotOf(view, origin)),
+        ttlS: isNearlyFull ? SHORT_TTL_S : ttlS,
+      },
+      status: {
+        key: `${own}order_status:${order.id}`,
+        text: JSON.stringify(orderManagerStatus(order)),
+        ttlS: options.statusTtlS,
+      },
+      list:
+        order.customerId !== undefined && isRecent
+          ? {
+              key: `${own}customer:${order.customerId}:last_orders`,
+              length: LAST_ORDERS,
+              ttlS: LAST_ORDERS_TTL_S,
+            }
+          : undefined,
+    };
   }
 
   return {
     async put(views) {
       if (views.length === 0) return;
       const isNearlyFull = await options.isNearlyFull();
-      const pipeline = redis.pipeline();
-      for (const view of views) pipeline.putView(...argumentsOf(view, isNearlyFull));
-      for (const [error] of (await asUnavailable(pipeline.exec())) ?? [])
-        if (error) await asUnavailable(Promise.reject(error));
+      await store(views.map((view) => stored(view, isNearlyFull)));
     },
     async get(orderId) {
       try {
@@ -102,7 +100,7 @@ export function redisOrderViews(redis: Redis, clock: Clock, log: Log, options: V
 
 /**
  * The food-ordering fields, plus the whole view as `view`, without what no reader of a view needs to know. The revision and
- * the origin must come first: put-view.lua reads them there.
+ * the origin must come first: view-parts.lua reads them there.
  */
 function snapshotOf({ order, ...rest }: OrderView, origin: string) {
   const { contact: _contact, paymentToken: _token, ...shown } = order;
@@ -129,48 +127,4 @@ function viewOf(text: string, orderId: OrderId, origin: string): OrderView | und
   } catch {
     return undefined;
   }
-}
-
-/** Notifies listeners when an order's view changes; all listeners share one Redis connection. */
-export interface ViewListener {
-  listen(orderId: OrderId, listener: () => void): () => void;
-  close(): void;
-}
-
-export function redisViewListener(redis: Redis, channel: string): ViewListener {
-  const listeners = new Map<string, Set<() => void>>();
-  let connection: Redis | undefined;
-  return {
-    listen(orderId, listener) {
-      if (!connection) {
-        connection = subscribed(redis, channel, (id) => {
-          const affected = id === undefined ? [...listeners.values()] : [listeners.get(id) ?? []];
-          for (const group of affected) for (const notify of group) notify();
-        });
-      }
-      const own = listeners.get(orderId) ?? new Set();
-      listeners.set(orderId, own.add(listener));
-      return () => {
-        own.delete(listener);
-        if (own.size === 0) listeners.delete(orderId);
-      };
-    },
-    close: () => connection?.disconnect(),
-  };
-}
-
-/** Subscribes a connection: `onChange` gets each order id, or undefined after a reconnect, when ids may have been missed. */
-function subscribed(redis: Redis, channel: string, onChange: (orderId?: string) => void): Redis {
-  // With autoResubscribe, ioredis ends the process if the connection is lost while it resubscribes.
-  const options = { autoResubscribe: false, maxRetriesPerRequest: null, commandTimeout: undefined };
-  const connection = redis.duplicate(options);
-  connection.on('error', () => {});
-  connection.on('message', (_channel, id: string) => onChange(id));
-  connection.on('ready', () =>
-    connection.subscribe(channel).then(
-      () => onChange(),
-      () => {},
-    ),
-  );
-  return connection;
 }

@@ -9,45 +9,21 @@
 -- ARGV[3]   origin
 -- ARGV[4]   the snapshot, JSON
 -- ARGV[5]   expiry of the snapshot, seconds; 0 for none
--- ARGV[6]   the status, JSON
--- ARGV[7]   expiry of the status, seconds
--- ARGV[8]   order id
--- ARGV[9]   maximum length of the customer's list; 0 if the order is not added to it
--- ARGV[10]  expiry of the list, seconds
--- ARGV[11]  channel on which the order id is published
+-- ARGV[6]   channel on which the order id is published
+-- ARGV[7]   order id
+-- ARGV[8]   the status, JSON
+-- ARGV[9]   expiry of the status, seconds
+-- ARGV[10]  maximum length of the customer's list; 0 if the order is not added to it
+-- ARGV[11]  expiry of the list, seconds
 -- Output    1 if the views were stored, else 0. At most nine commands, all on one order.
--- pcall: a key that holds a value of another type was not written by Tiffin and is replaced.
-local stored = redis.pcall('GET', KEYS[1])
-local known, known_eta, origin
-if type(stored) == 'string' then
-  known, known_eta, origin = string.match(stored, '^{"revision":%[(%d+),(%d+)%],"origin":"([^"]*)"')
+local known, known_eta = stored_revision(KEYS[1], ARGV[3])
+if not is_newer(ARGV[1], ARGV[2], known, known_eta) then
+  return 0
 end
-if origin ~= ARGV[3] then
-  known = nil
+redis.call('SET', KEYS[2], ARGV[8], 'EX', ARGV[9])
+-- An order whose snapshot has expired or was evicted may be in the list already, and must not become its newest.
+if ARGV[10] ~= '0' and not known then
+  list_order(KEYS[3], ARGV[7], ARGV[10], ARGV[11])
 end
-if known then
-  local changes = tonumber(ARGV[1])
-  known = tonumber(known)
-  if known > changes or (known == changes and tonumber(known_eta) >= tonumber(ARGV[2])) then
-    return 0
-  end
-end
-if ARGV[5] == '0' then
-  redis.call('SET', KEYS[1], ARGV[4])
-else
-  redis.call('SET', KEYS[1], ARGV[4], 'EX', ARGV[5])
-end
-redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7])
--- LPOS: an order whose snapshot has expired or was evicted is already in the list and must not become its newest.
-local is_listed = ARGV[9] == '0' or known or redis.pcall('LPOS', KEYS[3], ARGV[8])
-if type(is_listed) == 'table' then
-  redis.call('DEL', KEYS[3])
-  is_listed = false
-end
-if not is_listed then
-  redis.call('LPUSH', KEYS[3], ARGV[8])
-  redis.call('LTRIM', KEYS[3], 0, ARGV[9] - 1)
-  redis.call('EXPIRE', KEYS[3], ARGV[10])
-end
-redis.call('PUBLISH', ARGV[11], ARGV[8])
+put_snapshot(KEYS[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
 return 1

@@ -1,6 +1,6 @@
 /** Counts requests in Redis, for all processes together; while Redis is away, each process counts its own. */
 import { createHash } from 'node:crypto';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Log, RateLimits } from '../../service/ports.ts';
 import { within } from '../../service/time-limit.ts';
@@ -18,7 +18,7 @@ const REDIS_LIMIT_MS = 250;
 const AWAY_MS = 1_000;
 
 export function redisRateLimits(
-  redis: Redis,
+  redis: Redis | Cluster,
   log: Log,
   { prefix, limit: points, windowS: duration }: RateLimitOptions,
 ): RateLimits {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import type pg from 'pg';
 import type { Event } from '../../../internal/domain/events.ts';
 import type { Order, OrderId } from '../../../internal/domain/order.ts';
@@ -30,7 +30,7 @@ import { viewOptions } from '../../support/view-options.ts';
 describe('the projector of views', () => {
   let dropServers: () => Promise<unknown>;
   let pool: pg.Pool;
-  let redis: Redis;
+  let redis: Redis | Cluster;
   let proxy: ServerProxy;
   let viewSource: ViewSource;
   let views: OrderViews;

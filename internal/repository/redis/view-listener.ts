@@ -1,0 +1,81 @@
+/** Notifies listeners when an order's view changes; all listeners of a process share one Redis connection. */
+import { Cluster, type Redis } from 'ioredis';
+import type { OrderId } from '../../domain/order.ts';
+
+export interface ViewListener {
+  listen(orderId: OrderId, listener: () => void): () => void;
+  close(): void;
+}
+
+/** Pause before another node of a cluster is subscribed to. */
+const AGAIN_MS = 250;
+
+export function redisViewListener(redis: Redis | Cluster, channel: string): ViewListener {
+  const listeners = new Map<string, Set<() => void>>();
+  let unsubscribe: (() => void) | undefined;
+  return {
+    listen(orderId, listener) {
+      unsubscribe ??= subscribe(redis, channel, (id) => {
+        const affected = id === undefined ? [...listeners.values()] : [listeners.get(id) ?? []];
+        for (const group of affected) for (const notify of group) notify();
+      });
+      const own = listeners.get(orderId) ?? new Set();
+      listeners.set(orderId, own.add(listener));
+      return () => {
+        own.delete(listener);
+        if (own.size === 0) listeners.delete(orderId);
+      };
+    },
+    close: () => unsubscribe?.(),
+  };
+}
+
+/**
+ * Subscribes a connection: `onChange` gets each order id, or undefined after a reconnect, when ids may have been missed. In a
+ * cluster every node passes on what is published at any of them; when the connection ends, another node is chosen.
+ */
+function subscribe(
+  redis: Redis | Cluster,
+  channel: string,
+  onChange: (orderId?: string) => void,
+): () => void {
+  let connection: Redis | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  function connect(): void {
+    const nodes = redis instanceof Cluster ? redis.nodes() : [redis];
+    const node = nodes[Math.floor(Math.random() * nodes.length)];
+    if (!node) {
+      again();
+      return;
+    }
+    connection = node.duplicate({
+      // With autoResubscribe, ioredis ends the process if the connection is lost while it resubscribes.
+      autoResubscribe: false,
+      maxRetriesPerRequest: null,
+      commandTimeout: undefined,
+      lazyConnect: false,
+    });
+    connection.on('error', () => {});
+    connection.on('message', (_channel, id: string) => onChange(id));
+    connection.on('ready', () =>
+      connection?.subscribe(channel).then(
+        () => onChange(),
+        () => {},
+      ),
+    );
+    connection.on('end', again);
+  }
+
+  function again(): void {
+    if (!isClosed) timer = setTimeout(connect, AGAIN_MS).unref();
+  }
+
+  connect();
+  return () => {
+    isClosed = true;
+    clearTimeout(timer);
+    connection?.disconnect();
+  };
+}
