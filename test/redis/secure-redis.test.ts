@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import getPort from 'get-port';
 import { openRedis } from '../../internal/repository/redis/connection.ts';
 import { type Authority, authority } from '../support/certificates.ts';
 import { type OwnRedis, startRedis } from '../support/own-redis.ts';
@@ -18,16 +19,22 @@ describe('a Redis with TLS and users', { skip: !hasNativeRedis() && 'there is no
   let redis: OwnRedis;
   let own: Authority;
   let client: ReturnType<Authority['sign']>;
+  let server: ReturnType<Authority['sign']>;
   let url: string;
+  const startSecure = (...options: string[]) =>
+    startRedis(
+      [
+        ...options,
+        ...['--tls-cert-file', server.cert, '--tls-key-file', server.key, '--tls-ca-cert-file', own.file],
+      ],
+      { tls: { ca: readFileSync(own.file), cert: readFileSync(client.cert), key: readFileSync(client.key) } },
+    );
 
   before(async () => {
     own = authority(dir, 'authority');
-    const server = own.sign('server');
+    server = own.sign('server');
     client = own.sign('client');
-    redis = await startRedis(
-      ['--tls-cert-file', server.cert, '--tls-key-file', server.key, '--tls-ca-cert-file', own.file],
-      { tls: { ca: readFileSync(own.file), cert: readFileSync(client.cert), key: readFileSync(client.key) } },
-    );
+    redis = await startSecure();
     await redis.call('ACL', 'SETUSER', 'tiffin', 'on', '>p@ss/word', '~*', '&*', '+@all', '-@admin');
     await redis.call('ACL', 'SETUSER', 'default', 'resetkeys');
     url = redis.url.replace('//', '//tiffin:p%40ss%2Fword@');
@@ -84,6 +91,39 @@ describe('a Redis with TLS and users', { skip: !hasNativeRedis() && 'there is no
         refusedOne.disconnect();
       }
     });
+
+  it('a node of a Redis Cluster is reached over TLS as a user', async () => {
+    const bus = String(await getPort({ host: '127.0.0.1' }));
+    const announced = ['--cluster-port', bus, '--cluster-announce-ip', '127.0.0.1'];
+    const node = await startSecure('--cluster-enabled', 'yes', '--tls-cluster', 'yes', ...announced);
+    await node.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    await node.call('ACL', 'SETUSER', 'tiffin', 'on', '>p@ss', '~*', '&*', '+@all', '-@admin');
+    await node.call('ACL', 'SETUSER', 'default', 'resetkeys');
+    const login = node.url.replace('rediss://', 'rediss+cluster://tiffin:p%40ss@');
+    const opened = openRedis(login, recordingLog(), files());
+    try {
+      await until('the connection', () => opened.status === 'ready');
+      assert.equal(await opened.set('key', 'value'), 'OK');
+    } finally {
+      opened.disconnect();
+      await node.stop();
+    }
+  });
+
+  it('a primary is found through a Sentinel over TLS, and its database is used', async () => {
+    const sentinel = await startSecure('--sentinel');
+    await sentinel.call('SENTINEL', 'MONITOR', 'main', '127.0.0.1', new URL(redis.url).port, '1');
+    const login = sentinel.url.replace('rediss://', 'rediss+sentinel://tiffin:p%40ss%2Fword@');
+    const opened = openRedis(`${login}/main/7`, recordingLog(), files());
+    try {
+      await until('the connection', () => opened.status === 'ready');
+      assert.equal(await opened.set('key', 'value'), 'OK');
+      assert.match(String(await redis.call('INFO', 'keyspace')), /^db7:/m);
+    } finally {
+      opened.disconnect();
+      await sentinel.stop();
+    }
+  });
 
   it('a renewed certificate is used by the next connection, and a file that is missing for a moment is no fault', async () => {
     const renewed = path.join(dir, 'renewed.pem');
