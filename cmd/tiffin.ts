@@ -134,7 +134,12 @@ async function embed(config: Config, log: Logger): Promise<EmbeddedServers> {
     redis: config.REDIS_URL === undefined,
     redisKind: config.EMBEDDED_REDIS,
   });
-  log.info({ databaseUrl: servers.databaseUrl, redisUrl: servers.redisUrl }, 'the embedded servers are up');
+  // Without the URL of Postgres, which has a password.
+  const addressOf = (url: string | undefined) => url && new URL(url).host;
+  log.info(
+    { postgres: addressOf(servers.databaseUrl), redis: addressOf(servers.redisUrl) },
+    'the embedded servers are up',
+  );
   void servers.failed.then(async (fault) => {
     log.fatal({ fault }, 'Tiffin stops; no acknowledged order is lost, and it can be started again');
     await servers.stop();

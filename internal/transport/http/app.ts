@@ -10,6 +10,8 @@ export function httpApp(routers: readonly Router[], log: Log): Koa {
   // The middleware below answers every error; Koa itself only sees clients that disconnected during a request.
   app.silent = true;
   app.use(async (ctx, next) => {
+    // No answer is to be taken for a script or a page because of what it contains.
+    ctx.set('X-Content-Type-Options', 'nosniff');
     try {
       await next();
       // Only for an entity tag of the answer that If-None-Match names; a method other than GET is never fresh.

@@ -37,12 +37,35 @@ export async function readText(ctx: Context): Promise<string> {
   return body.toString();
 }
 
+/** How deep arrays and objects may be nested: no body needs more than five levels. */
+const MAX_DEPTH = 32;
+
+/** Throws MALFORMED_JSON. */
 export function parseJson(text: string): unknown {
+  if (depthOf(text) > MAX_DEPTH)
+    throw new TiffinError('MALFORMED_JSON', `the body is nested deeper than ${MAX_DEPTH} levels`);
   try {
     return JSON.parse(text);
   } catch (error) {
     throw new TiffinError('MALFORMED_JSON', `the body is not JSON: ${(error as Error).message}`);
   }
+}
+
+/** The nesting of JSON, without building it; of other text, some number. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at];
+    if (isInString) {
+      if (char === '\\') at += 1;
+      else if (char === '"') isInString = false;
+    } else if (char === '"') isInString = true;
+    else if (char === '[' || char === '{') deepest = Math.max(deepest, ++depth);
+    else if (char === ']' || char === '}') depth -= 1;
+  }
+  return deepest;
 }
 
 async function readWithin(ctx: Context): Promise<Buffer> {

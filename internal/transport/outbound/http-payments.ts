@@ -6,6 +6,7 @@ import { toDecimalText } from '../../domain/money.ts';
 import type { PaymentAnswer, PaymentStep } from '../../domain/payment.ts';
 import { backoffMs } from '../../domain/retry.ts';
 import type { PaymentProvider, PaymentRequest } from '../../service/payments/ports.ts';
+import { targetOf } from './target.ts';
 
 const RESOURCES: Record<PaymentStep, string> = {
   authorize: 'authorizations',
@@ -46,7 +47,8 @@ export interface HttpPaymentsOptions {
  * Throws UNAVAILABLE if the provider does not decide; any other 4xx means a faulty request and throws a plain Error.
  */
 export function httpPayments({ url, apiKey, timeoutMs }: HttpPaymentsOptions): PaymentProvider {
-  const base = url.replace(/\/+$/, '');
+  const target = targetOf(url);
+  const base = target.url.replace(/\/+$/, '');
 
   /** The response, or undefined with the reason added to `failures` if there was none, or a 5xx. */
   async function post(request: PaymentRequest, failures: unknown[]) {
@@ -54,6 +56,7 @@ export function httpPayments({ url, apiKey, timeoutMs }: HttpPaymentsOptions): P
       const response = await fetch(`${base}/${RESOURCES[request.step]}`, {
         method: 'POST',
         headers: {
+          ...target.headers,
           'content-type': 'application/json',
           'idempotency-key': request.idempotencyKey,
           ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}),

@@ -42,7 +42,6 @@ export function pageRoutes(): readonly Route[] {
           'Cache-Control': 'no-cache',
           'Content-Security-Policy': POLICY,
           'Referrer-Policy': 'no-referrer',
-          'X-Content-Type-Options': 'nosniff',
         });
       },
     }),
