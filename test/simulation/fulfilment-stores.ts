@@ -16,7 +16,7 @@ import type { Payments } from '../../internal/service/payments/ports.ts';
 import type { Transaction } from '../../internal/service/ports.ts';
 import type { Ticket, Tickets } from '../../internal/service/restaurants/ports.ts';
 import type { OrderView, ViewSource } from '../../internal/service/views/ports.ts';
-import { type Database, sessionOf, type Table } from './database.ts';
+import { type Database, type Session, sessionOf, type Table } from './database.ts';
 import type { OrderStores } from './order-stores.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -240,6 +240,12 @@ export function fulfilmentStores(
       }),
     },
     viewOf,
+    /** For a broken inventory: adds stock that nobody had reserved. */
+    stockOf: (session: Session) => ({
+      add: (itemId: string, quantity: number) =>
+        db.put(session, stock, itemId, (db.get(stock, itemId, session) ?? 0) + quantity),
+    }),
+    linesOf: (id: OrderId) => [...(orderNow(id)?.items ?? [])],
     /** Puts rows there before the run. */
     seed(items: Readonly<Record<string, number>>, onDuty: readonly Rider[]) {
       for (const [itemId, count] of Object.entries(items)) stock.rows.set(itemId, count);

@@ -179,7 +179,7 @@ export function scheduler(seed: number, faults: Faults): Scheduler {
     enter(owner);
     item.work();
     // Everything that follows from it runs before the next item.
-    await new Promise<void>(setImmediateOnce);
+    await settled();
     enter(outside);
   }
 
@@ -205,6 +205,7 @@ export function scheduler(seed: number, faults: Faults): Scheduler {
   };
 }
 
-function setImmediateOnce(resolve: () => void): void {
-  setImmediate(resolve);
+/** Resolves when no promise is left to settle: Node runs the ticks after all of them, without a turn of its event loop. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => void process.nextTick(resolve));
 }

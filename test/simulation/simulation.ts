@@ -12,9 +12,14 @@ const GRACE_MS = 90_000;
 const LIMITS = { ...DEADLINES, dispatch: 10_000 };
 /** Faults happen in this time, counted from the start. */
 const STORM_MS = 40_000;
-/** A run ends when nothing was appended for this long, and sooner if every order has ended. */
+/**
+ * A run ends when nothing was appended for this long, and sooner if every order has ended: after faults when the reconciler
+ * has looked twice, without them sooner.
+ */
 const QUIET_MS = 150_000;
 const SETTLED_MS = 75_000;
+const UNHARMED_MS = 45_000;
+const LONGEST_MS = 300_000;
 
 export interface Run {
   readonly plan: Plan;
@@ -48,8 +53,10 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
     const appended = installation.db.events().length;
     if (appended !== count) lastAt = now;
     count = appended;
-    if (!clients.isDone() || now - startedAt < STORM_MS) return false;
-    return now - lastAt > (allEnded(installation) ? SETTLED_MS : QUIET_MS);
+    if (!clients.isDone()) return false;
+    if (now - startedAt > LONGEST_MS) return true;
+    const settledMs = simulation.injected.size > 0 ? SETTLED_MS : UNHARMED_MS;
+    return now - lastAt > (allEnded(installation) ? settledMs : QUIET_MS);
   });
   const history = [
     ...clients.history,

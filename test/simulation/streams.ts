@@ -16,7 +16,7 @@ import type { OrderStores } from './order-stores.ts';
 import type { Process, Scheduler } from './scheduler.ts';
 
 /** A reader that has read everything waits this long, unless something is appended. */
-const IDLE_MS = 10_000;
+const IDLE_MS = 20_000;
 /** A member of a group that says nothing for this long loses its place. */
 const SESSION_MS = 6_000;
 /** The largest batch that a group's member fetches. */

@@ -41,7 +41,7 @@ export const DEADLINES: Deadlines = {
   collection: 25_000,
 };
 const LEASE_MS = 5_000;
-const INTERVAL_MS = 1_000;
+const INTERVAL_MS = 3_000;
 const RULES = {
   defaultDistanceM: 3_000,
   detourFactor: 1.3,
