@@ -171,6 +171,10 @@ export function orderStores(simulation: Scheduler, db: Database, { marks = true 
     async set(tx, set) {
       for (const timer of set) db.put(sessionOf(tx), timers, `${timer.orderId} ${timer.kind}`, timer);
     },
+    async dueAt(tx, kind, ids) {
+      const rows = ids.flatMap((id) => db.get(timers, `${id} ${kind}`, sessionOf(tx)) ?? []);
+      return new Map(rows.map(({ orderId, dueAt }) => [orderId, dueAt]));
+    },
     async clear(tx, cleared) {
       for (const { orderId, kind } of cleared) db.remove(sessionOf(tx), timers, `${orderId} ${kind}`);
     },

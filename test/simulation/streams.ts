@@ -158,6 +158,7 @@ export function brokerStream(simulation: Scheduler): Stream {
       return async () => {};
     },
     fault: () => undefined,
+    faults: () => new Map(),
     close: async () => {},
   };
   return { bus, send };
