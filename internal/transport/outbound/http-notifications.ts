@@ -2,23 +2,24 @@
 import type { SendOutcome } from '../../domain/notification.ts';
 import type { NotificationProvider } from '../../service/notifications/ports.ts';
 import type { Log } from '../../service/ports.ts';
+import { httpClient } from './http-client.ts';
 
 const TIMEOUT_MS = 5_000;
 const ERROR_LENGTH = 200;
 
 /** POSTs `{to, template, variables}`; only the status 202 means that the provider accepted the message. */
 export function httpNotifications(url: string, timeoutMs = TIMEOUT_MS): NotificationProvider {
+  const ask = httpClient(timeoutMs);
   return {
     async send({ to, template, variables }, idempotencyKey) {
       try {
-        const response = await fetch(url, {
+        const { status, text } = await ask(url, {
           method: 'POST',
           headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey },
           body: JSON.stringify({ to, template, variables }),
           redirect: 'manual',
-          signal: AbortSignal.timeout(timeoutMs),
         });
-        return outcomeOf(response.status, await response.text());
+        return outcomeOf(status, text);
       } catch (error) {
         return { outcome: 'unavailable', error: `no response from the provider: ${causeOf(error)}` };
       }
