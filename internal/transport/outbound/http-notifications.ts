@@ -2,6 +2,7 @@
 import type { SendOutcome } from '../../domain/notification.ts';
 import type { NotificationProvider } from '../../service/notifications/ports.ts';
 import type { Log } from '../../service/ports.ts';
+import { httpClient } from './http-client.ts';
 import { targetOf } from './target.ts';
 
 const TIMEOUT_MS = 5_000;
@@ -10,10 +11,11 @@ const ERROR_LENGTH = 200;
 /** POSTs `{to, template, variables}`; only the status 202 means that the provider accepted the message. */
 export function httpNotifications(url: string, timeoutMs = TIMEOUT_MS): NotificationProvider {
   const target = targetOf(url);
+  const ask = httpClient(timeoutMs);
   return {
     async send({ to, template, variables }, idempotencyKey) {
       try {
-        const response = await fetch(target.url, {
+        const { status, text } = await ask(target.url, {
           method: 'POST',
           headers: {
             ...target.headers,
@@ -22,9 +24,8 @@ export function httpNotifications(url: string, timeoutMs = TIMEOUT_MS): Notifica
           },
           body: JSON.stringify({ to, template, variables }),
           redirect: 'manual',
-          signal: AbortSignal.timeout(timeoutMs),
         });
-        return outcomeOf(response.status, await response.text());
+        return outcomeOf(status, text);
       } catch (error) {
         return { outcome: 'unavailable', error: `no response from the provider: ${causeOf(error)}` };
       }

@@ -6,6 +6,7 @@ import { toDecimalText } from '../../domain/money.ts';
 import type { PaymentAnswer, PaymentStep } from '../../domain/payment.ts';
 import { backoffMs } from '../../domain/retry.ts';
 import type { PaymentProvider, PaymentRequest } from '../../service/payments/ports.ts';
+import { httpClient } from './http-client.ts';
 import { targetOf } from './target.ts';
 
 const RESOURCES: Record<PaymentStep, string> = {
@@ -49,11 +50,12 @@ export interface HttpPaymentsOptions {
 export function httpPayments({ url, apiKey, timeoutMs }: HttpPaymentsOptions): PaymentProvider {
   const target = targetOf(url);
   const base = target.url.replace(/\/+$/, '');
+  const ask = httpClient(timeoutMs);
 
   /** The response, or undefined with the reason added to `failures` if there was none, or a 5xx. */
   async function post(request: PaymentRequest, failures: unknown[]) {
     try {
-      const response = await fetch(`${base}/${RESOURCES[request.step]}`, {
+      const answer = await ask(`${base}/${RESOURCES[request.step]}`, {
         method: 'POST',
         headers: {
           ...target.headers,
@@ -64,11 +66,9 @@ export function httpPayments({ url, apiKey, timeoutMs }: HttpPaymentsOptions): P
         body: JSON.stringify(bodyOf(request)),
         // A followed redirect could lose the body, or send the payment token to another host.
         redirect: 'error',
-        signal: AbortSignal.timeout(timeoutMs),
       });
-      const text = await response.text();
-      if (response.status < 500) return { status: response.status, text };
-      failures.push(new Error(`it answered ${response.status}`));
+      if (answer.status < 500) return answer;
+      failures.push(new Error(`it answered ${answer.status}`));
     } catch (error) {
       failures.push(error);
     }
