@@ -139,24 +139,5 @@ async function eraseOrders(
       state: sql`case when ${notifications.state} = 'PENDING' then 'GIVEN_UP' else ${notifications.state} end`,
     })
     .where(and(ofOrders(notifications.orderId), sql`${notifications.recipient} <> ${ERASED}`));
-  return { messages: messages.rowCount ?? 0, history: await eraseHistory(db, ids) };
-}
-
-async function eraseHistory(db: NodePgDatabase, ids: readonly OrderId[]): Promise<number> {
-  const { orderId, at, eventId, payload } = orderHistory;
-  const entries = await db
-    .select({ orderId, at, eventId, payload })
-    .from(orderHistory)
-    .where(inArray(orderId, [...ids]));
-  let count = 0;
-  for (const entry of entries) {
-    const erased = withoutPerson(entry.payload);
-    if (JSON.stringify(erased) === JSON.stringify(entry.payload)) continue;
-    await db
-      .update(orderHistory)
-      .set({ payload: erased })
-      .where(and(eq(orderId, entry.orderId), eq(at, entry.at), eq(eventId, entry.eventId)));
-    count += 1;
-  }
-  return count;
+  return { messages: messages.rowCount ?? 0 };
 }
