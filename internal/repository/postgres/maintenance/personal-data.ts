@@ -3,7 +3,7 @@ import { and, eq, inArray, isNotNull, isNull, lt, not, notInArray, or, type SQL,
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
-import { ERASED, ERASED_ADDRESS, ERASED_FACT, withoutPerson } from '../../../domain/erasure.ts';
+import { ERASED, ERASED_ADDRESS, ERASED_FACT } from '../../../domain/erasure.ts';
 import { isFinal, ORDER_STATUSES, type OrderId } from '../../../domain/order.ts';
 import type { ErasedRows, PersonalData } from '../../../service/maintenance/ports.ts';
 import { clientOf } from '../database.ts';
@@ -15,7 +15,6 @@ import { notifications } from '../schema/notifications.ts';
 import { orders } from '../schema/orders.ts';
 import { payments } from '../schema/payments.ts';
 import { tickets } from '../schema/restaurants.ts';
-import { orderHistory } from '../schema/views.ts';
 import { eraseAnswers, eraseEvents, eraseLetters } from './traces.ts';
 
 const ENDED = ORDER_STATUSES.filter(isFinal);
