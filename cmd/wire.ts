@@ -9,6 +9,7 @@ import {
 } from '../internal/repository/postgres/database.ts';
 import { postgresDeliveries } from '../internal/repository/postgres/delivery/deliveries.ts';
 import { postgresRiders } from '../internal/repository/postgres/delivery/riders.ts';
+import { erasedAmong } from '../internal/repository/postgres/erased-orders.ts';
 import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
 import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.ts';
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
@@ -29,7 +30,6 @@ import { postgresEventLog } from '../internal/repository/postgres/stream/event-l
 import { openTransactions } from '../internal/repository/postgres/stream/horizon.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
 import { databaseIdOf } from '../internal/repository/postgres/views/database-id.ts';
-import { postgresHistory } from '../internal/repository/postgres/views/order-history.ts';
 import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
 import { openRedis, probe, tagsOf } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
@@ -50,6 +50,7 @@ import { type GaugeSource, prometheus } from '../internal/transport/telemetry/me
 import { authentication, rateLimit } from './access.ts';
 import { redisTlsOf } from './config/redis-access.ts';
 import type { Config } from './config.ts';
+import { openHistory } from './history.ts';
 import { consumerGauges, openKafka } from './kafka-clients.ts';
 
 /** The namespace of derived event ids, which are UUIDs of version 5 (RFC 9562). */
@@ -61,7 +62,7 @@ const DAY_S = 86_400;
 export interface Service {
   readonly name: string;
   /** Dependencies without which the service is not ready. */
-  readonly needs: readonly ('postgres' | 'redis' | 'stream')[];
+  readonly needs: readonly ('postgres' | 'redis' | 'stream' | 'history')[];
   readonly routes?: readonly Route[];
   readonly consumers?: readonly AnyConsumer[];
   readonly gauges?: readonly GaugeSource[];
@@ -101,6 +102,7 @@ export async function wire(
   const channel = `${config.REDIS_PREFIX}:order-views`;
   const viewListener = redisViewListener(cache, channel);
   const eventLog = postgresEventLog(pool, directUrl, log);
+  const stored = openHistory(config, pool, clock, log);
   const known = orderCache();
   const transactions = postgresTransactions(pool, () => eventLog.signal(), known);
   const kafka = openKafka(config, { log, meter: telemetry.meter }, client);
@@ -128,7 +130,8 @@ export async function wire(
     deliveries: postgresDeliveries(pool),
     notifications: postgresNotifications(pool),
     timers: postgresTimers(pool),
-    history: postgresHistory(pool),
+    history: stored.history,
+    erasedAmong: (ids: readonly string[]) => erasedAmong(pool, ids),
     historyPartitions: postgresHistoryPartitions(pool),
     retention: postgresRetention(pool),
     personalData: postgresPersonalData(pool),
@@ -176,12 +179,14 @@ export async function wire(
       postgres: () => faultOfDatabase(pool),
       redis: () => probe(redis, config.REDIS_PREFIX, config.SCHEDULE_SHARDS).then(() => undefined),
       stream: async () => bus.fault(),
+      history: stored.fault ?? (() => faultOfDatabase(pool)),
     },
     async close() {
       isClosing = true;
       clock.close();
       await bus.close();
       await eventLog.close();
+      await stored.close();
       viewListener.close();
       if (cache !== redis) cache.disconnect();
       redis.disconnect();

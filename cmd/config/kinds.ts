@@ -1,6 +1,7 @@
 /** Kinds of settings: each checks a variable and has the text for its error message and the documentation. */
 import { z } from 'zod';
 import { parseDecimal } from '../../internal/domain/money.ts';
+import { faultsOfHistoryUrl } from '../../internal/repository/cassandra/history-url.ts';
 import { faultsOfDatabaseUrl } from '../../internal/repository/postgres/database-url.ts';
 
 /** A setting whose text has to pass `isRight`; `takes` completes "must be …". */
@@ -14,13 +15,19 @@ export const url = (...protocols: string[]) =>
     (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
   );
 
-export const databaseUrl = () =>
+/** A URL that is read elsewhere, which says all that is wrong with it. */
+const checked = (takes: string, faultsOf: (value: string) => readonly string[]) =>
   z
     .string()
     .superRefine((value, ctx) => {
-      for (const message of faultsOfDatabaseUrl(value)) ctx.addIssue({ code: 'custom', message });
+      for (const message of faultsOf(value)) ctx.addIssue({ code: 'custom', message });
     })
-    .meta({ takes: 'a URL that begins with postgres:// or postgresql://, of one host or several' });
+    .meta({ takes });
+
+export const databaseUrl = () =>
+  checked('a URL that begins with postgres:// or postgresql://, of one host or several', faultsOfDatabaseUrl);
+
+export const historyUrl = () => checked('a URL that begins with cassandra://', faultsOfHistoryUrl);
 
 export function whole(from: number, to: number) {
   const takes = `a whole number from ${from} to ${to}`;

@@ -1,6 +1,6 @@
 /** Every setting: environment variable, accepted values, default and description; the source of the documentation. */
 import { currencyFault } from '../../internal/domain/money.ts';
-import { databaseUrl, days, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
+import { databaseUrl, days, historyUrl, money, oneOf, seconds, secret, text, url, whole } from './kinds.ts';
 import { limits } from './limit-settings.ts';
 import { redis } from './redis-settings.ts';
 import { stream } from './stream-settings.ts';
@@ -54,6 +54,11 @@ const storage = {
       'Postgres itself, where `DATABASE_URL` leads to PgBouncer in transaction mode: for migrations, leadership and notifications, which need a session.',
     ),
   DATABASE_POOL: whole(2, 200).prefault('20').describe('Connections to Postgres of each process.'),
+  HISTORY_URL: historyUrl()
+    .optional()
+    .describe(
+      'Cassandra for the history of orders, as `cassandra://user:password@host1,host2:9042/keyspace?dc=datacenter1`; TLS as [operations.md](operations.md#the-history-in-cassandra) says. Default: Postgres.',
+    ),
   SEED: oneOf('demo', 'none')
     .prefault('demo')
     .describe('What a fresh database holds: a small catalogue and some riders, or nothing.'),

@@ -1,14 +1,14 @@
 /** Runs one Apache Kafka broker as a child process, from its Maven jars, for development and tests. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Kafka, logLevel } from 'kafkajs';
-import { JARS, java, kafkaAvailable, run } from './jars.ts';
-import { HOST, type Listeners, serverProperties } from './properties.ts';
+import { jarsOf, java, run } from '../java/jars.ts';
+import { boot, end, freePort, HOST, isTaken } from '../java/jvm.ts';
+import { type Listeners, serverProperties } from './properties.ts';
+
+export const JARS = jarsOf('Kafka', new URL('pom.xml', import.meta.url));
 
 export interface KafkaBroker {
   /** `host:port`, the value for KAFKA_BROKERS. */
@@ -37,17 +37,14 @@ export interface KafkaOptions {
   properties?: Readonly<Record<string, string | number>>;
 }
 
-const START_LIMIT_MS = 60_000;
-const STOP_LIMIT_MS = 15_000;
-const LOG_LIMIT_BYTES = 10_000_000;
 const LOG_CONFIG = fileURLToPath(new URL('log4j2.xml', import.meta.url));
 const CLUSTER_ID = Buffer.from('tiffin-one-node.').toString('base64url');
 
 /** Starts a broker and resolves when it serves. The broker ends with this process, even if this process is killed. */
 export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
   const onEvent = options.onEvent ?? (() => {});
-  if (!existsSync(JARS)) onEvent('downloading Kafka with Maven; this happens once');
-  const reason = await kafkaAvailable();
+  if (!JARS.isCached()) onEvent('downloading Kafka with Maven; this happens once');
+  const reason = await JARS.whyNot();
   if (reason) throw new Error(reason);
   return open(options, onEvent);
 }
@@ -67,8 +64,7 @@ async function open(options: KafkaOptions, onEvent: (msg: string) => void): Prom
     further: options.properties ?? {},
   });
   await writeFile(config, properties);
-  const jars = (await readdir(JARS)).filter((name) => name.endsWith('.jar')).sort();
-  const classPath = ['-cp', jars.map((name) => join(JARS, name)).join(':')];
+  const classPath = JARS.classPath();
   if (!existsSync(join(dir, 'metadata', 'meta.properties'))) {
     const format = [...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.tools.StorageTool'];
     const users = Object.entries(scramUsers).flatMap(([name, password]) =>
@@ -84,11 +80,9 @@ async function open(options: KafkaOptions, onEvent: (msg: string) => void): Prom
     ...[...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.Kafka', config],
   ];
   const log = join(dir, 'broker.log');
-  if (existsSync(log) && statSync(log).size > LOG_LIMIT_BYTES) await rename(log, `${log}.old`);
-
   const start = async () => {
     await writeFile(config, properties); // Before every start: another process may have overwritten the file.
-    return boot(command, log, port, onEvent);
+    return boot({ name: 'Kafka', command, log, port, onEvent, serves: () => serves(port) });
   };
   let jvm = await start();
   return {
@@ -103,85 +97,6 @@ async function open(options: KafkaOptions, onEvent: (msg: string) => void): Prom
     },
     stop: () => end(jvm),
   };
-}
-
-interface Jvm {
-  pid: number;
-  signal(name: NodeJS.Signals): void;
-  /** Resolves with the exit code or signal, as text. */
-  exited: Promise<string>;
-}
-
-async function boot(
-  command: string[],
-  log: string,
-  port: number,
-  onEvent: (msg: string) => void,
-): Promise<Jvm> {
-  const startedAt = performance.now();
-  const logStart = existsSync(log) ? statSync(log).size : 0;
-  const jvm = await launch(command, log);
-  let exit: string | undefined;
-  jvm.exited.then((status) => {
-    exit = status;
-    onEvent(`Kafka (pid ${jvm.pid}) ended: ${status}`);
-  });
-  while (!(await serves(port))) {
-    const late = performance.now() - startedAt > START_LIMIT_MS;
-    if (exit === undefined && !late) {
-      await delay(25);
-      continue;
-    }
-    jvm.signal('SIGKILL');
-    const reason = exit ? `it ended: ${exit}` : `it did not serve within ${START_LIMIT_MS / 1000} s`;
-    await jvm.exited;
-    throw new Error(`Kafka did not start, ${reason}. From ${log}:\n${await excerpt(log, logStart)}`);
-  }
-  onEvent(
-    `Kafka (pid ${jvm.pid}) serves on ${HOST}:${port} after ${Math.round(performance.now() - startedAt)} ms`,
-  );
-  return jvm;
-}
-
-/** 25 lines of the log after byte `start`: from the first error on, or the last ones if there is no error. */
-async function excerpt(log: string, start: number): Promise<string> {
-  const lines = (await readFile(log)).subarray(start).toString().trimEnd().split('\n');
-  const error = lines.findIndex((line) => / (ERROR|FATAL) |^Error:|^Exception/.test(line));
-  return (error < 0 ? lines.slice(-25) : lines.slice(error, error + 25)).join('\n');
-}
-
-/**
- * Starts the JVM and a guard: a shell that reads from a pipe of this process. When this process ends, even by SIGKILL,
- * the pipe closes and the shell kills the JVM.
- */
-async function launch(command: string[], log: string): Promise<Jvm> {
-  const output = openSync(log, 'a');
-  // Detached, so that Ctrl-C in a terminal reaches only this process, which then stops the broker gracefully.
-  const child: ChildProcess = spawn(java(), command, { stdio: ['ignore', output, output], detached: true });
-  closeSync(output);
-  await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
-  const pid = child.pid!;
-  const guard = spawn('/bin/sh', ['-c', 'read -r line; kill -9 "$0"', String(pid)], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  guard.on('error', () => child.kill('SIGKILL'));
-  guard.unref();
-  const exited = new Promise<string>((resolve) => {
-    child.once('exit', (code, signal) => {
-      guard.kill('SIGKILL'); // Before closing its pipe: the guard could kill another process that reuses the pid.
-      guard.stdin.destroy();
-      resolve(signal ?? `exit code ${code}`);
-    });
-  });
-  return { pid, exited, signal: (name) => child.kill(name) };
-}
-
-async function end(jvm: Jvm): Promise<void> {
-  jvm.signal('SIGTERM');
-  const timer = setTimeout(() => jvm.signal('SIGKILL'), STOP_LIMIT_MS);
-  await jvm.exited;
-  clearTimeout(timer);
 }
 
 /** True if the broker answers and has joined its own cluster; from then on it can create topics. */
@@ -203,25 +118,4 @@ async function serves(port: number): Promise<boolean> {
   } finally {
     await admin.disconnect();
   }
-}
-
-/**
- * A free port below the range for outgoing connections (32768 and up on Linux). From that range, a client that retries
- * while the broker is down could be given the broker's own port.
- */
-export async function freePort(except?: number): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (port !== except && !(await isTaken(port))) return port;
-  }
-}
-
-function isTaken(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, HOST, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,5 +1,6 @@
 /** The settings of the broker for development and tests: one node, both broker and controller. */
 import { join } from 'node:path';
+import { HOST } from '../java/jvm.ts';
 
 /** Listener name to its protocol and port. */
 export type Listeners = Readonly<
@@ -13,8 +14,6 @@ interface Shape {
   readonly listeners: Listeners;
   readonly further: Readonly<Record<string, string | number>>;
 }
-
-export const HOST = '127.0.0.1';
 
 /** The text of `server.properties`. */
 export function serverProperties({ dir, port, controllerPort, listeners, further }: Shape): string {

@@ -12,11 +12,11 @@ import type { Service, Wiring } from '../wire.ts';
 const MOST_STREAMS = { all: 1_000, each: 50 };
 
 export function queryService(wiring: Wiring): Service {
-  const { viewListener } = wiring;
+  const { viewListener, config } = wiring;
   const streams = liveStreams(MOST_STREAMS);
   return {
     name: 'query-service',
-    needs: ['postgres', 'redis', 'stream'],
+    needs: ['postgres', 'redis', 'stream', ...(config.HISTORY_URL ? (['history'] as const) : [])],
     routes: [
       ...pageRoutes(),
       ...deadLetterRoutes(wiring),

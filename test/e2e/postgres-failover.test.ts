@@ -15,7 +15,7 @@ const RECOVERY_LIMIT_MS = 10_000;
 /** And after the primary fell silent, which only a time limit shows. */
 const SILENT_LIMIT_MS = 15_000;
 
-describe('a failover of Postgres to another host', { timeout: 120_000 }, () => {
+describe('a failover of Postgres to another host', { timeout: 240_000 }, () => {
   let redis: Awaited<ReturnType<typeof freshRedis>>;
   let primary: OwnPostgres;
   let standby: OwnPostgres;
@@ -98,6 +98,38 @@ describe('a failover of Postgres to another host', { timeout: 120_000 }, () => {
         log.filter(({ level }) => level === 'error' || level === 'fatal'),
         [],
       );
+  });
+
+  it('with asynchronous replication the orders that the standby lacks are lost, and every later one is processed', async () => {
+    for (let n = 0; n < 2; n++) await start(primary.host, standby.host);
+    const [one, other] = programs as [Program, Program];
+    await place(one, 'kept');
+    await reaches(other.url, 'kept', 'COMPLETED');
+    await until('the standby to have it', async () => {
+      const { rows } = await standby.query(
+        `SELECT FROM orders WHERE order_id = 'kept' AND status = 'COMPLETED'`,
+      );
+      return rows.length === 1;
+    });
+    // From here on the standby gets nothing, so that the readers of the log move on to positions that it never had.
+    await standby.query(`ALTER SYSTEM SET primary_conninfo = ''`);
+    await standby.query('SELECT pg_reload_conf()');
+    await until('the standby to be alone', async () => {
+      const { rows } = await primary.query('SELECT FROM pg_stat_replication');
+      return rows.length === 0;
+    });
+    for (let n = 0; n < 30; n++) await place(one, `lost-${n}`);
+    for (let n = 0; n < 30; n++) await reaches(other.url, `lost-${n}`, 'COMPLETED');
+
+    await primary.kill();
+    await standby.query('SELECT pg_promote()');
+    client = placeAtBoth();
+    await until('orders to be placed', () => client!.acknowledged.length > 50);
+    await client.stop();
+    await until('every order to complete', async () => (await countUnfinished(standby.url)) === 0);
+    await assertEachCompletedOnce(standby.url, ['kept', ...client.acknowledged]);
+    const { rows } = await standby.query(`SELECT FROM orders WHERE order_id LIKE 'lost-%'`);
+    assert.equal(rows.length, 0, 'the test lost what the standby lacked');
   });
 
   it('a primary that falls silent is left for the promoted standby by every connection within seconds', async (t) => {

@@ -3,8 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { startKafka } from '../../cmd/kafka/broker.ts';
-import { kafkaAvailable } from '../../cmd/kafka/jars.ts';
+import { JARS, startKafka } from '../../cmd/kafka/broker.ts';
 
 let shared: Promise<{ brokers: string } | { skip: string }> | undefined;
 
@@ -22,7 +21,7 @@ export async function whyNoKafka(): Promise<string | undefined> {
   const asked = process.env.KAFKA_TESTS;
   if (!asked || asked === '0')
     return 'set KAFKA_TESTS=1 to run the tests that need Kafka (Java 17 and Maven)';
-  const reason = await kafkaAvailable();
+  const reason = await JARS.whyNot();
   if (reason && asked === 'required') throw new Error(`KAFKA_TESTS=required, and ${reason}`);
   return reason;
 }

@@ -2,7 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, startKafka } from '../../cmd/kafka/broker.ts';
+import { freePort } from '../../cmd/java/jvm.ts';
+import { startKafka } from '../../cmd/kafka/broker.ts';
 import { type Authority, authority } from './certificates.ts';
 
 export const USER = 'tiffin';

@@ -1,10 +1,10 @@
 /** Erases what is stored about a customer, in short steps that may be repeated; amounts, ids, statuses and times stay. */
 import { announce } from '../../domain/announce.ts';
-import { ERASED_FACT, eraseOrder } from '../../domain/erasure.ts';
+import { ERASED_FACT, eraseOrder, withoutPerson } from '../../domain/erasure.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import { isFinal, type OrderId } from '../../domain/order.ts';
 import type { Clock, Log, Transactions } from '../ports.ts';
-import type { OrderViews, ViewSource } from '../views/ports.ts';
+import type { History, OrderViews, ViewSource } from '../views/ports.ts';
 import { ERASED_ROWS, type ErasedRows, type PersonalData } from './ports.ts';
 
 const PRODUCER = 'maintenance-service';
@@ -23,6 +23,7 @@ export interface EraseDeps {
   readonly transactions: Transactions;
   readonly viewSource: ViewSource;
   readonly views: OrderViews;
+  readonly history: History;
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
@@ -62,7 +63,7 @@ export function eraser(deps: EraseDeps): () => Promise<number> {
 }
 
 async function eraseAll(deps: EraseDeps, customerId: string): Promise<ErasedRows> {
-  const { personalData, viewSource, views } = deps;
+  const { personalData, viewSource, views, history } = deps;
   const total = Object.fromEntries(ERASED_ROWS.map((what) => [what, 0])) as ErasedRows;
   const add = (rows: Partial<ErasedRows>) => {
     for (const what of ERASED_ROWS) total[what] += rows[what] ?? 0;
@@ -80,7 +81,9 @@ async function eraseAll(deps: EraseDeps, customerId: string): Promise<ErasedRows
       .put(await viewSource.read(ids))
       .catch((err) => deps.log.warn({ err }, 'views of erased orders are replaced later'));
   }
-  add(await personalData.eraseTraces(customerId, new Set(await personalData.erasedOf(customerId))));
+  const all = await personalData.erasedOf(customerId);
+  add({ history: await history.rewrite(all, ({ payload }) => withoutPerson(payload)) });
+  add(await personalData.eraseTraces(customerId, new Set(all)));
   return total;
 }
 

@@ -3,7 +3,6 @@ import type { Delivery } from '../../domain/delivery.ts';
 import type { Event } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import type { PaymentState } from '../../domain/payment.ts';
-import type { Transaction } from '../ports.ts';
 
 /** The read model of an order: a consistent snapshot of its rows. */
 export interface OrderView {
@@ -35,11 +34,19 @@ export interface OrderViews {
 
 /** The events of every order; kept longer than the event log keeps them. */
 export interface History {
-  /** Ignores events that are already stored. */
-  append(tx: Transaction, events: readonly Event[]): Promise<void>;
-  /** The newest `limit` events of the order, oldest first. */
+  /** Ignores events that are already stored. Throws UNAVAILABLE. */
+  append(events: readonly Event[]): Promise<void>;
+  /** The newest `limit` events of the order, oldest first. Throws UNAVAILABLE. */
   of(orderId: OrderId, limit: number): Promise<HistoryEntry[]>;
+  /**
+   * Replaces the payloads of the orders' entries, such as by ones without a person's data, and returns how many changed. An
+   * event that is appended again does not bring the old payload back. Throws UNAVAILABLE; may be repeated.
+   */
+  rewrite(orderIds: readonly OrderId[], change: (entry: HistoryEntry) => unknown): Promise<number>;
 }
+
+/** Which of these orders were erased: what arrives about them later must not bring a person's data back. Throws UNAVAILABLE. */
+export type ErasedAmong = (orderIds: readonly string[]) => Promise<ReadonlySet<string>>;
 
 export interface HistoryEntry {
   readonly eventId: string;

@@ -1,10 +1,11 @@
 /** Projects orders to their views and their history, and reads views with Postgres as fallback. */
+import { withoutPerson } from '../../domain/erasure.ts';
 import type { Event, EventType } from '../../domain/events.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { TOPICS } from '../../domain/topics.ts';
 import type { Log } from '../ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
-import type { History, OrderView, OrderViews, Revision, ViewSource } from './ports.ts';
+import type { ErasedAmong, History, OrderView, OrderViews, Revision, ViewSource } from './ports.ts';
 
 export interface ViewDeps {
   readonly viewSource: ViewSource;
@@ -56,15 +57,23 @@ export function isNewer([changes, etaAt]: Revision, than: Revision): boolean {
 
 const HISTORY_TOPICS = [...RAW, 'rider_request', 'notification_sent'];
 
-export function historyConsumer({ history }: { readonly history: History }): Consumer<EventType, void> {
+export interface HistoryDeps {
+  readonly history: History;
+  readonly erasedAmong: ErasedAmong;
+}
+
+export function historyConsumer({ history, erasedAmong }: HistoryDeps): Consumer<EventType, void> {
   return {
     name: 'query-service.history',
     topics: HISTORY_TOPICS,
     types: typesOn(HISTORY_TOPICS),
     isIdempotent: true,
-    async apply(tx, events) {
-      await history.append(tx, events as readonly Event[]);
-      return [];
+    async perform(events) {
+      const erased = await erasedAmong(events.map(({ orderId }) => orderId));
+      const stored = events.map((event) =>
+        erased.has(event.orderId) ? { ...event, payload: withoutPerson(event.payload) } : event,
+      );
+      await history.append(stored as readonly Event[]);
     },
   };
 }

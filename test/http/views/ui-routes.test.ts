@@ -49,6 +49,7 @@ describe('the routes for screens', () => {
         log: recordingLog(),
         history: {
           append: async () => {},
+          rewrite: async () => 0,
           of: async (id) =>
             ['order.created', 'eta.updated'].map((eventType, n) => ({
               eventId: `${id}-${n}`,

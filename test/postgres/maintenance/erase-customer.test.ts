@@ -8,6 +8,7 @@ import { TiffinError } from '../../../internal/domain/errors.ts';
 import type { Event } from '../../../internal/domain/events.ts';
 import type { OrderId } from '../../../internal/domain/order.ts';
 import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
+import { erasedAmong } from '../../../internal/repository/postgres/erased-orders.ts';
 import { postgresPersonalData } from '../../../internal/repository/postgres/maintenance/personal-data.ts';
 import { postgresNotifications } from '../../../internal/repository/postgres/notifications/notifications.ts';
 import { orderCache } from '../../../internal/repository/postgres/orders/order-cache.ts';
@@ -20,6 +21,7 @@ import {
   eraseCustomer,
   eraser,
 } from '../../../internal/service/maintenance/erase-customer.ts';
+import { historyConsumer } from '../../../internal/service/views/project-views.ts';
 import { ADDRESS, createdEvent, movedTo, placedOrder } from '../../support/builders.ts';
 import { type ManualClock, manualClock, NOON } from '../../support/manual-clock.ts';
 import { recordingLog } from '../../support/recording-log.ts';
@@ -56,6 +58,7 @@ describe('erasing a customer', () => {
       transactions: postgresTransactions(pool, () => {}),
       viewSource: postgresViewSource(pool),
       views: { put: async () => {}, get: async () => undefined },
+      history: postgresHistory(pool),
       clock,
       log: recordingLog(),
       newId: randomUUID,
@@ -83,9 +86,9 @@ describe('erasing a customer', () => {
     const event = await ended('a');
     await eraseCustomer(deps, 'meera');
     assert.deepEqual(await traces(), []);
-    const history = postgresHistory(pool);
+    const { history } = deps;
+    await historyConsumer({ history, erasedAmong: (ids) => erasedAmong(pool, ids) }).perform?.([event]);
     await deps.transactions.run(async (tx) => {
-      await history.append(tx, [event]);
       await tx.deadLetters.add([
         {
           ...{
@@ -110,7 +113,8 @@ describe('erasing a customer', () => {
     const event = await ended('a');
     let erasure: Promise<unknown> | undefined;
     await deps.transactions.run(async (tx) => {
-      await postgresHistory(pool).append(tx, [event]);
+      const about = { consumer: 'c', eventId: event.eventId, orderId: 'a', topic: 'raw.order-events' };
+      await tx.deadLetters.add([{ ...about, record: event, error: 'Error: no room', retryCount: 3 }]);
       erasure = eraseCustomer(deps, 'meera');
       await until('the erasure to wait', async () => {
         const { rows } = await pool.query(

@@ -3,7 +3,7 @@ import { and, eq, inArray, isNotNull, isNull, lt, not, notInArray, or, type SQL,
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
-import { ERASED, ERASED_ADDRESS, ERASED_FACT, withoutPerson } from '../../../domain/erasure.ts';
+import { ERASED, ERASED_ADDRESS, ERASED_FACT } from '../../../domain/erasure.ts';
 import { isFinal, ORDER_STATUSES, type OrderId } from '../../../domain/order.ts';
 import type { ErasedRows, PersonalData } from '../../../service/maintenance/ports.ts';
 import { clientOf } from '../database.ts';
@@ -15,7 +15,6 @@ import { notifications } from '../schema/notifications.ts';
 import { orders } from '../schema/orders.ts';
 import { payments } from '../schema/payments.ts';
 import { tickets } from '../schema/restaurants.ts';
-import { orderHistory } from '../schema/views.ts';
 import { eraseAnswers, eraseEvents, eraseLetters } from './traces.ts';
 
 const ENDED = ORDER_STATUSES.filter(isFinal);
@@ -139,24 +138,5 @@ async function eraseOrders(
       state: sql`case when ${notifications.state} = 'PENDING' then 'GIVEN_UP' else ${notifications.state} end`,
     })
     .where(and(ofOrders(notifications.orderId), sql`${notifications.recipient} <> ${ERASED}`));
-  return { messages: messages.rowCount ?? 0, history: await eraseHistory(db, ids) };
-}
-
-async function eraseHistory(db: NodePgDatabase, ids: readonly OrderId[]): Promise<number> {
-  const { orderId, at, eventId, payload } = orderHistory;
-  const entries = await db
-    .select({ orderId, at, eventId, payload })
-    .from(orderHistory)
-    .where(inArray(orderId, [...ids]));
-  let count = 0;
-  for (const entry of entries) {
-    const erased = withoutPerson(entry.payload);
-    if (JSON.stringify(erased) === JSON.stringify(entry.payload)) continue;
-    await db
-      .update(orderHistory)
-      .set({ payload: erased })
-      .where(and(eq(orderId, entry.orderId), eq(at, entry.at), eq(eventId, entry.eventId)));
-    count += 1;
-  }
-  return count;
+  return { messages: messages.rowCount ?? 0 };
 }

@@ -1,13 +1,10 @@
 /** Stores the order history, partitioned by month. */
-import { desc, eq, getTableColumns, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, sql } from 'drizzle-orm';
 import type pg from 'pg';
-import { withoutPerson } from '../../../domain/erasure.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import type { History } from '../../../service/views/ports.ts';
 import { bulkInsert } from '../bulk-parameters.ts';
-import { clientOf } from '../database.ts';
-import { erasedAmong } from '../erased-orders.ts';
-import { prepared } from '../queries.ts';
+import { attempt, on, prepared } from '../queries.ts';
 import { orderHistory } from '../schema/views.ts';
 import { asUuid } from '../stream/event-ids.ts';
 
@@ -32,20 +29,29 @@ const newest = prepared('history-of-order', (db) =>
 
 export function postgresHistory(pool: pg.Pool): History {
   return {
-    async append(tx, events) {
-      const erased = await erasedAmong(
-        clientOf(tx),
-        events.map(({ orderId }) => orderId),
-      );
+    async append(events) {
       const entries = events.map((event) => ({
         orderId: event.orderId as OrderId,
         at: Date.parse(event.occurredAt),
         eventId: asUuid(event.eventId),
         eventType: event.eventType,
         producer: event.producer.slice(0, 64),
-        payload: erased.has(event.orderId) ? withoutPerson(event.payload) : event.payload,
+        payload: event.payload,
       }));
-      await append(clientOf(tx), entries);
+      await append(pool, entries);
+    },
+    async rewrite(orderIds, change) {
+      const db = on(pool);
+      let count = 0;
+      for (const id of orderIds)
+        for (const entry of await attempt(db.select().from(orderHistory).where(eq(orderId, id)))) {
+          const changed = change(entry);
+          if (JSON.stringify(changed) === JSON.stringify(entry.payload)) continue;
+          const isThis = and(eq(orderId, id), eq(at, entry.at), eq(eventId, entry.eventId));
+          await attempt(db.update(orderHistory).set({ payload: changed }).where(isThis));
+          count += 1;
+        }
+      return count;
     },
     of: async (orderId, limit) => (await newest(pool, { orderId, limit })).reverse(),
   };
