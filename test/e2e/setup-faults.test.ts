@@ -59,7 +59,7 @@ const FAULTS: readonly [fault: string, env: Env, sentence: RegExp, args?: readon
   [
     'a database host that has no address',
     { DATABASE_URL: 'postgres://db.invalid/orders' },
-    /database orders at db\.invalid cannot be reached: .*ENOTFOUND/,
+    /database orders at db\.invalid:5432 cannot be reached: .*ENOTFOUND/,
   ],
   [
     'EMBEDDED_REDIS=native but no redis-server',
