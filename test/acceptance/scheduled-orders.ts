@@ -68,6 +68,20 @@ export function scheduledOrders(system: () => System): void {
     assert.equal('scheduled_at' in created, false);
   });
 
+  it("the record of another scheduler, with the document's two fields, starts the order", async () => {
+    const dueAt = new Date(Date.now() + 3_600_000).toISOString();
+    const body = { id: 'order-flat', customer_name: 'Asha', total_price: 5, scheduled_time: dueAt };
+    assert.equal((await system().ask('POST', '/orders', body)).status, 201);
+    await system().produce('order.ready', { order_id: 'order-flat', ready_at: dueAt });
+    await system().eventually(
+      'order-flat to be COMPLETED',
+      '/orders?id=order-flat',
+      ({ status }) => status === 'COMPLETED',
+    );
+    const letters = await system().ask('GET', '/admin/dlq');
+    assert.equal(JSON.stringify(letters.body).includes('order-flat'), false);
+  });
+
   it('GET /orders returns 400 without an id, and 404 for an unknown id', async () => {
     assert.equal((await system().ask('GET', '/orders')).status, 400);
     assert.equal((await system().ask('GET', '/orders?id=nobody')).status, 404);
