@@ -35,6 +35,11 @@ export const RACES: readonly (readonly [what: string, expected: boolean, lines: 
     true,
     [...placed, ...operation('info', 'cancel', 'o', [1_000, 1_010]), completed],
   ],
+  [
+    'an order that completed and still waits',
+    false,
+    [...placed, order('o', ['CREATED', 'PROCESSING', 'COMPLETED'], { status: 'CREATED' })],
+  ],
   ['a cancelled order that nobody cancelled', false, [...placed, cancelledEarly]],
   [
     'a cancellation that was refused and took effect',
