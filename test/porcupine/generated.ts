@@ -27,6 +27,13 @@ const alteration = fc.oneof(
   fc.record({ what: fc.constant('ok' as const), index, dueAt: fc.option(dueAt, { nil: undefined }) }),
   fc.record({ what: fc.constant('fail' as const), index, code: fc.constantFrom(...CODES) }),
   fc.record({ what: fc.constant('info' as const), index }),
+  fc.record({
+    what: fc.constant('add' as const),
+    op: fc.constantFrom('cancel', 'reschedule'),
+    at: fc.integer({ min: 1_000, max: 1_100 }),
+    code: fc.option(fc.constantFrom(...CODES), { nil: undefined }),
+    dueAt,
+  }),
   fc.record({ what: fc.constant('status' as const), status: fc.constantFrom(...STATUSES) }),
   fc.record({ what: fc.constant('due' as const), dueAt: fc.option(dueAt, { nil: undefined }) }),
   fc.record({ what: fc.constant('timeline' as const), index, isTwice: fc.boolean() }),
@@ -35,8 +42,8 @@ const alteration = fc.oneof(
 export const story = fc.record({
   placedAs: fc.nat({ max: 2 }),
   steps: fc.array(step, { maxLength: 8 }),
-  skewMs: fc.nat({ max: 15 }),
-  alterations: fc.oneof(fc.constant([]), fc.array(alteration, { minLength: 1, maxLength: 3 })),
+  skewMs: fc.nat({ max: 40 }),
+  alterations: fc.oneof(fc.constant([]), fc.array(alteration, { minLength: 1, maxLength: 4 })),
 });
 type Story = typeof story extends fc.Arbitrary<infer T> ? T : never;
 type Alteration = Story['alterations'][number];
@@ -132,7 +139,12 @@ function request(draft: Draft, op: string, dueAt: number, at: number): string | 
 function alter(draft: Draft, one: Alteration): void {
   if (one.what === 'status') draft.status = one.status;
   else if (one.what === 'due') draft.dueAt = one.dueAt;
-  else if (one.what === 'timeline') {
+  else if (one.what === 'add') {
+    const { op, at, code, dueAt } = one;
+    const process = 100 + draft.calls.length;
+    const value = code ? { code } : op === 'cancel' ? {} : { dueAt };
+    draft.calls.push({ process, op, from: at, to: at, outcome: code ? 'fail' : 'ok', value });
+  } else if (one.what === 'timeline') {
     const [step] = draft.timeline.splice(one.index % (draft.timeline.length + 1), 1);
     if (step && one.isTwice) draft.timeline.push(step, step);
   } else {
