@@ -67,27 +67,26 @@ export function callsOf(
   operations: readonly Operation[],
   { run }: History,
 ): Call<Input>[] {
-  const inside = (input: Input, at: number): Call<Input> => ({
-    input,
-    invokedAt: at - run.skewMs,
-    returnedAt: Number.POSITIVE_INFINITY,
-    isOptional: false,
-  });
-  const steps = statusesOf(order).flatMap(({ status, at }) => {
-    if (status === 'PROCESSING') return [inside({ kind: 'start', dueAt: order.dueAt }, at)];
-    return hasEnded(status) && status !== 'CANCELLED' ? [inside({ kind: 'end' }, at)] : [];
-  });
   const requests = operations.flatMap((operation) => {
     const input = inputOf(operation);
     const { invokedAt, returnedAt, outcome } = operation;
     return input ? [{ input, invokedAt, returnedAt, isOptional: outcome === 'info' }] : [];
   });
-  const known = [...requests, ...steps].flatMap(({ invokedAt, returnedAt }) =>
-    Number.isFinite(returnedAt) ? [invokedAt, returnedAt] : [invokedAt],
-  );
-  const end = Math.max(run.endedAt, ...known) + 1;
+  const steps = statusesOf(order).flatMap(({ status, at }): { input: Input; invokedAt: number }[] => {
+    const invokedAt = at - run.skewMs;
+    if (status === 'PROCESSING') return [{ input: { kind: 'start', dueAt: order.dueAt }, invokedAt }];
+    return hasEnded(status) && status !== 'CANCELLED' ? [{ input: { kind: 'end' }, invokedAt }] : [];
+  });
+  const times = [...requests, ...steps].map(({ invokedAt }) => invokedAt);
+  const returns = requests.map(({ returnedAt }) => returnedAt).filter(Number.isFinite);
+  const last = Math.max(run.endedAt, ...times, ...returns);
   const left: Input = { kind: 'left', phase: phaseOf(order.status), dueAt: order.dueAt };
-  return [...requests, ...steps, { input: left, invokedAt: end, returnedAt: end, isOptional: false }];
+  return [
+    ...requests,
+    // What the timeline tells was before the state that was left.
+    ...steps.map((step) => ({ ...step, returnedAt: last, isOptional: false })),
+    { input: left, invokedAt: last + 1, returnedAt: last + 1, isOptional: false },
+  ];
 }
 
 /** Undefined for an operation that tells nothing about the order's state. */

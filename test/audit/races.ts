@@ -9,7 +9,9 @@ const moved = (dueAt: number) => ({ answer: { dueAt } });
 const completed = order('o', ['CREATED', 'PROCESSING', 'COMPLETED']);
 const cancelledEarly = order('o', ['CREATED', 'CANCELLED']);
 
-export const RACES: readonly (readonly [what: string, expected: boolean, lines: readonly HistoryLine[]])[] = [
+type Race = readonly [what: string, expected: boolean, lines: readonly HistoryLine[]];
+
+export const RACES: readonly Race[] = [
   ['an order that nobody touches', true, [...placed, completed]],
   [
     'a cancellation while the order starts',
@@ -34,6 +36,11 @@ export const RACES: readonly (readonly [what: string, expected: boolean, lines: 
     'a cancellation without an answer that did not take effect',
     true,
     [...placed, ...operation('info', 'cancel', 'o', [1_000, 1_010]), completed],
+  ],
+  [
+    'an order that completed and still waits',
+    false,
+    [...placed, order('o', ['CREATED', 'PROCESSING', 'COMPLETED'], { status: 'CREATED' })],
   ],
   ['a cancelled order that nobody cancelled', false, [...placed, cancelledEarly]],
   [
@@ -74,6 +81,28 @@ export const RACES: readonly (readonly [what: string, expected: boolean, lines: 
     [
       ...placed,
       ...operation('fail', 'reschedule', 'o', [1_050, 1_150], refused('ALREADY_DISPATCHED')),
+      completed,
+    ],
+  ],
+  ...[40, 60].map(
+    (skewMs): Race => [
+      `a rescheduling that was refused 50 ms before the order started, with clocks ${skewMs} ms apart,`,
+      skewMs > 50,
+      [
+        { type: 'state', kind: 'run', endedAt: 2_000, skewMs },
+        ...placed,
+        ...operation('fail', 'reschedule', 'o', [1_040, 1_050], refused('ALREADY_DISPATCHED')),
+        completed,
+      ],
+    ],
+  ),
+  [
+    'a rescheduling to the same time after the order had started',
+    false,
+    [
+      ...placed,
+      ...operation('fail', 'reschedule', 'o', [1_050, 1_150], refused('ALREADY_DISPATCHED')),
+      ...operation('ok', 'reschedule', 'o', [1_160, 1_170], moved(1_000)),
       completed,
     ],
   ],
