@@ -36,6 +36,7 @@ import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
 import { watchMemory } from '../internal/repository/redis/memory.ts';
 import { redisOrderViews } from '../internal/repository/redis/order-views.ts';
 import { serverClock } from '../internal/repository/redis/server-clock.ts';
+import { redisStoredViews } from '../internal/repository/redis/stored-views.ts';
 import { redisViewListener } from '../internal/repository/redis/view-listener.ts';
 import type { Loop } from '../internal/service/loop.ts';
 import type { Log } from '../internal/service/ports.ts';
@@ -100,6 +101,7 @@ export async function wire(
   const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log, redisTlsOf(config)) : redis;
   const redisMemory = watchMemory(redis, log);
   const channel = `${config.REDIS_PREFIX}:order-views`;
+  const databaseId = await databaseIdOf(pool);
   const viewListener = redisViewListener(cache, channel);
   const eventLog = postgresEventLog(pool, directUrl, log);
   const stored = openHistory(config, pool, clock, log);
@@ -136,9 +138,10 @@ export async function wire(
     retention: postgresRetention(pool),
     personalData: postgresPersonalData(pool),
     viewSource: postgresViewSource(pool),
+    storedViews: redisStoredViews(cache, { prefix: config.REDIS_PREFIX, databaseId }),
     views: redisOrderViews(cache, clock, log, {
       prefix: config.REDIS_PREFIX,
-      databaseId: await databaseIdOf(pool),
+      databaseId,
       statusTtlS: config.ORDER_STATUS_TTL_S,
       // A cache of its own evicts what is not read; in the Redis of the schedule every view takes memory from the schedule.
       endedTtlS: config.VIEW_TTL_S ?? (cache === redis ? DAY_S : 0),

@@ -1,4 +1,6 @@
 /** query-service serves order views, their history and live streams, the dead letters, and the page. */
+import { startLoop } from '../../internal/service/loop.ts';
+import { viewComparer } from '../../internal/service/views/compare-views.ts';
 import { historyConsumer, viewsConsumer } from '../../internal/service/views/project-views.ts';
 import { foodOrderView } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
 import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
@@ -12,7 +14,7 @@ import type { Service, Wiring } from '../wire.ts';
 const MOST_STREAMS = { all: 1_000, each: 50 };
 
 export function queryService(wiring: Wiring): Service {
-  const { viewListener, config } = wiring;
+  const { viewListener, config, log } = wiring;
   const streams = liveStreams(MOST_STREAMS);
   return {
     name: 'query-service',
@@ -25,6 +27,7 @@ export function queryService(wiring: Wiring): Service {
       streamRoute({ ...wiring, streams, onView: (id, listener) => viewListener.listen(id, listener) }),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
+    loops: () => [startLoop('compare views', viewComparer(wiring), log)],
     beforeStop: () => streams.endAll(),
   };
 }

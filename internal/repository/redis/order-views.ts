@@ -36,6 +36,16 @@ export interface ViewOptions {
   readonly isNearlyFull: () => Promise<boolean>;
 }
 
+/** What the names of an installation's keys of views begin with. */
+export function viewKeysOf(prefix: string): string {
+  return prefix === LITERAL_KEYS ? '' : `${prefix}:`;
+}
+
+/** What a snapshot says about where it comes from. */
+export function originOf({ databaseId }: Pick<ViewOptions, 'databaseId'>): string {
+  return `${databaseId}/${FORM}`;
+}
+
 export function redisOrderViews(
   redis: Redis | Cluster,
   clock: Clock,
@@ -43,8 +53,8 @@ export function redisOrderViews(
   options: ViewOptions,
 ): OrderViews {
   const store = viewStorage(redis, options);
-  const origin = `${options.databaseId}/${FORM}`;
-  const own = options.prefix === LITERAL_KEYS ? '' : `${options.prefix}:`;
+  const origin = originOf(options);
+  const own = viewKeysOf(options.prefix);
   const snapshotKey = (id: OrderId) => `${own}order:${id}`;
   let isDown = false;
 

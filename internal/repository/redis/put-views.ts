@@ -17,12 +17,17 @@ export interface StoredView {
 
 const script = (file: string) => readFileSync(new URL(`./${file}`, import.meta.url), 'utf8');
 const PARTS = script('view-parts.lua');
+/** A script that begins with view-parts.lua. */
+export const viewScript = (file: string, numberOfKeys: number) => ({
+  lua: PARTS + script(file),
+  numberOfKeys,
+});
 const SCRIPTS = {
-  putView: { lua: PARTS + script('put-view.lua'), numberOfKeys: 3 },
-  lookAtView: { lua: PARTS + script('look-at-view.lua'), numberOfKeys: 1 },
-  listOrder: { lua: PARTS + script('list-order.lua'), numberOfKeys: 1 },
-  putStatus: { lua: PARTS + script('put-status.lua'), numberOfKeys: 2 },
-  putSnapshot: { lua: PARTS + script('put-snapshot.lua'), numberOfKeys: 1 },
+  putView: viewScript('put-view.lua', 3),
+  lookAtView: viewScript('look-at-view.lua', 1),
+  listOrder: viewScript('list-order.lua', 1),
+  putStatus: viewScript('put-status.lua', 2),
+  putSnapshot: viewScript('put-snapshot.lua', 1),
 };
 type Arguments = (string | number)[];
 

@@ -32,6 +32,32 @@ export interface OrderViews {
   get(orderId: OrderId): Promise<OrderView | undefined>;
 }
 
+/**
+ * Goes through the views that are stored. A history is what one server has written since it was started or promoted; then it
+ * begins another one, and may lack the last writes of the one before.
+ */
+export interface StoredViews {
+  /** The histories of the servers that hold views now. Throws UNAVAILABLE. */
+  histories(): Promise<string[]>;
+  /** Whether a process has compared the views of this history with Postgres. Throws UNAVAILABLE. */
+  isCompared(history: string): Promise<boolean>;
+  setCompared(history: string): Promise<void>;
+  /** Some of the views of a history that `histories` gave last, from the cursor on; `next` is undefined after the last. Throws UNAVAILABLE. */
+  page(history: string, cursor: string | undefined): Promise<StoredPage>;
+  /** Removes a view unless another one was stored in its place; returns whether it was removed. Throws UNAVAILABLE. */
+  remove(version: StoredVersion): Promise<boolean>;
+}
+
+export interface StoredVersion {
+  readonly orderId: OrderId;
+  readonly revision: Revision;
+}
+
+export interface StoredPage {
+  readonly versions: readonly StoredVersion[];
+  readonly next: string | undefined;
+}
+
 /** The events of every order; kept longer than the event log keeps them. */
 export interface History {
   /** Ignores events that are already stored. Throws UNAVAILABLE. */
