@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { lock } from 'proper-lockfile';
 
 const SETUP = fileURLToPath(new URL('../api-document', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/schemathesis', import.meta.url));
@@ -19,7 +20,13 @@ export async function whyNoSchemathesis(): Promise<string | undefined> {
   if (!asked || asked === '0')
     return 'set SCHEMATHESIS_TESTS=1 to test the API by its document (Python 3.10)';
   try {
-    await install();
+    fs.mkdirSync(CACHE, { recursive: true });
+    // Two test files may need it at the same time.
+    const release = await lock(CACHE, {
+      lockfilePath: `${CACHE}.lock`,
+      retries: { retries: INSTALL_MS / 500, factor: 1, minTimeout: 500 },
+    });
+    await install().finally(release);
     return undefined;
   } catch (error) {
     const fault = `Schemathesis cannot be installed: ${(error as Error).message}`;
@@ -35,8 +42,7 @@ async function install(): Promise<void> {
   const isComplete =
     fs.existsSync(complete) && fs.readFileSync(complete).equals(fs.readFileSync(requirements));
   if (isComplete) return;
-  fs.rmSync(CACHE, { recursive: true, force: true });
-  await run('python3', ['-m', 'venv', CACHE], { timeout: INSTALL_MS });
+  await run('python3', ['-m', 'venv', '--clear', CACHE], { timeout: INSTALL_MS });
   const pip = [
     '-m',
     'pip',
