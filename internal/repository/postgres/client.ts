@@ -61,14 +61,12 @@ export function clientsTo(url: string, options: ClientOptions = {}): new () => p
       return super.query(isNamed ? { ...config, name: undefined } : config, ...(rest as []));
     }
 
-    // biome-ignore lint/suspicious/noExplicitAny: both forms that pg has, with a callback and with a promise
-    override connect(callback?: any): any {
+    override connect(): Promise<pg.Client>;
+    override connect(callback: (error: Error) => void): void;
+    override connect(callback?: (error: Error, client?: pg.Client) => void): Promise<pg.Client> {
       const opened = this.#open();
-      if (callback)
-        opened.then(
-          () => callback(null, this),
-          (error) => callback(error),
-        );
+      // pg calls back with null for no error, which its types leave out.
+      if (callback) opened.then(() => callback(null as unknown as Error, this), callback);
       return opened;
     }
 
