@@ -42,13 +42,13 @@ export const BROKEN_BUILDS: readonly {
     name: 'a release without its reservation',
     broken: {
       // Gives back what an order asked for, whether it was reserved or not.
-      inventory: (inventory, { stockOf, linesOf }) => ({
+      inventory: (inventory, { addToStock, linesOf }) => ({
         ...inventory,
         async release(tx, orderIds) {
           const released = await inventory.release(tx, orderIds);
           const known = new Set(released.map(({ orderId }) => orderId));
           for (const { itemId, quantity } of addUp(orderIds.filter((id) => !known.has(id)).flatMap(linesOf)))
-            stockOf(sessionOf(tx)).add(itemId, quantity);
+            await addToStock(sessionOf(tx), itemId, quantity);
           return released;
         },
       }),

@@ -1,6 +1,7 @@
 /** One run of the simulation: a plan becomes a history, which the auditor checks. */
 import { audit, type Report } from '../../cmd/audit/audit.ts';
 import { type HistoryLine, historyOf, type StateLine } from '../../cmd/audit/history.ts';
+import type { Event } from '../../internal/domain/events.ts';
 import { isDelivered } from '../../internal/domain/order.ts';
 import type { Plan } from './plan.ts';
 import { type Fault, scheduler } from './scheduler.ts';
@@ -50,7 +51,7 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
   await simulation.run(() => {
     const now = simulation.now();
     if (now - startedAt > STORM_MS) simulation.calm();
-    const appended = installation.db.events().length;
+    const appended = installation.db.log().length;
     if (appended !== count) lastAt = now;
     count = appended;
     if (!clients.isDone()) return false;
@@ -75,6 +76,12 @@ const ENDS = ['COMPLETED', 'DELIVERED', 'FAILED', 'REJECTED', 'CANCELLED'];
 
 function allEnded({ stores }: System): boolean {
   return stores.ordersNow().every(({ status }) => ENDS.includes(status));
+}
+
+/** The events, in the order in which they were appended. */
+function eventsIn(db: System['db']): Event[] {
+  const rows = db.log().filter(({ topic }) => topic === undefined);
+  return rows.map(({ record }) => record as Event);
 }
 
 function statesOf(
@@ -111,8 +118,7 @@ function statesOf(
         timeline: [...order.timeline],
       }),
     ),
-    ...db.events().map((event): StateLine => {
-      const { eventId, eventType, orderId, occurredAt, payload } = event;
+    ...eventsIn(db).map(({ eventId, eventType, orderId, occurredAt, payload }): StateLine => {
       return {
         type: 'state',
         kind: 'event',

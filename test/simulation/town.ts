@@ -46,8 +46,14 @@ type Outcome = { readonly type: 'ok' | 'fail' | 'info'; readonly value: Record<s
 function ask<T>(simulation: Scheduler, process: Process, work: () => Promise<T>): Promise<T> {
   const self = simulation.current();
   return new Promise<T>((resolve, reject) => {
-    const answer = (tell: () => void) => simulation.later(self, simulation.latency(), tell);
-    simulation.later(self, PATIENCE_MS, () => reject(new TiffinError('UNAVAILABLE', 'no answer')));
+    const giveUp = simulation.later(self, PATIENCE_MS, () =>
+      reject(new TiffinError('UNAVAILABLE', 'no answer')),
+    );
+    const answer = (tell: () => void) =>
+      void simulation.later(self, simulation.latency(), () => {
+        giveUp();
+        tell();
+      });
     if (!process.isAlive) return answer(() => reject(new TiffinError('UNAVAILABLE', 'refused')));
     simulation.later(process, simulation.latency(), () => {
       work().then(

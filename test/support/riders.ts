@@ -21,7 +21,7 @@ import { changeOrder } from '../../internal/service/orders/change-order.ts';
 import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { Delivery } from '../../internal/service/stream/ports.ts';
 import { CONTENTS, createdEvent, orderAt, placedOrder } from './builders.ts';
-import { deliveryOf } from './in-memory.ts';
+import { deliveryOf } from './in-memory-bus.ts';
 import { memoryQueue } from './in-memory-queue.ts';
 import { manualClock } from './manual-clock.ts';
 import { recordingLog, recordingMeter } from './recording-log.ts';
