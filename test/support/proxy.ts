@@ -9,7 +9,7 @@ export interface ServerProxy {
   /** Ends every connection and accepts no more. */
   cut(): Promise<void>;
   restore(): Promise<void>;
-  /** Forwards nothing more on the open connections, which stay open. New connections work. */
+  /** Forwards nothing more on the open connections, not even their end. New connections work. */
   silence(): void;
   /** Holds back every piece of data for this time, in either direction. */
   delay(ms: number): void;
@@ -25,7 +25,8 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
   let delayMs = 0;
   let fatal: { request: RegExp; left: number } | undefined;
   const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  // A client's end is not answered by itself: a silent server would not.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     const upstream = connect(Number(target.port), target.hostname);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
