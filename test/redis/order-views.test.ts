@@ -189,6 +189,7 @@ for (const [name, start] of viewServers())
       assert.equal(await views().get(order.id), undefined);
       await views().put([viewOf(order)]);
       assert.deepEqual(await views().get(order.id), viewOf(order));
+      assert.equal(JSON.parse((await redis.get(`order_status:${order.id}`)) ?? '').details.status, 'CREATED');
     });
 
     it('a newer view is never replaced by an older one, in any sequence and grouping of writes', async () => {
