@@ -334,6 +334,23 @@ export function eventBusContract(name: string, harness: Harness): void {
       },
     );
 
+    scenario('the dead letter of a large binary record reaches its topic, cut if need be', async (stream) => {
+      const [first] = stream.members;
+      const announced: Delivery[] = [];
+      await first.bus.subscribe(listener(first, 'dlq.order-events', announced));
+      await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(randomUUID())));
+      // 5.4 MB as JSON.
+      const value = '\u0001'.repeat(900_000);
+      await stream.inject({ key: 'large', value });
+      await until('the dead letter is published', () => announced.length > 0);
+      assert.equal(announced[0]?.headers?.['x-original-topic'], 'raw.order-events');
+      assert.ok(
+        String(announced[0]?.record).includes('\u0001') || String(announced[0]?.record).includes('\\u0001'),
+      );
+      const [letter] = await first.deps.deadLetters.list({ limit: 10 });
+      assert.equal(letter?.record, value, 'the whole is in the table');
+    });
+
     scenario('unreadable records become dead letters and do not block later records', async (stream) => {
       const [first] = stream.members;
       const group = randomUUID();
