@@ -121,8 +121,8 @@ export async function migrateDatabase(url: string, options: MigrationOptions = {
   }
 }
 
-/** Transient SQLSTATE classes and codes: connection lost, shutting down, out of resources, timeout, lost race, read-only. */
-const TRANSIENT_SQLSTATE = /^(08...|53...|57P0.|40001|40P01|55P03|25P0[34]|57014|25006)$/;
+/** Transient SQLSTATE classes and codes: connection lost, shutting down, out of resources, timeout, lost race. */
+const TRANSIENT_SQLSTATE = /^(08...|53...|57P0.|40001|40P01|55P03|25P0[34]|57014)$/;
 /** Read-only: the server became a standby, or its disk is full; another connection may reach the new primary. */
 const READ_ONLY = '25006';
 const TRANSIENT_NETWORK = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
