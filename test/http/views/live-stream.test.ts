@@ -1,6 +1,8 @@
 /** Live streams without a server: what becomes of a stream that its client does not read. */
 import assert from 'node:assert/strict';
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import type { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import type { Context } from 'koa';
@@ -11,7 +13,7 @@ const ANONYMOUS = { subject: 'anonymous', roles: ['operator'] } as const;
 
 /** A request whose client reads nothing of the answer. */
 function stalledRequest() {
-  const ctx = { res: Object.assign(new EventEmitter(), { writableLength: 0 }), set() {} };
+  const ctx = { req: new EventEmitter(), res: { writableLength: 0 }, set() {} };
   return ctx as unknown as Context & { body: PassThrough };
 }
 
@@ -120,4 +122,24 @@ test('a client that has something left to read at two heartbeats is dropped, and
   for (let n = 0; n < 5; n++) beat();
   assert.deepEqual(destroyed(), [true, false]);
   assert.match(String(quick.body.read()), /still here/);
+});
+
+test('a client that leaves ends all the streams that it asked for on its connection', async (t) => {
+  const streams = liveStreams({ all: 9, each: 9 });
+  let opened = 0;
+  let closed = 0;
+  const server = createServer((req, res) => {
+    const ctx = { req, res, set() {} } as unknown as Context & { body: PassThrough };
+    streams.open(ctx, ANONYMOUS, () => closed++).send(message('view', {}));
+    ctx.body.pipe(res);
+    opened++;
+  }).listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3));
+  await until('the streams to be open', () => opened === 3);
+  assert.equal(closed, 0);
+  client.destroy();
+  await until('all of them to be closed', () => closed === 3, 10_000);
 });

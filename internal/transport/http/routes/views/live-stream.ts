@@ -93,7 +93,8 @@ export function liveStreams(limits: StreamLimits): LiveStreams {
       ctx.type = 'text/event-stream';
       ctx.set({ 'Cache-Control': 'no-cache, no-transform', 'X-Accel-Buffering': 'no' });
       ctx.body = body;
-      ctx.res.once('close', () => body.destroy());
+      // Of a request that waits behind another one on its connection, only the request learns that the client is gone.
+      ctx.req.once('close', () => body.destroy());
       return sender(body);
     },
     endAll() {
