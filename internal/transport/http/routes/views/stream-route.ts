@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import { isFinal, type OrderId } from '../../../../domain/order.ts';
 import type { OrderView, Revision } from '../../../../service/views/ports.ts';
 import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
+import type { Principal } from '../../principal.ts';
 import { type Route, route } from '../../route.ts';
 import type { LiveStreams } from './live-stream.ts';
 import { EVERYBODY, NOT_FOUND, reachable, TAG, toScreen } from './ui-routes.ts';
@@ -13,6 +14,14 @@ export interface StreamDeps extends ViewDeps {
   readonly onView: (id: OrderId, listener: () => void) => () => void;
 }
 
+/** The answers of a route with such a stream, beside its 404. */
+export const STREAM_ANSWERS = {
+  200: { description: 'Server-Sent Events', type: 'text/event-stream' },
+  204: { description: 'The order has ended, and `Last-Event-ID` names its last view: do not reconnect' },
+  429: { description: 'This principal has too many streams open' },
+  503: { description: 'Too many streams are open' },
+};
+
 export function streamRoute(deps: StreamDeps): Route {
   return route({
     method: 'GET',
@@ -21,49 +30,50 @@ export function streamRoute(deps: StreamDeps): Route {
     tag: TAG,
     summary: 'Streams the changes of one order: an event `view` for each change, `end` after the last',
     headers: ['Last-Event-ID'],
-    answers: {
-      200: { description: 'Server-Sent Events', type: 'text/event-stream' },
-      204: {
-        description: 'The order has ended, and `Last-Event-ID` names its last view: do not reconnect',
-      },
-      404: NOT_FOUND,
-      429: { description: 'This principal has too many streams open' },
-      503: { description: 'Too many streams are open' },
-    },
-    async handle(ctx, { params, principal }) {
-      const first = await reachable(deps, principal, params.id);
-      const { id } = first.order;
-      if (isFinal(first.order.status) && hasSeen(ctx, first)) {
-        // The one answer after which an EventSource does not connect again (WHATWG HTML, 9.2.3).
-        ctx.status = 204;
-        return;
-      }
-      let sent: Revision = [-1, 0];
-      let stop = () => {};
-      const live = deps.streams.open(ctx, principal, () => stop());
-      const show = (view: OrderView) => {
-        // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
-        if (!isNewer(view.revision, sent)) return;
-        sent = view.revision;
-        live.send('view', toScreen(view), view.revision.join('-'));
-        if (!isFinal(view.order.status)) return;
-        live.send('end', {});
-        live.end();
-      };
-      stop = deps.onView(
-        id,
-        () =>
-          void viewOrder(deps, id).then(
-            (view) => view && show(view),
-            () => live.end(),
-          ),
-      );
-      show(first);
-      // Read again: the order may have changed between the first read and the subscription.
-      const now = await viewOrder(deps, id);
-      if (now) show(now);
-    },
+    answers: { ...STREAM_ANSWERS, 404: NOT_FOUND },
+    handle: async (ctx, { params, principal }) =>
+      streamView(deps, ctx, principal, await reachable(deps, principal, params.id), toScreen),
   });
+}
+
+/** Answers with the changes of an order from the view `first` on, each as `present` shows it. */
+export async function streamView(
+  deps: StreamDeps,
+  ctx: Context,
+  principal: Principal,
+  first: OrderView,
+  present: (view: OrderView) => unknown,
+): Promise<void> {
+  const { id } = first.order;
+  if (isFinal(first.order.status) && hasSeen(ctx, first)) {
+    // The one answer after which an EventSource does not connect again (WHATWG HTML, 9.2.3).
+    ctx.status = 204;
+    return;
+  }
+  let sent: Revision = [-1, 0];
+  let stop = () => {};
+  const live = deps.streams.open(ctx, principal, () => stop());
+  const show = (view: OrderView) => {
+    // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
+    if (!isNewer(view.revision, sent)) return;
+    sent = view.revision;
+    live.send('view', present(view), view.revision.join('-'));
+    if (!isFinal(view.order.status)) return;
+    live.send('end', {});
+    live.end();
+  };
+  stop = deps.onView(
+    id,
+    () =>
+      void viewOrder(deps, id).then(
+        (view) => view && show(view),
+        () => live.end(),
+      ),
+  );
+  show(first);
+  // Read again: the order may have changed between the first read and the subscription.
+  const now = await viewOrder(deps, id);
+  if (now) show(now);
 }
 
 /** Whether the client that connects again got this view, or a newer one, before. */
