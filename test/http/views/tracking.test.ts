@@ -56,16 +56,16 @@ describe('a tracking link', () => {
     assert.equal(link.path, `/track/${link.token}`);
     const answer = await fetch(link.url);
     const text = await answer.text();
-    const { orderId, status, steps, items, arrival, mayCancel, linkExpiresAt } = JSON.parse(text);
+    const { orderId, status, steps, items, arrival, canCancel, link: held } = JSON.parse(text);
     assert.deepEqual(
-      { status: answer.status, orderId, order: status, arrival, mayCancel, linkExpiresAt },
+      { status: answer.status, orderId, order: status, arrival, canCancel, held },
       {
         status: 200,
         orderId: id,
         order: 'CREATED',
         arrival: null,
-        mayCancel: false,
-        linkExpiresAt: link.expiresAt,
+        canCancel: true,
+        held: { may: 'read', expiresAt: link.expiresAt },
       },
     );
     assert.deepEqual(items, [{ itemId: 'PIZZA-001', quantity: 2 }]);

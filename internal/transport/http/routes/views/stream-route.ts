@@ -5,7 +5,7 @@ import type { OrderView, Revision } from '../../../../service/views/ports.ts';
 import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
 import type { Principal } from '../../principal.ts';
 import { type Route, route } from '../../route.ts';
-import type { LiveStreams } from './live-stream.ts';
+import { type LiveStreams, type Message, message } from './live-stream.ts';
 import { EVERYBODY, NOT_FOUND, reachable, TAG, toScreen } from './ui-routes.ts';
 
 export interface StreamDeps extends ViewDeps {
@@ -13,6 +13,19 @@ export interface StreamDeps extends ViewDeps {
   /** Calls the listener on each change of the order's view; returns a function that unsubscribes. */
   readonly onView: (id: OrderId, listener: () => void) => () => void;
 }
+
+/** A view and the message that shows it. */
+interface Shown {
+  readonly view: OrderView;
+  readonly shown: Message;
+}
+
+interface Follower {
+  show(change: Shown): void;
+  fail(): void;
+}
+
+const END = message('end', {});
 
 /** The answers of a route with such a stream, beside its 404. */
 export const STREAM_ANSWERS = {
@@ -23,6 +36,7 @@ export const STREAM_ANSWERS = {
 };
 
 export function streamRoute(deps: StreamDeps): Route {
+  const stream = orderStream(deps, toScreen);
   return route({
     method: 'GET',
     path: '/ui/orders/:id/stream',
@@ -32,48 +46,92 @@ export function streamRoute(deps: StreamDeps): Route {
     headers: ['Last-Event-ID'],
     answers: { ...STREAM_ANSWERS, 404: NOT_FOUND },
     handle: async (ctx, { params, principal }) =>
-      streamView(deps, ctx, principal, await reachable(deps, principal, params.id), toScreen),
+      stream(ctx, principal, await reachable(deps, principal, params.id)),
   });
 }
 
-/** Answers with the changes of an order from the view `first` on, each as `present` shows it. */
-export async function streamView(
+/** Answers a request with the changes of an order from the view `first` on, each as `present` shows it. */
+export function orderStream(
   deps: StreamDeps,
-  ctx: Context,
-  principal: Principal,
-  first: OrderView,
   present: (view: OrderView) => unknown,
-): Promise<void> {
-  const { id } = first.order;
-  if (isFinal(first.order.status) && hasSeen(ctx, first)) {
-    // The one answer after which an EventSource does not connect again (WHATWG HTML, 9.2.3).
-    ctx.status = 204;
-    return;
-  }
-  let sent: Revision = [-1, 0];
-  let stop = () => {};
-  const live = deps.streams.open(ctx, principal, () => stop());
-  const show = (view: OrderView) => {
-    // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
-    if (!isNewer(view.revision, sent)) return;
-    sent = view.revision;
-    live.send('view', present(view), view.revision.join('-'));
-    if (!isFinal(view.order.status)) return;
-    live.send('end', {});
-    live.end();
+): (ctx: Context, principal: Principal, first: OrderView) => Promise<void> {
+  const shownOf = (view: OrderView): Shown => ({
+    view,
+    shown: message('view', present(view), view.revision.join('-')),
+  });
+  const follow = changesOf(deps, shownOf);
+  return async (ctx, principal, first) => {
+    const { id } = first.order;
+    if (isFinal(first.order.status) && hasSeen(ctx, first)) {
+      // The one answer after which an EventSource does not connect again (WHATWG HTML, 9.2.3).
+      ctx.status = 204;
+      return;
+    }
+    let sent: Revision = [-1, 0];
+    let stop = () => {};
+    const live = deps.streams.open(ctx, principal, () => stop());
+    const show = ({ view, shown }: Shown) => {
+      // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
+      if (!isNewer(view.revision, sent)) return;
+      sent = view.revision;
+      live.send(shown);
+      if (!isFinal(view.order.status)) return;
+      live.send(END);
+      live.end();
+    };
+    stop = follow(id, { show, fail: () => live.end() });
+    show(shownOf(first));
+    // Read again: the order may have changed between the first read and the subscription.
+    const now = await viewOrder(deps, id);
+    if (now) show(shownOf(now));
   };
-  stop = deps.onView(
-    id,
-    () =>
-      void viewOrder(deps, id).then(
-        (view) => view && show(view),
-        () => live.end(),
-      ),
-  );
-  show(first);
-  // Read again: the order may have changed between the first read and the subscription.
-  const now = await viewOrder(deps, id);
-  if (now) show(now);
+}
+
+/** Reads an order's view once for all who follow it, after each change, or after several that come while it is read. */
+function changesOf(
+  deps: StreamDeps,
+  shownOf: (view: OrderView) => Shown,
+): (id: OrderId, follower: Follower) => () => void {
+  const followed = new Map<OrderId, { readonly followers: Set<Follower>; readonly stop: () => void }>();
+
+  function startReading(id: OrderId, followers: ReadonlySet<Follower>): () => void {
+    let isStale = false;
+    let isReading = false;
+    return deps.onView(id, async () => {
+      isStale = true;
+      if (isReading) return;
+      isReading = true;
+      try {
+        while (isStale) {
+          isStale = false;
+          const view = await viewOrder(deps, id);
+          const change = view && shownOf(view);
+          if (change) for (const { show } of followers) show(change);
+        }
+      } catch {
+        for (const { fail } of followers) fail();
+      } finally {
+        isReading = false;
+      }
+    });
+  }
+
+  return (id, follower) => {
+    let group = followed.get(id);
+    if (!group) {
+      const followers = new Set<Follower>();
+      group = { followers, stop: startReading(id, followers) };
+      followed.set(id, group);
+    }
+    const { followers, stop } = group;
+    followers.add(follower);
+    return () => {
+      followers.delete(follower);
+      if (followers.size > 0 || followed.get(id)?.followers !== followers) return;
+      followed.delete(id);
+      stop();
+    };
+  };
 }
 
 /** Whether the client that connects again got this view, or a newer one, before. */

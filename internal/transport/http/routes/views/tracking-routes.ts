@@ -15,7 +15,7 @@ import type { TrackingLink, TrackingLinks } from '../../tracking-links.ts';
 import { answerChange, type ChangeRouteDeps, toCancel, toReschedule } from '../orders/change-routes.ts';
 import { findOrder, orderIdOf, orderNotFound } from '../orders/order-answers.ts';
 import { cancelBody, rescheduleBody } from '../orders/order-schemas.ts';
-import { STREAM_ANSWERS, type StreamDeps, streamView } from './stream-route.ts';
+import { orderStream, STREAM_ANSWERS, type StreamDeps } from './stream-route.ts';
 import { paymentSchema, paymentWord } from './ui-routes.ts';
 
 const TAG = 'Tracking';
@@ -60,13 +60,16 @@ const trackedOrder = z
     timeline: z.array(z.object({ status: z.string(), at: time })),
     scheduledAt: time.optional(),
     dueAt: time,
-    mayCancel: z.boolean(),
-    mayReschedule: z.boolean(),
-    linkExpiresAt: time,
+    canCancel: z.boolean(),
+    canReschedule: z.boolean(),
     version: z.int(),
     updatedAt: time,
   })
   .meta({ id: 'TrackedOrder' });
+
+const followedOrder = trackedOrder
+  .extend({ link: z.object({ may: z.enum(['read', 'change']), expiresAt: time }) })
+  .meta({ id: 'FollowedOrder' });
 
 const changedOrder = trackedOrder
   .pick({ orderId: true, status: true, scheduledAt: true, version: true })
@@ -157,6 +160,7 @@ export interface TrackingDeps extends StreamDeps {
 
 /** The routes that show an order by a link. */
 export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
+  const stream = orderStream(deps, toTracked);
   async function viewOf({ orderId }: TrackingLink): Promise<OrderView> {
     const view = await viewOrder(deps, orderId);
     if (!view) throw orderNotFound(orderId);
@@ -172,11 +176,20 @@ export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
       summary: 'The order of a link, without what would tell who ordered it',
       params,
       headers: ['If-None-Match'],
-      answers: { ...ANSWERS, 200: { description: 'The order', schema: trackedOrder }, 304: UNCHANGED },
+      answers: {
+        ...ANSWERS,
+        200: { description: 'The order, and what the link allows', schema: followedOrder },
+        304: UNCHANGED,
+      },
       async handle(ctx, { params }) {
         const held = deps.trackingLinks.read(params.token);
         const view = await viewOf(held);
-        send(ctx, { status: 200, headers: { ETag: viewTag(view) }, body: toTracked(view, held) });
+        const { may, expiresAt } = held;
+        send(ctx, {
+          status: 200,
+          headers: { ETag: viewTag(view) },
+          body: { ...toTracked(view), link: { may, expiresAt: toRfc3339(expiresAt) } },
+        });
       },
     }),
     route({
@@ -190,7 +203,7 @@ export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
       answers: { ...ANSWERS, ...STREAM_ANSWERS },
       async handle(ctx, { params }) {
         const held = deps.trackingLinks.read(params.token);
-        await streamView(deps, ctx, holderOf(held), await viewOf(held), (view) => toTracked(view, held));
+        await stream(ctx, holderOf(held), await viewOf(held));
       },
     }),
   ];
@@ -201,7 +214,7 @@ function holderOf({ orderId, expiresAt }: TrackingLink): Principal {
   return { subject: `link to ${orderId}`, roles: [], expiresAt };
 }
 
-function toTracked(view: OrderView, { may, expiresAt }: TrackingLink): z.infer<typeof trackedOrder> {
+function toTracked(view: OrderView): z.infer<typeof trackedOrder> {
   const { order, delivery } = view;
   const { eta } = delivery ?? {};
   // A customer's own words are not for everyone who has the link; a restaurant's are for the customer.
@@ -225,9 +238,8 @@ function toTracked(view: OrderView, { may, expiresAt }: TrackingLink): z.infer<t
     })),
     ...(order.scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(order.scheduledAt) }),
     dueAt: toRfc3339(order.dueAt),
-    mayCancel: may === 'change' && !isFinal(order.status),
-    mayReschedule: may === 'change' && order.status === 'CREATED',
-    linkExpiresAt: toRfc3339(expiresAt),
+    canCancel: !isFinal(order.status),
+    canReschedule: order.status === 'CREATED',
     version: order.version,
     updatedAt: toRfc3339(order.updatedAt),
   };
