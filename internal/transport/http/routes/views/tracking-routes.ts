@@ -2,8 +2,6 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
-import { toDecimal } from '../../../../domain/money.ts';
-import { isFinal, journey, ORDER_STATUSES, type Order } from '../../../../domain/order.ts';
 import type { OrderCommand } from '../../../../domain/order-decisions.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { OrderView } from '../../../../service/views/ports.ts';
@@ -16,7 +14,7 @@ import { answerChange, type ChangeRouteDeps, toCancel, toReschedule } from '../o
 import { findOrder, orderIdOf, orderNotFound } from '../orders/order-answers.ts';
 import { cancelBody, rescheduleBody } from '../orders/order-schemas.ts';
 import { orderStream, STREAM_ANSWERS, type StreamDeps } from './stream-route.ts';
-import { paymentSchema, paymentWord } from './ui-routes.ts';
+import { changedOrder, followedOrder, toChanged, toTracked } from './tracked-order.ts';
 
 const TAG = 'Tracking';
 const DAY_S = 86_400;
@@ -42,38 +40,6 @@ const link = z
     expiresAt: time,
   })
   .meta({ id: 'TrackingLink' });
-
-const trackedOrder = z
-  .object({
-    orderId: z.string(),
-    restaurantId: z.string().optional(),
-    status: z.enum(ORDER_STATUSES),
-    reason: z.string().optional(),
-    steps: z
-      .array(z.enum(ORDER_STATUSES))
-      .meta({ description: 'The statuses of this order if all goes well' }),
-    items: z.array(z.object({ itemId: z.string(), name: z.string().optional(), quantity: z.number() })),
-    totalAmount: z.number(),
-    currency: z.string(),
-    payment: paymentSchema,
-    arrival: z.object({ from: time, to: time, computedAt: time }).nullable(),
-    timeline: z.array(z.object({ status: z.string(), at: time })),
-    scheduledAt: time.optional(),
-    dueAt: time,
-    canCancel: z.boolean(),
-    canReschedule: z.boolean(),
-    version: z.int(),
-    updatedAt: time,
-  })
-  .meta({ id: 'TrackedOrder' });
-
-const followedOrder = trackedOrder
-  .extend({ link: z.object({ may: z.enum(['read', 'change']), expiresAt: time }) })
-  .meta({ id: 'FollowedOrder' });
-
-const changedOrder = trackedOrder
-  .pick({ orderId: true, status: true, scheduledAt: true, version: true })
-  .meta({ id: 'ChangedOrder' });
 
 const ANSWERS = {
   404: { description: 'There is no such link, or its order is no longer stored' },
@@ -212,44 +178,4 @@ export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
 /** The holder of a link: limits of streams and idempotency keys are those of the order, and a stream ends with the link. */
 function holderOf({ orderId, expiresAt }: TrackingLink): Principal {
   return { subject: `link to ${orderId}`, roles: [], expiresAt };
-}
-
-function toTracked(view: OrderView): z.infer<typeof trackedOrder> {
-  const { order, delivery } = view;
-  const { eta } = delivery ?? {};
-  // A customer's own words are not for everyone who has the link; a restaurant's are for the customer.
-  const reason = 'reason' in order && order.status !== 'CANCELLED' ? order.reason : undefined;
-  return {
-    orderId: order.id,
-    ...(order.restaurantId ? { restaurantId: order.restaurantId } : {}),
-    status: order.status,
-    ...(reason ? { reason } : {}),
-    steps: [...journey(order)],
-    items: order.items.map(({ itemId, name, quantity }) => ({ itemId, ...(name ? { name } : {}), quantity })),
-    totalAmount: toDecimal(order.total.minor),
-    currency: order.total.currency,
-    payment: paymentWord(view),
-    arrival: eta
-      ? { from: toRfc3339(eta.median), to: toRfc3339(eta.p90), computedAt: toRfc3339(eta.computedAt) }
-      : null,
-    timeline: order.timeline.map((one) => ({
-      status: 'status' in one ? one.status : one.fact,
-      at: toRfc3339(one.at),
-    })),
-    ...(order.scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(order.scheduledAt) }),
-    dueAt: toRfc3339(order.dueAt),
-    canCancel: !isFinal(order.status),
-    canReschedule: order.status === 'CREATED',
-    version: order.version,
-    updatedAt: toRfc3339(order.updatedAt),
-  };
-}
-
-function toChanged({ id, status, scheduledAt, version }: Order): z.infer<typeof changedOrder> {
-  return {
-    orderId: id,
-    status,
-    ...(scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(scheduledAt) }),
-    version,
-  };
 }
