@@ -14,8 +14,6 @@ const CLAIM_LIMIT = 1_000;
 /** No pass starts while this many claims are unpublished, so the backlog of a stalled stream stays in Redis. */
 const MAX_UNPUBLISHED = 4;
 const SHORTEST_SLEEP_MS = 2;
-/** Short, since a pass after a failure publishes one claim only. */
-const BACKOFF = { firstMs: 50, longestMs: 500 };
 
 export interface DispatchDeps {
   readonly queue: DueQueue;
@@ -73,7 +71,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
     } catch (error) {
       // The leases expire, and the orders become due again.
       failures += 1;
-      backoff = backoffMs(failures, BACKOFF);
+      backoff = backoffMs(failures);
       report.failed(claim.due.length + claim.redelivered.length);
       const level = isTransient(error) ? 'warn' : 'error';
       if (failures === 1 || level === 'error')
