@@ -212,6 +212,7 @@ async function startProgram(env: Record<string, string>, services: readonly stri
       PATH: process.env.PATH,
       PORT: '0',
       LOG_FORMAT: 'json',
+      ...(process.env.KEEP_LOGS && { NODE_OPTIONS: '--trace-warnings' }),
       ...(process.env.LOG_LEVEL && { LOG_LEVEL: process.env.LOG_LEVEL }),
       ...env,
     },

@@ -121,7 +121,7 @@ export function kafkaProducer(
     let fault: TiffinError | undefined;
     while (performance.now() < deadline) {
       try {
-        await within(deadline - performance.now(), request(records));
+        await within(Math.ceil(deadline - performance.now()), request(records));
         failure = undefined;
         return;
       } catch (error) {
