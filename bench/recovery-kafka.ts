@@ -159,6 +159,7 @@ interface Orders {
 
 async function openOrders(api: Program, inventory: Program, databaseUrl: string): Promise<Orders> {
   const client = new pg.Pool({ connectionString: databaseUrl, max: 4 });
+  client.on('error', () => {}); // the server ends its connections when the benchmark is interrupted
   const restaurant = await post(`${inventory.url}/api/v1/inventory/add/restaurant`, { name: 'Bench' });
   const item = { name: 'Dal', price: 4.5, initial_qty: 1_000_000 };
   const { id } = await post(`${inventory.url}/api/v1/inventory/add/${restaurant.id}/item`, item);
