@@ -1,16 +1,14 @@
 /** Measures how soon after each fault of Kafka orders go on, and when every process is ready. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { freePort } from '../cmd/java/jvm.ts';
 import { type KafkaBroker, startKafka } from '../cmd/kafka/broker.ts';
+import { type Program, startProgram } from '../test/support/program.ts';
 import { proxyTo, type ServerProxy } from '../test/support/proxy.ts';
-import { endChild, withServers } from './servers.ts';
+import { withServers } from './servers.ts';
 import { machineLine } from './table.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 3);
@@ -18,13 +16,7 @@ const ONLY = process.argv[3] ?? '';
 const OUTAGE_MS = 8_000;
 const STOPPED_MS = 20_000;
 const LIMIT_MS = 60_000;
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const WORK = ['scheduler-worker', 'processing-service', 'inventory-service', 'payment-service'];
-
-interface Program {
-  readonly child: ChildProcess;
-  readonly url: string;
-}
 
 interface Bench {
   readonly broker: KafkaBroker;
@@ -82,7 +74,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
   'a process killed, from its death': async (bench) => {
     const [victim] = bench.programs.slice(1);
-    victim?.child.kill('SIGKILL');
+    await victim?.kill();
     const since = performance.now();
     // Enough orders for every partition.
     const placed = await Promise.all(Array.from({ length: 24 }, () => bench.orders.place()));
@@ -206,31 +198,6 @@ async function post(
   return answer.json() as Promise<Record<string, string> & { id: string; order_id: string }>;
 }
 
-async function startProgram(env: Record<string, string>, services: readonly string[]): Promise<Program> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cmd/tiffin.ts', ...services], {
-    cwd: ROOT,
-    env: {
-      PATH: process.env.PATH,
-      PORT: '0',
-      LOG_FORMAT: 'json',
-      ...(process.env.KEEP_LOGS && { NODE_OPTIONS: '--trace-warnings' }),
-      ...(process.env.LOG_LEVEL && { LOG_LEVEL: process.env.LOG_LEVEL }),
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  process.once('exit', () => child.kill('SIGKILL'));
-  for await (const line of createInterface({ input: child.stdout })) {
-    const url = /ready at (http[^"\s]+)/.exec(line)?.[1];
-    if (!url) continue;
-    if (process.env.KEEP_LOGS)
-      child.stdout.pipe(fs.createWriteStream(`/tmp/kafkalogs-${services[0]}-${child.pid}.log`));
-    else child.stdout.resume();
-    return { child, url };
-  }
-  throw new Error('the program ended before it was ready');
-}
-
 /** The broker names the proxy's address to its clients, so that every connection of theirs goes through it. */
 async function withBroker(work: (broker: KafkaBroker, proxy: ServerProxy) => Promise<void>): Promise<void> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-bench-kafka-'));
@@ -286,8 +253,7 @@ await withServers(({ newDatabase, redisUrl, databaseUrl }) =>
       `\n${ROUNDS} times each; two processes with ${WORK.join(', ')}, one with event-relay, one with order-service`,
     );
     console.log(await machineLine(databaseUrl, redisUrl));
-    await Promise.all([api, ...programs].map(({ child }) => endChild(child)));
-    process.exitCode = 0;
+    await Promise.all([api, ...programs].map((program) => program.stop()));
   }),
 );
 process.exit();

@@ -10,7 +10,7 @@ const POLL_MS = 200;
 export function kafkaConsole(
   brokers: readonly string[],
   access: KafkaAccess,
-  prefix: string,
+  prefix = '',
 ): TopicConsole & { list(): Promise<readonly string[]> } {
   registerCodecs();
   const kafka = new Kafka({

@@ -21,6 +21,7 @@ describe('Tiffin on three Kafka nodes', { skip, timeout: 280_000 }, () => {
   let placed = 0;
   before(async () => {
     [cluster, database, redis] = await Promise.all([startKafkaCluster(), freshDatabase(), freshRedis()]);
+    if (process.env.SEEN) console.error('cluster up', performance.now());
     const env = {
       DATABASE_URL: database.url,
       REDIS_URL: redis.url,
@@ -55,6 +56,7 @@ describe('Tiffin on three Kafka nodes', { skip, timeout: 280_000 }, () => {
     const since = performance.now();
     await work;
     t.diagnostic(`${what}: ${((performance.now() - since) / 1_000).toFixed(1)} s`);
+    if (process.env.SEEN) console.error(what, performance.now() - since);
   }
   const allReady = () =>
     until('all to be ready', async () => {
@@ -63,7 +65,9 @@ describe('Tiffin on three Kafka nodes', { skip, timeout: 280_000 }, () => {
     });
 
   it('each node is killed in turn, with the partitions and groups that it leads: work goes on, and nothing is lost', async (t) => {
+    if (process.env.SEEN) console.error('programs up', performance.now());
     await ordersComplete();
+    if (process.env.SEEN) console.error('first complete', performance.now());
     const client = placeOrders(() => api.url, { prefix: 'c', lanes: 1, dueInMs: () => 500 });
     for (const [index, node] of cluster.nodes.entries()) {
       node.kill();

@@ -101,7 +101,6 @@ export function kafkaProducer(
    */
   async function request(records: readonly WireRecord[]): Promise<void> {
     await answers();
-    await ready();
     const { producer, connected: isConnected, silent } = connected();
     await Promise.race([isConnected, silent]);
     const batch = { acks: -1, compression, timeout: BROKER_LIMIT_MS, topicMessages: byTopic(records) };
@@ -138,6 +137,9 @@ export function kafkaProducer(
 
   async function complete(jobs: readonly Job[]): Promise<void> {
     try {
+      await within(LIMIT_MS, answers());
+      // Has limits of its own: new topics take longer than records.
+      await ready();
       for (const page of pages(
         jobs.flatMap((job) => job.records),
         maxRecordBytes,
