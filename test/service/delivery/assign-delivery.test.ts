@@ -250,6 +250,7 @@ describe('riders for deliveries', () => {
       ['no rider', { ...record('a'), riderId: '' }, /riderId/],
       ['a rider id that is too long', { ...record('a'), riderId: 'r'.repeat(65) }, /riderId/],
       ['no time', { ...record('a'), assignedAt: undefined }, /assignedAt/],
+      ['a time that is an object', { ...record('a'), assignedAt: { toString: 1 } }, /assignedAt/],
       ['a time without an offset', { ...record('a'), assignedAt: '2030-01-01T12:00:00' }, /assignedAt/],
       ['no address at the pickup', { ...record('a'), pickupLocation: { restaurantId: 'r1' } }, /address/],
     ];
