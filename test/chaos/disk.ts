@@ -13,14 +13,23 @@ export interface Disk {
   unmount(): void;
 }
 
+const FILL_TRIES = 20;
+
 export function mountDisk(dir: string, megabytes: number): Disk {
   fs.mkdirSync(dir, { recursive: true });
   mount('-t', 'tmpfs', '-o', `size=${megabytes}m,mode=777`, 'tmpfs', dir);
   return {
     dir,
     fill() {
-      const { blocks, bfree, bsize } = fs.statfsSync(dir);
-      mount('-o', `remount,size=${(blocks - bfree) * bsize}`, dir);
+      // It may grow between the look and the change, which is then refused.
+      for (let tries = 1; ; tries++) {
+        const { blocks, bfree, bsize } = fs.statfsSync(dir);
+        try {
+          return mount('-o', `remount,size=${(blocks - bfree) * bsize}`, dir);
+        } catch (error) {
+          if (tries === FILL_TRIES) throw error;
+        }
+      }
     },
     free: () => mount('-o', `remount,size=${megabytes}m`, dir),
     unmount: () => void spawnSync('umount', ['-l', dir]),

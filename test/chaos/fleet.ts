@@ -107,6 +107,7 @@ function startMember(
   }
   start();
 
+  /** False if it had to be killed. */
   const stop = async () => {
     stopping = true;
     const last = child;
@@ -115,6 +116,7 @@ function startMember(
     last.kill('SIGTERM');
     await gone;
     clearTimeout(limit);
+    return last.signalCode !== 'SIGKILL';
   };
   const tell = (message: Message) => void child.send(message, () => {});
   const url = `http://127.0.0.1:${env.PORT}`;
@@ -142,9 +144,10 @@ function startMember(
     holdBack: (hold) => tell({ hold }),
     async restart(shiftMs) {
       clockShiftMs = shiftMs;
-      await stop();
+      const hasStopped = await stop();
       stopping = false;
       start();
+      if (!hasStopped) throw new Error(`${name} did not stop within ${STOP_LIMIT_MS / 1_000} s`);
     },
     isReady: async () => (await probe()).status === 200,
     readiness: async () => (await probe()).text,

@@ -9,12 +9,13 @@ import { NEEDS_A_DISK, planOf } from './plan.ts';
 import { recoveryTable } from './recovery-table.ts';
 import { type Experience, run } from './run.ts';
 
-const USAGE = `Usage: npm run chaos -- [--seed 1 | --seeds 1..20] [--orders 2000] [--stream postgres|kafka] [--faults N] [--only TEXT] [--history FILE]
+const USAGE = `Usage: npm run chaos -- [--seed 1 | --seeds 1..20] [--orders 2000] [--stream postgres|kafka] [--faults N] [--only TEXT] [--history FILE] [--results FILE]
 
 Runs Tiffin as separate processes on servers of its own, causes a fault for every 25 orders (or --faults in all), and audits
 the history. The same seed gives the same faults; with several seeds, there is a run for each. Ends with 1 if an invariant is
-violated, if something was not reached, or if orders did not go on after a fault. It needs redis-server; with --stream kafka
-also Java 17 and Maven. Only root can make a disk full.
+violated, if something was not reached, or if orders did not go on after a fault. --results adds the times to recover to a
+file, and prints the table of all that it holds. It needs redis-server; with --stream kafka also Java 17 and Maven. Only root
+can make a disk full.
 `;
 const ORDERS_PER_FAULT = 25;
 /** A plan long enough to hold many faults of any kind. */
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     faults: { type: 'string' },
     only: { type: 'string', default: '' },
     history: { type: 'string' },
+    results: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -80,6 +82,8 @@ async function runSeed(seed: number, all: Experience[]): Promise<boolean> {
   } = await run({ stream, plan, orders, say });
   clearTimeout(limit);
   all.push(...experiences);
+  for (const one of values.results ? experiences : [])
+    fs.appendFileSync(values.results as string, `${JSON.stringify(one)}\n`);
 
   const seconds = Math.round((performance.now() - started) / 1_000);
   process.stdout.write(`\n${recoveryTable(experiences)}\n${tableOf(report)}`);
@@ -97,11 +101,17 @@ async function runSeed(seed: number, all: Experience[]): Promise<boolean> {
   return !failed;
 }
 
+function resultsIn(file: string): Experience[] {
+  const lines = fs.readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line) as Experience);
+}
+
 const experiences: Experience[] = [];
 const failed: number[] = [];
 for (let seed = first; seed <= last; seed++) if (!(await runSeed(seed, experiences))) failed.push(seed);
+if (values.results) process.stdout.write(`\n${recoveryTable(resultsIn(values.results))}\n`);
+else if (last > first) process.stdout.write(`\n${recoveryTable(experiences)}\n`);
 if (last > first) {
-  process.stdout.write(`\n${recoveryTable(experiences)}\n`);
   say(failed.length > 0 ? `FAILED: seeds ${failed.join(', ')}` : `passed: seeds ${first} to ${last}`);
 }
 process.exitCode = failed.length > 0 ? 1 : 0;

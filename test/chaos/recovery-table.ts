@@ -5,7 +5,7 @@ import type { Experience } from './run.ts';
 const HEAD = ['fault', 'times', 'orders go on after: p50', 'max', 'all ready after: p50', 'max'];
 
 export function recoveryTable(experiences: readonly Experience[]): string {
-  const kinds = [...group(experiences, ({ fault }) => fault.kind)].sort(([a], [b]) => a.localeCompare(b));
+  const kinds = [...group(experiences, ({ kind }) => kind)].sort(([a], [b]) => a.localeCompare(b));
   const rows = kinds.map(([kind, all]) => {
     const happened = all.filter((one) => one.happened);
     return [

@@ -18,7 +18,8 @@ import { type Recovery, recover } from './recovery.ts';
 import { addKitchen, KITCHEN_STOCK, openTown } from './town.ts';
 
 export interface Experience extends Recovery {
-  readonly fault: Fault;
+  /** The fault's. */
+  readonly kind: string;
   /** False if the fault did not come about. */
   readonly happened: boolean;
 }
@@ -103,10 +104,13 @@ async function runIn(
     let isOver = false;
     const coming = customers.come(each, ORDER_EVERY_MS, () => isOver);
     await pause(HEAD_START_MS);
-    const happened = await fault.cause(scene);
+    const happened = await fault.cause(scene).catch((error: Error) => {
+      complaints.push(`${describeFault(fault)} could not be caused: ${error.message}`);
+      return false;
+    });
     const recovery = await recover({ ...installation, world, history }, RECOVERY_LIMIT_MS);
     isOver = true;
-    experiences.push({ fault, happened, ...recovery });
+    experiences.push({ kind: fault.kind, happened, ...recovery });
     if (recovery.ordersMs === undefined || recovery.readyMs === undefined) {
       complaints.push(`not recovered within ${RECOVERY_LIMIT_MS / 1_000} s: ${describeFault(fault)}`);
       complaints.push(...(await unready(installation)));
@@ -134,7 +138,7 @@ async function runIn(
     })),
     ...experiences
       .filter(({ happened }) => happened)
-      .map(({ fault }) => ({ type: 'state' as const, kind: 'mark' as const, name: fault.kind })),
+      .map(({ kind }) => ({ type: 'state' as const, kind: 'mark' as const, name: kind })),
   ];
   const historyFile = path.join(dir, 'history.jsonl');
   fs.writeFileSync(historyFile, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));

@@ -9,7 +9,7 @@ export interface ServerProxy {
   /** Ends every connection and accepts no more. */
   cut(): Promise<void>;
   restore(): Promise<void>;
-  /** Forwards nothing more on the open connections, which stay open. New connections work. */
+  /** Forwards nothing more on the open connections, not even their end. New connections work. */
   silence(): void;
   /** As the host that has lost its network: also new connections are silent. */
   vanish(): void;
@@ -33,7 +33,8 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
   let late: { request: RegExp; ms: number } | undefined;
   let hasVanished = false;
   const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  // A client's end is not answered by itself: a silent server would not.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     if (hasVanished) {
       sockets.add(client.resume());
       client.on('error', () => {});

@@ -20,7 +20,7 @@ async function onDatabase(url: string, work: (client: pg.Client) => Promise<unkn
 /** Changes a setting of the database; every session of others ends, so that it counts for all. */
 async function setForAll(url: string, setting: string): Promise<void> {
   await onDatabase(url, async (client) => {
-    await client.query('SET default_transaction_read_only = off');
+    await client.query('SET transaction_timeout = 0; SET default_transaction_read_only = off');
     await client.query(`ALTER DATABASE ${client.escapeIdentifier(client.database ?? '')} ${setting}`);
     await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${OF_OTHERS}`);
   });
