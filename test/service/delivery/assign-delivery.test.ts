@@ -122,7 +122,7 @@ describe('riders for deliveries', () => {
       'a rider +30',
       'a rider +30',
     ]);
-    assert.deepEqual(await town.announced(), []);
+    assert.deepEqual(await town.announced(), ['delivery.requested']);
     await town.rider('ravi');
     await town.deliver(town.ranOut('rider', 'a'));
     assert.deepEqual([(await town.delivery('a'))?.riderId, await town.timersSet()], ['ravi', ['a eta +30']]);
@@ -134,7 +134,9 @@ describe('riders for deliveries', () => {
     await Promise.all([town.cancel('a'), town.cancel('b')]);
     await town.rider('ravi');
     await town.deliver(town.ranOut('rider', 'a'), cancelled('b'));
-    for (const id of ['a', 'b']) assert.equal((await town.delivery(id))?.state, 'RELEASED');
+    const trail = ['delivery.requested', 'order.cancelled', 'delivery.withdrawn'];
+    for (const id of ['a', 'b'])
+      assert.deepEqual([(await town.delivery(id))?.state, await town.announced(id)], ['RELEASED', trail]);
     assert.deepEqual([await town.timersSet(), await town.carrying()], [[], { ravi: 0 }]);
   });
 
@@ -154,7 +156,10 @@ describe('riders for deliveries', () => {
       'eta.updated',
       'eta.updated',
     ]);
-    assert.deepEqual([await town.announced('b'), (await town.delivery('b'))?.attempts], [[], 2]);
+    assert.deepEqual(
+      [await town.announced('b'), (await town.delivery('b'))?.attempts],
+      [['delivery.requested'], 2],
+    );
     await town.assertBooksAddUp();
   });
 
