@@ -109,16 +109,19 @@ describe('a connection to Postgres that cannot be used any longer', () => {
 
   it('holds its locks no longer than ten seconds in a transaction that its host has left open', async () => {
     const client = await pool.connect();
-    await client.query('BEGIN');
-    await client.query('LOCK TABLE orders');
-    proxy.silence();
     const other = new pg.Client({ connectionString: database.url });
-    await other.connect();
-    await other.query("SET statement_timeout = '20s'");
-    await other.query('BEGIN');
-    await other.query('LOCK TABLE orders');
-    await other.end();
-    client.release(true);
+    try {
+      await client.query('BEGIN');
+      await client.query('LOCK TABLE orders');
+      proxy.silence();
+      await other.connect();
+      await other.query("SET statement_timeout = '20s'");
+      await other.query('BEGIN');
+      await other.query('LOCK TABLE orders');
+    } finally {
+      await other.end();
+      client.release(true);
+    }
   });
 
   it('has every limit of a session, those for a host that vanishes included', async () => {
