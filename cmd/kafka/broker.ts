@@ -28,10 +28,6 @@ export interface KafkaOptions {
   dir: string;
   /** Port on 127.0.0.1; a free one by default. */
   port?: number;
-  /** Port on which the nodes of a cluster agree; a free one by default. */
-  controllerPort?: number;
-  /** Largest heap; 512 by default. */
-  heapMb?: number;
   onEvent?: (msg: string) => void;
   /** Listeners beside the one without TLS and login: name to protocol, such as SASL_SSL, and port. */
   listeners?: Listeners;
@@ -54,7 +50,7 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
 }
 
 async function open(options: KafkaOptions, onEvent: (msg: string) => void): Promise<KafkaBroker> {
-  const { dir, port: requestedPort, heapMb = 512, listeners = {}, scramUsers = {} } = options;
+  const { dir, port: requestedPort, listeners = {}, scramUsers = {} } = options;
   if (requestedPort !== undefined && (await isTaken(requestedPort)))
     throw new Error(`port ${requestedPort} is taken`);
   const port = requestedPort ?? (await freePort());
@@ -63,7 +59,7 @@ async function open(options: KafkaOptions, onEvent: (msg: string) => void): Prom
   const properties = serverProperties({
     dir,
     port,
-    controllerPort: options.controllerPort ?? (await freePort(port)),
+    controllerPort: await freePort(port),
     listeners,
     further: options.properties ?? {},
   });
@@ -80,7 +76,7 @@ async function open(options: KafkaOptions, onEvent: (msg: string) => void): Prom
     await run(java(), [...format, 'format', '-t', CLUSTER_ID, '-c', config, ...users]);
   }
   const command = [
-    ...[`-Xms${heapMb / 2}m`, `-Xmx${heapMb}m`, '-XX:+UseG1GC', '-Djava.awt.headless=true'],
+    ...['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', '-Djava.awt.headless=true'],
     ...[...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.Kafka', config],
   ];
   const log = join(dir, 'broker.log');
