@@ -9,10 +9,16 @@ export interface ServerProxy {
   /** Ends every connection and accepts no more. */
   cut(): Promise<void>;
   restore(): Promise<void>;
-  /** Forwards nothing more on the open connections, which stay open. New connections work. */
+  /** Forwards nothing more on the open connections, not even their end. New connections work. */
   silence(): void;
+  /** As the host that has lost its network: also new connections are silent. */
+  vanish(): void;
+  /** The host is back; it knows nothing of the connections that were silent. */
+  reappear(): void;
   /** Holds back every piece of data for this time, in either direction. */
   delay(ms: number): void;
+  /** Forwards data that match later by this time; undefined ends it. */
+  holdBack(request: RegExp | undefined, ms: number): void;
   /** Cuts a connection instead of forwarding the answer to data that match, this many times; undefined ends it. */
   cutAfter(request: RegExp | undefined, times?: number): void;
   /** Leads new connections to another server; the open ones stay where they are. */
@@ -24,8 +30,16 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
   let target = new URL(serverUrl);
   let delayMs = 0;
   let fatal: { request: RegExp; left: number } | undefined;
+  let late: { request: RegExp; ms: number } | undefined;
+  let hasVanished = false;
   const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  // A client's end is not answered by itself: a silent server would not.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    if (hasVanished) {
+      sockets.add(client.resume());
+      client.on('error', () => {});
+      return void client.on('close', () => sockets.delete(client));
+    }
     const upstream = connect(Number(target.port), target.hostname);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -36,21 +50,25 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
         upstream.destroy();
       });
     }
+    /** Returns how late the data are passed on, ms. */
     const onRequest = (data: Buffer) => {
-      if (!fatal || fatal.left === 0 || !fatal.request.test(data.toString('latin1'))) return;
-      fatal.left -= 1;
-      upstream.unpipe();
-      upstream.once('data', () => client.destroy());
-      upstream.resume();
+      const text = data.toString('latin1');
+      if (fatal && fatal.left > 0 && fatal.request.test(text)) {
+        fatal.left -= 1;
+        upstream.unpipe();
+        upstream.once('data', () => client.destroy());
+        upstream.resume();
+      }
+      return late?.request.test(text) ? late.ms : 0;
     };
     client.pipe(held(onRequest)).pipe(upstream).pipe(held()).pipe(client);
   });
   /** Passes data on in order, after the delay. */
-  const held = (look?: (data: Buffer) => void) =>
+  const held = (look?: (data: Buffer) => number) =>
     new Transform({
       transform(data, _encoding, done) {
-        look?.(data);
-        if (delayMs > 0) setTimeout(done, delayMs, null, data);
+        const ms = Math.max(delayMs, look?.(data) ?? 0);
+        if (ms > 0) setTimeout(done, ms, null, data);
         else done(null, data);
       },
     });
@@ -67,6 +85,12 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
     for (const socket of sockets) socket.destroy();
     await closed;
   };
+  const silence = () => {
+    for (const socket of sockets) {
+      socket.unpipe();
+      socket.resume(); // what arrives is dropped
+    }
+  };
   const url = new URL(serverUrl);
   url.port = String(port);
   url.hostname = '127.0.0.1';
@@ -74,11 +98,17 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
     url: url.href,
     cut,
     restore: () => listen(port),
-    silence() {
-      for (const socket of sockets) {
-        socket.unpipe();
-        socket.resume(); // what arrives is dropped
-      }
+    silence,
+    vanish() {
+      hasVanished = true;
+      silence();
+    },
+    reappear() {
+      hasVanished = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    holdBack(request, ms) {
+      late = request && { request, ms };
     },
     delay(ms) {
       delayMs = ms;
