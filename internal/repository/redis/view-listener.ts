@@ -9,6 +9,11 @@ export interface ViewListener {
 
 /** Pause before another node of a cluster is subscribed to. */
 const AGAIN_MS = 250;
+/**
+ * How often the subscription is repeated. A connection that only listens would not show that it has died without a word; one
+ * that gets no answer is replaced (`socketTimeout`). A subscription that was refused is tried again.
+ */
+const REPEAT_MS = 1_000;
 
 export function redisViewListener(redis: Redis | Cluster, channel: string): ViewListener {
   const listeners = new Map<string, Set<() => void>>();
@@ -42,6 +47,19 @@ function subscribe(
   let connection: Redis | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
+  let isSubscribed = false;
+  const repeat = setInterval(listen, REPEAT_MS).unref();
+
+  function listen(): void {
+    if (connection?.status !== 'ready') return;
+    connection.subscribe(channel).then(
+      () => {
+        if (!isSubscribed) onChange();
+        isSubscribed = true;
+      },
+      () => {},
+    );
+  }
 
   function connect(): void {
     const nodes = redis instanceof Cluster ? redis.nodes() : [redis];
@@ -59,12 +77,10 @@ function subscribe(
     });
     connection.on('error', () => {});
     connection.on('message', (_channel, id: string) => onChange(id));
-    connection.on('ready', () =>
-      connection?.subscribe(channel).then(
-        () => onChange(),
-        () => {},
-      ),
-    );
+    connection.on('close', () => {
+      isSubscribed = false;
+    });
+    connection.on('ready', listen);
     connection.on('end', again);
   }
 
@@ -75,6 +91,7 @@ function subscribe(
   connect();
   return () => {
     isClosed = true;
+    clearInterval(repeat);
     clearTimeout(timer);
     connection?.disconnect();
   };
