@@ -64,7 +64,10 @@ export function postgresTransactions(
         });
         bindClient(tx, client);
         const result = await work(tx);
-        await client.query('COMMIT');
+        const { command } = await client.query('COMMIT');
+        // After a failed statement whose error the work passed over, Postgres rolls back and reports no error.
+        if (command !== 'COMMIT')
+          throw new Error('a statement of the transaction failed; it was rolled back');
         cache.add(seen.values());
         if (appended) onAppend();
         return result;
