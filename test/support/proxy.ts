@@ -11,6 +11,9 @@ export interface ServerProxy {
   restore(): Promise<void>;
   /** Forwards nothing more on the open connections, which stay open. New connections work. */
   silence(): void;
+  /** Forwards nothing on any connection, open or new, until `speak`; those that were made before stay silent then. */
+  silenceAll(): void;
+  speak(): void;
   /** Holds back every piece of data for this time, in either direction. */
   delay(ms: number): void;
   /** Cuts a connection instead of forwarding the answer to data that match, this many times; undefined ends it. */
@@ -23,6 +26,7 @@ export interface ServerProxy {
 export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
   let target = new URL(serverUrl);
   let delayMs = 0;
+  let isSilent = false;
   let fatal: { request: RegExp; left: number } | undefined;
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -43,7 +47,8 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
       upstream.once('data', () => client.destroy());
       upstream.resume();
     };
-    client.pipe(held(onRequest)).pipe(upstream).pipe(held()).pipe(client);
+    if (isSilent) client.resume();
+    else client.pipe(held(onRequest)).pipe(upstream).pipe(held()).pipe(client);
   });
   /** Passes data on in order, after the delay. */
   const held = (look?: (data: Buffer) => void) =>
@@ -67,6 +72,12 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
     for (const socket of sockets) socket.destroy();
     await closed;
   };
+  const silence = () => {
+    for (const socket of sockets) {
+      socket.unpipe();
+      socket.resume(); // what arrives is dropped
+    }
+  };
   const url = new URL(serverUrl);
   url.port = String(port);
   url.hostname = '127.0.0.1';
@@ -74,11 +85,13 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
     url: url.href,
     cut,
     restore: () => listen(port),
-    silence() {
-      for (const socket of sockets) {
-        socket.unpipe();
-        socket.resume(); // what arrives is dropped
-      }
+    silence,
+    silenceAll() {
+      isSilent = true;
+      silence();
+    },
+    speak() {
+      isSilent = false;
     },
     delay(ms) {
       delayMs = ms;
