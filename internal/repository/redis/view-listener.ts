@@ -7,6 +7,8 @@ export interface ViewListener {
   close(): void;
 }
 
+/** A subscriber waits without asking, so only a PING shows that its connection is dead; then its socket's time limit ends it. */
+const PING_EVERY_MS = 1_000;
 /** Pause before another node of a cluster is subscribed to. */
 const AGAIN_MS = 250;
 
@@ -73,8 +75,12 @@ function subscribe(
   }
 
   connect();
+  const ping = setInterval(() => {
+    if (connection?.status === 'ready') connection.ping().catch(() => {});
+  }, PING_EVERY_MS).unref();
   return () => {
     isClosed = true;
+    clearInterval(ping);
     clearTimeout(timer);
     connection?.disconnect();
   };
