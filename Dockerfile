@@ -1,5 +1,5 @@
-# The supported line of Node. By tag: a digest is one of a registry, and whoever mirrors the image has another.
-FROM node:24-slim
+# The supported line of Node. The digest names the image for all platforms; docs/operations.md says how it is renewed.
+FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev

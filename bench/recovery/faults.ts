@@ -78,8 +78,8 @@ export const FAULTS: readonly Fault[] = [
     name: 'Postgres: all connections silent',
     away: 'postgres',
     async begin(_, { postgres }) {
-      postgres.silenceAll();
-      return async () => postgres.speak();
+      postgres.vanish();
+      return async () => postgres.reappear(true);
     },
   },
   {
@@ -114,8 +114,8 @@ export const FAULTS: readonly Fault[] = [
     name: 'Redis: all connections silent',
     away: 'redis',
     async begin(_, { redis }) {
-      redis.silenceAll();
-      return async () => redis.speak();
+      redis.vanish();
+      return async () => redis.reappear(true);
     },
   },
   {

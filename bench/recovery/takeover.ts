@@ -35,8 +35,8 @@ const LOSSES: readonly Loss[] = [
   {
     name: 'host silent',
     async begin({ link }) {
-      link.postgres.silenceAll();
-      link.redis.silenceAll();
+      link.postgres.vanish();
+      link.redis.vanish();
     },
     end: ({ program }) => program.kill(),
   },

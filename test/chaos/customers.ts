@@ -2,9 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { order } from '../../cmd/demo/customers.ts';
 import type { World } from '../../cmd/demo/world.ts';
-import { until } from '../support/until.ts';
 
 const SERVED_LIMIT_MS = 60_000;
+const LOOK_EVERY_MS = 250;
 
 export interface Kitchen {
   readonly restaurantId: string;
@@ -26,17 +26,27 @@ const ERRANDS: readonly ((world: World, kitchen: Kitchen) => Promise<void>)[] = 
   rescheduleAtItsTime,
 ];
 
-/** Customers who place a number of orders at an interval; resolves when each has got an answer. */
-export function customersOf(world: World, kitchen: Kitchen) {
+export interface Customers {
+  /** Lets customers come at an interval: this many, and further ones until `isEnough`. Resolves when the last one has come. */
+  come(count: number, everyMs: number, isEnough: () => boolean): Promise<void>;
+  /** Resolves when each has done what they came for; rejects if one could not. */
+  served(): Promise<void>;
+}
+
+export function customersOf(world: World, kitchen: Kitchen): Customers {
   let errands = 0;
-  return async (count: number, everyMs: number): Promise<void> => {
-    const waiting: Promise<void>[] = [];
-    for (let n = 0; n < count; n++) {
-      const errand = n % 2 === 1 ? ERRANDS[errands++ % ERRANDS.length] : undefined;
-      waiting.push(errand ? errand(world, kitchen) : order(world));
-      await pause(everyMs);
-    }
-    await Promise.all(waiting);
+  const waiting: Promise<void>[] = [];
+  return {
+    async come(count, everyMs, isEnough) {
+      for (let n = 0; n < count || !isEnough(); n++) {
+        const errand = n % 2 === 1 ? ERRANDS[errands++ % ERRANDS.length] : undefined;
+        const done = errand ? errand(world, kitchen) : order(world);
+        done.catch(() => {});
+        waiting.push(done);
+        await pause(everyMs);
+      }
+    },
+    served: async () => void (await Promise.all(waiting)),
   };
 }
 
@@ -65,10 +75,9 @@ async function rescheduleAtItsTime(world: World): Promise<void> {
 /** Both changes are refused: the order has been processed. */
 async function changeTooLate(world: World): Promise<void> {
   const id = await place(world, '/orders', { customer_name: 'Late', total_price: 20 });
-  await until(
+  await see(
     `order ${id} to be completed`,
     async () => (await world.client.ask('GET', `/orders/${id}`)).body?.status === 'COMPLETED',
-    SERVED_LIMIT_MS,
   );
   await cancel(world, id);
   await reschedule(world, id, 1_000);
@@ -82,10 +91,9 @@ async function cancelPaid(world: World): Promise<void> {
     restaurant_id: item.restaurantId,
     items: [{ menu_item_id: item.id, quantity: 1 }],
   });
-  await until(
+  await see(
     `order ${id} to be prepared`,
     async () => (await world.client.ask('GET', `/api/v1/orders/${id}`)).body?.status === 'PREPARING',
-    SERVED_LIMIT_MS,
   );
   await cancel(world, id);
 }
@@ -98,15 +106,11 @@ async function payWithDeclinedCard(world: World): Promise<void> {
 /** An order at a restaurant that rejects what it is asked for. */
 async function orderRejected(world: World, { restaurantId, itemId }: Kitchen): Promise<void> {
   const id = await place(world, '/v1/orders', delivered('unlucky', restaurantId, itemId, 'tok_approve'));
-  await until(
-    `the ticket of order ${id}`,
-    async () => {
-      const path = `/v1/restaurants/${restaurantId}/orders/${id}`;
-      const answer = await world.client.ask('POST', path, { action: 'REJECT', reason: 'no rice' });
-      return answer.status === 200 || answer.body?.errors?.[0]?.code === 'ALREADY_REJECTED';
-    },
-    SERVED_LIMIT_MS,
-  );
+  await see(`the ticket of order ${id}`, async () => {
+    const path = `/v1/restaurants/${restaurantId}/orders/${id}`;
+    const answer = await world.client.ask('POST', path, { action: 'REJECT', reason: 'no rice' });
+    return answer.status === 200 || answer.body?.errors?.[0]?.code === 'ALREADY_REJECTED';
+  });
 }
 
 function delivered(customerId: string, restaurantId: string, itemId: string, token: string) {
@@ -157,4 +161,12 @@ function expect({ surprises }: World, what: string, { status }: { status: number
 /** Around the dispatch, which takes longer on a busy machine. */
 function jitter(): number {
   return Math.random() * 500 - 20;
+}
+
+async function see(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = performance.now() + SERVED_LIMIT_MS;
+  while (!(await condition())) {
+    if (performance.now() > giveUpAt) throw new Error(`a customer did not see ${what}`);
+    await pause(LOOK_EVERY_MS);
+  }
 }

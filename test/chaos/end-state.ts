@@ -80,8 +80,9 @@ async function rowsOf(db: NodePgDatabase, initialStock: ReadonlyMap<string, numb
       version: row.version,
       timeline: row.timeline.map((entry) => ({ ...entry })),
     });
-  for (const { eventId, eventType, orderId, record, storedAt } of await db.select().from(events)) {
-    if (eventId === null) continue;
+  for (const { eventId, eventType, orderId, topic, record, storedAt } of await db.select().from(events)) {
+    // A record on a topic of its own was produced by a stranger.
+    if (eventId === null || topic !== null) continue;
     const { version, dueAt } = (record as { payload: { version?: number; dueAt?: string } }).payload;
     lines.push({
       type: 'state',

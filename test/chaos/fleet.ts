@@ -6,10 +6,10 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import getPort, { portNumbers } from 'get-port';
-import type { Call } from './kill-points.ts';
+import type { Call } from './faults/kill-points.ts';
+import type { Message } from './member-calls.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const KILL_AT_CALL = pathToFileURL(path.join(import.meta.dirname, 'kill-at-call.ts')).href;
 const SHIFTED_CLOCK = pathToFileURL(path.join(ROOT, 'test/support/shifted-clock.mjs')).href;
 /** As a supervisor waits before it starts a process again. */
 const RESTART_AFTER_MS = 200;
@@ -26,6 +26,10 @@ export interface Member {
   signal(name: NodeJS.Signals): void;
   /** Kills it at a call of a driver; resolves when it has died, or with false after the time limit. */
   killAt(call: Call, nth: number, withinMs: number): Promise<boolean>;
+  /** It is not killed at a call any more. */
+  spare(): void;
+  /** From now on for a time, records reach its consumers late: each batch by a time of its own. */
+  holdBack(hold: { readonly upToMs: number; readonly forMs: number }): void;
   /** Ends it, and starts it with its clock shifted by this time; 0 is the right time. */
   restart(clockShiftMs: number): Promise<void>;
   /** Whether /readyz says so. */
@@ -37,20 +41,23 @@ export interface Member {
 
 export interface Fleet {
   readonly members: ReadonlyMap<string, Member>;
-  /** Starts a process that runs these services. */
-  add(name: string, ...services: string[]): Promise<Member>;
+  member(name: string): Member;
+  /** Starts a process that runs these services; `env` has settings of its own. */
+  add(name: string, services: readonly string[], env?: Readonly<Record<string, string>>): Promise<Member>;
   remove(name: string): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** `logDir` takes a file of each process's log. */
-export function fleetOf(env: Readonly<Record<string, string>>, logDir: string): Fleet {
+/** `program` is the file that `bundle` has made; `dir` takes a file of each process's log. */
+export function fleetOf(env: Readonly<Record<string, string>>, program: string, dir: string): Fleet {
   const members = new Map<string, Member>();
   return {
     members,
-    async add(name, ...services) {
+    member: (name) => members.get(name)!,
+    async add(name, services, own = {}) {
       const port = await getPort({ host: '127.0.0.1', port: PORTS });
-      const member = startMember(name, services, { ...env, PORT: String(port) }, logDir);
+      const settings = { ...env, ...own, PORT: String(port) };
+      const member = startMember(name, [program, ...services], settings, path.join(dir, `${name}.log`));
       members.set(name, member);
       return member;
     },
@@ -66,11 +73,11 @@ export function fleetOf(env: Readonly<Record<string, string>>, logDir: string): 
 
 function startMember(
   name: string,
-  services: readonly string[],
+  command: readonly string[],
   env: Readonly<Record<string, string>>,
-  logDir: string,
+  logFile: string,
 ): Member {
-  const log = fs.openSync(path.join(logDir, `${name}.log`), 'a');
+  const log = fs.openSync(logFile, 'a');
   let clockShiftMs = 0;
   let deaths = 0;
   let stopping = false;
@@ -79,8 +86,7 @@ function startMember(
 
   function start(): void {
     const preload = clockShiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK];
-    const args = [...preload, '--import', 'tsx', '--import', KILL_AT_CALL, 'cmd/tiffin.ts', ...services];
-    child = spawn(process.execPath, args, {
+    child = spawn(process.execPath, [...preload, ...command], {
       cwd: ROOT,
       env: {
         PATH: process.env.PATH,
@@ -101,6 +107,7 @@ function startMember(
   }
   start();
 
+  /** False if it had to be killed. */
   const stop = async () => {
     stopping = true;
     const last = child;
@@ -109,7 +116,9 @@ function startMember(
     last.kill('SIGTERM');
     await gone;
     clearTimeout(limit);
+    return last.signalCode !== 'SIGKILL';
   };
+  const tell = (message: Message) => void child.send(message, () => {});
   const url = `http://127.0.0.1:${env.PORT}`;
   async function probe(): Promise<{ status: number; text: string }> {
     try {
@@ -128,14 +137,17 @@ function startMember(
     signal: (signal) => void child.kill(signal),
     async killAt(call, nth, withinMs) {
       const victim = gone;
-      child.send({ call, nth }, () => {});
+      tell({ kill: { call, nth } });
       return Promise.race([victim.then(() => true), pause(withinMs, false)]);
     },
+    spare: () => tell({ kill: 'never' }),
+    holdBack: (hold) => tell({ hold }),
     async restart(shiftMs) {
       clockShiftMs = shiftMs;
-      await stop();
+      const hasStopped = await stop();
       stopping = false;
       start();
+      if (!hasStopped) throw new Error(`${name} did not stop within ${STOP_LIMIT_MS / 1_000} s`);
     },
     isReady: async () => (await probe()).status === 200,
     readiness: async () => (await probe()).text,

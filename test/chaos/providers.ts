@@ -19,6 +19,8 @@ export interface PaymentProvider {
   readonly url: string;
   readonly secret: string;
   readonly books: readonly Authorization[];
+  /** Answers every request with this status and does nothing; undefined ends it. */
+  refuseWith(status: number | undefined): void;
   close(): Promise<void>;
 }
 
@@ -43,6 +45,7 @@ export async function startPayments(webhookUrl: () => string): Promise<PaymentPr
   const abandoned = new Set<string>();
   const requests = new Map<string, number>();
   let isOpen = true;
+  let refusal: number | undefined;
 
   function authorize({ orderId, amount }: Step, key: string): Decision {
     const made = {
@@ -109,6 +112,7 @@ export async function startPayments(webhookUrl: () => string): Promise<PaymentPr
     const step = JSON.parse(await text(request)) as Step;
     const answer = (status: number, body: object) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    if (refusal !== undefined) return void answer(refusal, {});
     const count = (requests.get(key) ?? 0) + 1;
     requests.set(key, count);
     if (step.token === 'tok_flaky' && count <= 3) return void answer(500, {});
@@ -129,6 +133,9 @@ export async function startPayments(webhookUrl: () => string): Promise<PaymentPr
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     secret,
     books,
+    refuseWith(status) {
+      refusal = status;
+    },
     async close() {
       isOpen = false;
       const closed = once(server, 'close');

@@ -13,7 +13,7 @@ export interface Recovery {
 }
 
 const ATTEMPT_LIMIT_MS = 2_500;
-const EVERY_MS = 50;
+const EVERY_MS = 100;
 
 export interface Probe {
   readonly urlOf: (method: string, path: string) => string;

@@ -4,13 +4,22 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import getPort from 'get-port';
+import { Kafka, logLevel } from 'kafkajs';
+import pg from 'pg';
 import { prepareDataDir } from '../../cmd/embedded/place.ts';
 import { embeddedPostgres } from '../../cmd/embedded/postgres.ts';
 import { type ServerProcess, startServer } from '../../cmd/embedded/server-process.ts';
 import { type KafkaBroker, startKafka } from '../../cmd/kafka/broker.ts';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
 import { proxyTo, type ServerProxy } from '../support/proxy.ts';
-import type { Peer, Stream } from './plan.ts';
+import { until } from '../support/until.ts';
+import { type Disk, mountDisk } from './disk.ts';
+import type { Peer, Stream } from './fault.ts';
+
+const POSTGRES_MB = 2_000;
+const REDIS_MB = 64;
+/** SQLSTATE duplicate_database. */
+const EXISTS = '42P04';
 
 export interface Servers {
   /** Postgres itself, past the proxy. */
@@ -19,21 +28,32 @@ export interface Servers {
   readonly postgres: {
     stop(signal: 'SIGINT' | 'SIGQUIT'): Promise<void>;
     start(): Promise<void>;
+    /** Resolves when it answers; starts it if it has ended. */
+    revive(): Promise<void>;
+    /** Makes another database, and resolves with its URL through the proxy. */
+    another(name: string): Promise<string>;
+    /** The disk of its data. */
+    readonly disk: Disk | undefined;
   };
   readonly redis: {
     /** The server that the proxy leads to. */
     primary(): OwnRedis;
     /** Promotes a replica, makes the primary its replica, and leads new connections to the promoted one. */
     failOver(): Promise<void>;
+    /** A disk that it may write to. */
+    readonly disk: Disk | undefined;
   };
   readonly kafka: KafkaBroker | undefined;
   stop(): Promise<void>;
 }
 
-export async function startServers(dir: string, stream: Stream): Promise<Servers> {
+/** Data and logs go to `dir`; with `onSmallDisks` the data of Postgres, and what Redis writes, to disks that can be made full. */
+export async function startServers(dir: string, stream: Stream, onSmallDisks: boolean): Promise<Servers> {
+  const disk = (name: string, megabytes: number) =>
+    onSmallDisks ? mountDisk(path.join(dir, name), megabytes) : undefined;
   const [postgres, redis, kafka] = await Promise.all([
-    startPostgres(path.join(dir, 'postgres')),
-    startRedisPair(),
+    startPostgres(dir, disk('postgres', POSTGRES_MB)),
+    startRedisPair(disk('redis', REDIS_MB)),
     stream === 'kafka' ? startBroker(path.join(dir, 'kafka')) : undefined,
   ]);
   return {
@@ -52,22 +72,52 @@ export async function startServers(dir: string, stream: Stream): Promise<Servers
   };
 }
 
-async function startPostgres(dir: string) {
-  const { dataDir, user } = prepareDataDir(dir);
-  const log = fs.openSync(path.join(dataDir, 'servers.log'), 'a');
+/** An administrator's client of the run's Kafka. */
+export function kafkaClient({ kafka }: Servers): Kafka {
+  return new Kafka({ brokers: [kafka!.brokers], logLevel: logLevel.NOTHING });
+}
+
+async function startPostgres(dir: string, disk: Disk | undefined) {
+  const { dataDir, user } = prepareDataDir(path.join(dir, 'postgres'));
+  const log = fs.openSync(path.join(dir, 'postgres.log'), 'a');
   const kind = (await embeddedPostgres(dataDir, user, log))(await getPort({ host: '127.0.0.1' }));
+  fs.appendFileSync(path.join(dataDir, 'postgres/postgresql.conf'), 'max_prepared_transactions = 10\n');
   let server: ServerProcess;
   let child: ChildProcess;
   const start = async () => {
     server = startServer({ ...kind, spawn: () => (child = kind.spawn()) });
     await server.ready;
   };
+  async function ask(statement: string): Promise<void> {
+    const client = new pg.Client({ connectionString: kind.url });
+    client.on('error', () => {});
+    await client.connect();
+    await client.query(statement).finally(() => client.end());
+  }
   await start();
   const proxy = await proxyTo(kind.url);
   return {
     url: kind.url,
     proxy,
+    disk,
     start,
+    async revive() {
+      await until('Postgres to answer', async () => {
+        if (child.exitCode !== null || child.signalCode !== null) await start().catch(() => {});
+        return ask('SELECT').then(
+          () => true,
+          () => false,
+        );
+      });
+    },
+    async another(name: string) {
+      await ask(`CREATE DATABASE ${name}`).catch((error: { code?: string }) => {
+        if (error.code !== EXISTS) throw error;
+      });
+      const url = new URL(proxy.url);
+      url.pathname = name;
+      return url.href;
+    },
     /** SIGINT shuts down in good order, SIGQUIT as a crash. */
     async stop(signal: 'SIGINT' | 'SIGQUIT') {
       child.kill(signal);
@@ -77,15 +127,17 @@ async function startPostgres(dir: string) {
       await proxy.close();
       await server.stop();
       fs.closeSync(log);
+      disk?.unmount();
     },
   };
 }
 
-async function startRedisPair() {
+async function startRedisPair(disk: Disk | undefined) {
   let [primary, replica] = await Promise.all([startOwnRedis(), startOwnRedis()]);
   const proxy = await proxyTo(primary.url);
   return {
     proxy,
+    disk,
     primary: () => primary,
     async failOver() {
       await follow(replica, primary);
@@ -98,6 +150,7 @@ async function startRedisPair() {
     },
     async close() {
       await Promise.all([proxy.close(), primary.stop(), replica.stop()]);
+      disk?.unmount();
     },
   };
 }

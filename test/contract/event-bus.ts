@@ -295,6 +295,62 @@ export function eventBusContract(name: string, harness: Harness): void {
       },
     );
 
+    scenario(
+      'whatever a consumer throws at a record, at reading or handling it, is the fault of that record alone',
+      async (stream) => {
+        const [first] = stream.members;
+        const group = randomUUID();
+        const odd = processing('odd', 1);
+        const consumer = {
+          ...countingConsumer(group, {
+            before(events) {
+              // No error, and no text can be made of it.
+              if (events.some(({ eventId }) => eventId === odd.eventId)) throw Object.create(null);
+            },
+          }),
+          read({ record }: Delivery) {
+            // Throws a TypeError for an object that has no primitive value.
+            if (String((record as { eventType?: unknown } | null)?.eventType) !== 'order.processing')
+              return undefined;
+            return { event: record as Processing };
+          },
+        };
+        await first.bus.subscribe(subscriptionOf(first.deps, consumer));
+        await stream.inject({ key: 'healthy', value: '{"eventType": {"toString": 1}, "orderId": "ghost"}' });
+        await first.bus.publish([odd, processing('healthy', 1)]);
+        await allApplied(first, group, [processing('healthy', 1)]);
+        const faults = async () =>
+          (await first.deps.deadLetters.list({ limit: 9 })).map(({ error }) => error);
+        await until('both dead letters are there', async () => (await faults()).length === 2);
+        assert.deepEqual((await faults()).toSorted(), [
+          'an object was thrown',
+          'the record cannot be read: TypeError: Cannot convert object to primitive value',
+        ]);
+        await until('the bus reports no fault', () => first.bus.fault() === undefined);
+        assert.deepEqual(
+          first.lines.filter(({ level }) => level === 'error'),
+          [],
+        );
+      },
+    );
+
+    scenario('the dead letter of a large binary record reaches its topic, cut if need be', async (stream) => {
+      const [first] = stream.members;
+      const announced: Delivery[] = [];
+      await first.bus.subscribe(listener(first, 'dlq.order-events', announced));
+      await first.bus.subscribe(subscriptionOf(first.deps, countingConsumer(randomUUID())));
+      // 5.4 MB as JSON.
+      const value = '\u0001'.repeat(900_000);
+      await stream.inject({ key: 'large', value });
+      await until('the dead letter is published', () => announced.length > 0);
+      assert.equal(announced[0]?.headers?.['x-original-topic'], 'raw.order-events');
+      assert.ok(
+        String(announced[0]?.record).includes('\u0001') || String(announced[0]?.record).includes('\\u0001'),
+      );
+      const [letter] = await first.deps.deadLetters.list({ limit: 10 });
+      assert.equal(letter?.record, value, 'the whole is in the table');
+    });
+
     scenario('unreadable records become dead letters and do not block later records', async (stream) => {
       const [first] = stream.members;
       const group = randomUUID();

@@ -127,10 +127,10 @@ describe('readiness', { skip: !hasNativeRedis() && 'there is no redis-server' },
     'Postgres is silent': {
       ready: WITHOUT_POSTGRES,
       async begin() {
-        postgresProxy.silenceAll();
+        postgresProxy.vanish();
       },
       async end() {
-        postgresProxy.speak();
+        postgresProxy.reappear();
       },
     },
     'Postgres accepts no writes': {

@@ -41,15 +41,25 @@ describe('a Redis with views of several databases', () => {
   const shownTotal = async ({ url }: Program) =>
     (await request('GET', `${url}/ui/orders/same`)).body.totalAmount;
 
-  it('two installations with prefixes of their own share no key and show only their own orders', async () => {
-    const [prod, stage] = await Promise.all([start(), start({ REDIS_PREFIX: 'stage' })]);
+  it('two installations with prefixes of their own share no key and no channel, and show only their own orders', async () => {
+    const limited = { RATE_LIMIT: '1000' };
+    const [prod, stage] = await Promise.all([start(limited), start({ ...limited, REDIS_PREFIX: 'stage' })]);
     await place(prod, 7);
     await isStored('order:same');
     assert.equal((await request('GET', `${stage.url}/ui/orders/same`)).status, 404);
+    const subscriber = direct.duplicate();
+    const changed: string[] = [];
+    subscriber.on('message', (_channel, id) => changed.push(id));
+    await subscriber.subscribe('stage:order-views');
     await place(stage, 8);
     await isStored('stage:order:same');
+    await until('the change to be announced', () => changed.includes('same'));
+    subscriber.disconnect();
+    for (const { url } of [prod, stage]) assert.equal((await request('GET', `${url}/readyz`)).status, 200);
     assert.deepEqual([await shownTotal(prod), await shownTotal(stage)], [7, 8]);
     const keys = await direct.keys('*');
+    for (const counts of [/^tiffin:rate/, /^stage:rate/]) assert.ok(keys.some((key) => counts.test(key)));
+    assert.ok(keys.includes('tiffin:probe') && keys.includes('stage:probe'));
     assert.deepEqual(
       keys.filter((key) => !/^(stage:.*|tiffin:.*|order:same|order_status:same)$/.test(key)),
       [],

@@ -1,5 +1,6 @@
 /** Without authentication, a web page that is open in a browser on this machine must not act on the server or read from it. */
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { readConfig } from '../../cmd/config.ts';
 import { type Running, run } from '../../cmd/run.ts';
@@ -60,6 +61,16 @@ for (const [what, headers] of Object.entries(FOREIGN))
       assert.deepEqual([status, body.errors?.[0]?.code], [403, 'FORBIDDEN'], path);
     }
     assert.notEqual((await ask('GET', '/scheduler', {})).body.state, 'paused');
+  });
+
+for (const [what, head] of [
+  ['its target', 'GET http://evil.example/scheduler HTTP/1.1\r\nHost: localhost'],
+  ['a second Host', 'GET /scheduler HTTP/1.1\r\nHost: localhost\r\nHost: evil.example'],
+] as const)
+  test(`a request that names another server in ${what} is refused`, async () => {
+    const socket = connect(Number(new URL(running.own!.url).port), '127.0.0.1');
+    socket.end(`${head}\r\nConnection: close\r\n\r\n`);
+    assert.match((await socket.setEncoding('utf8').toArray()).join(''), /^HTTP\/1\.1 403 /);
   });
 
 const OWN: Readonly<Record<string, Headers>> = {

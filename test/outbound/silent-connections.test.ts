@@ -9,7 +9,7 @@ import { httpNotifications } from '../../internal/transport/outbound/http-notifi
 import { httpPayments } from '../../internal/transport/outbound/http-payments.ts';
 import { proxyTo, type ServerProxy } from '../support/proxy.ts';
 
-const TIMEOUT_MS = 1_000;
+const TIMEOUT_MS = 2_000;
 const CONNECTIONS = 5;
 
 describe('connections to a provider that die without a word', { timeout: 60_000 }, () => {

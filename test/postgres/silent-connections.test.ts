@@ -30,10 +30,10 @@ describe('connections that have fallen silent', () => {
 
   it('what waits on them fails, those that are being made too, and the next query is answered', async () => {
     await pool.query('SELECT 1');
-    proxy.silenceAll();
+    proxy.vanish();
     const waiting = [outcome(pool.query('SELECT 1')), outcome(pool.query('SELECT 1'))];
     await until('a second connection to be begun', () => pool.totalCount === 2);
-    proxy.speak();
+    proxy.reappear(true);
     dropSilent(pool, performance.now());
     for (const message of await Promise.all(waiting))
       assert.match(message, /^(Connection terminated|the database is unavailable)/);

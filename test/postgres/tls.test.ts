@@ -176,6 +176,25 @@ describe('TLS to Postgres', { timeout: 120_000 }, () => {
     assert.match(await outcomeOf(url), /requires a valid client certificate/);
   });
 
+  it('while a file is missing, because it is being replaced, no connection is made, and afterwards it is', async () => {
+    const { port } = new URL(secure.url);
+    fs.copyFileSync(file('ca.crt'), file('renewed.crt'));
+    const url = `postgres://tiffin:tiffin@localhost:${port}/tiffin?sslmode=verify-full&sslrootcert=${file('renewed.crt')}`;
+    const pool = openPool(url, { max: 1, onError: () => {} });
+    try {
+      fs.renameSync(file('renewed.crt'), file('renewing.crt'));
+      // The second one waits for the only place in the pool, and so is opened by the pool itself when the first fails.
+      for (const asked of await Promise.allSettled([pool.query('SELECT 1'), pool.query('SELECT 1')])) {
+        assert.equal(asked.status, 'rejected');
+        assert.deepEqual([asked.reason.code, asked.reason.cause.code], ['UNAVAILABLE', 'ENOENT']);
+      }
+      fs.renameSync(file('renewing.crt'), file('renewed.crt'));
+      assert.equal((await pool.query('SELECT 1 AS one')).rows[0].one, 1);
+    } finally {
+      await pool.end();
+    }
+  });
+
   it('of two hosts the one is taken whose certificate is right', async () => {
     const { port } = new URL(secure.url);
     const hosts = `127.0.0.1:${port},localhost:${port}`;

@@ -189,6 +189,7 @@ for (const [name, start] of viewServers())
       assert.equal(await views().get(order.id), undefined);
       await views().put([viewOf(order)]);
       assert.deepEqual(await views().get(order.id), viewOf(order));
+      assert.equal(JSON.parse((await redis.get(`order_status:${order.id}`)) ?? '').details.status, 'CREATED');
     });
 
     it('a newer view is never replaced by an older one, in any sequence and grouping of writes', async () => {
@@ -360,7 +361,7 @@ for (const [name, start] of viewServers())
       }
     });
 
-    it('a read is a miss while Redis is down, with one warning per outage, and a write is UNAVAILABLE', async () => {
+    it('a read is a miss while Redis is down, and does not ask it, with one warning per outage; a write is UNAVAILABLE', async (t) => {
       const proxy = await proxyTo(server.url);
       const log = recordingLog();
       const cut = openRedis(proxy.url, recordingLog());
@@ -370,8 +371,10 @@ for (const [name, start] of viewServers())
       try {
         await away.put([viewOf(order)]);
         await proxy.cut();
+        await until('the outage to be known', () => cut.status !== 'ready');
+        const asked = t.mock.method(cut, 'get');
         for (let times = 0; times < 3; times++) assert.equal(await away.get(order.id), undefined);
-        assert.equal(warnings(), 1);
+        assert.deepEqual([warnings(), asked.mock.callCount()], [1, 0]);
         await assert.rejects(away.put([viewOf(order)]), { code: 'UNAVAILABLE' });
         await proxy.restore();
         await until('the view', () => away.get(order.id));

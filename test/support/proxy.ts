@@ -9,13 +9,16 @@ export interface ServerProxy {
   /** Ends every connection and accepts no more. */
   cut(): Promise<void>;
   restore(): Promise<void>;
-  /** Forwards nothing more on the open connections, which stay open. New connections work. */
+  /** Forwards nothing more on the open connections, not even their end. New connections work. */
   silence(): void;
-  /** Forwards nothing on any connection, open or new, until `speak`; those that were made before stay silent then. */
-  silenceAll(): void;
-  speak(): void;
+  /** As the host that has lost its network: also new connections are silent. */
+  vanish(): void;
+  /** The host is back, and refuses the connections that it does not know; with `stillSilent` they stay as they are. */
+  reappear(stillSilent?: boolean): void;
   /** Holds back every piece of data for this time, in either direction. */
   delay(ms: number): void;
+  /** Forwards data that match later by this time; undefined ends it. */
+  holdBack(request: RegExp | undefined, ms: number): void;
   /** Cuts a connection instead of forwarding the answer to data that match, this many times; undefined ends it. */
   cutAfter(request: RegExp | undefined, times?: number): void;
   /** Leads new connections to another server; the open ones stay where they are. */
@@ -26,10 +29,17 @@ export interface ServerProxy {
 export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
   let target = new URL(serverUrl);
   let delayMs = 0;
-  let isSilent = false;
   let fatal: { request: RegExp; left: number } | undefined;
+  let late: { request: RegExp; ms: number } | undefined;
+  let hasVanished = false;
   const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  // A client's end is not answered by itself: a silent server would not.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    if (hasVanished) {
+      sockets.add(client.resume());
+      client.on('error', () => {});
+      return void client.on('close', () => sockets.delete(client));
+    }
     const upstream = connect(Number(target.port), target.hostname);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -40,22 +50,25 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
         upstream.destroy();
       });
     }
+    /** Returns how late the data are passed on, ms. */
     const onRequest = (data: Buffer) => {
-      if (!fatal || fatal.left === 0 || !fatal.request.test(data.toString('latin1'))) return;
-      fatal.left -= 1;
-      upstream.unpipe();
-      upstream.once('data', () => client.destroy());
-      upstream.resume();
+      const text = data.toString('latin1');
+      if (fatal && fatal.left > 0 && fatal.request.test(text)) {
+        fatal.left -= 1;
+        upstream.unpipe();
+        upstream.once('data', () => client.destroy());
+        upstream.resume();
+      }
+      return late?.request.test(text) ? late.ms : 0;
     };
-    if (isSilent) client.resume();
-    else client.pipe(held(onRequest)).pipe(upstream).pipe(held()).pipe(client);
+    client.pipe(held(onRequest)).pipe(upstream).pipe(held()).pipe(client);
   });
   /** Passes data on in order, after the delay. */
-  const held = (look?: (data: Buffer) => void) =>
+  const held = (look?: (data: Buffer) => number) =>
     new Transform({
       transform(data, _encoding, done) {
-        look?.(data);
-        if (delayMs > 0) setTimeout(done, delayMs, null, data);
+        const ms = Math.max(delayMs, look?.(data) ?? 0);
+        if (ms > 0) setTimeout(done, ms, null, data);
         else done(null, data);
       },
     });
@@ -86,12 +99,17 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
     cut,
     restore: () => listen(port),
     silence,
-    silenceAll() {
-      isSilent = true;
+    vanish() {
+      hasVanished = true;
       silence();
     },
-    speak() {
-      isSilent = false;
+    reappear(stillSilent = false) {
+      hasVanished = false;
+      if (stillSilent) return;
+      for (const socket of sockets) socket.destroy();
+    },
+    holdBack(request, ms) {
+      late = request && { request, ms };
     },
     delay(ms) {
       delayMs = ms;

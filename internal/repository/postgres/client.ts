@@ -59,7 +59,7 @@ export function clientsTo(url: string, options: ClientOptions = {}): Clients {
     static dropSilent = servers.dropSilent;
 
     constructor() {
-      super({ ...settings, ssl: address.tls === 'none' ? false : address.tlsOptions() });
+      super({ ...settings, ssl: false });
     }
 
     // biome-ignore lint/suspicious/noExplicitAny: passes on every form of arguments that pg accepts
@@ -83,11 +83,13 @@ export function clientsTo(url: string, options: ClientOptions = {}): Clients {
       // The pool gives a connection up that takes too long; that one may not be made afterwards.
       if (this.connection.stream.destroyed)
         throw unavailable(new Error('the search for a server took too long'));
-      Object.assign(this, { host: server.host, port: server.port, ...(server.tls ? {} : { ssl: false }) });
-      if (!server.tls) Object.assign(this.connection, { ssl: false });
       this.on('error', servers.forget);
       servers.add(this);
       try {
+        // Here, since the pool does not expect its constructor to throw: a file that is being replaced may be missing.
+        const ssl = server.tls ? address.tlsOptions() : false;
+        Object.assign(this, { host: server.host, port: server.port, ssl });
+        Object.assign(this.connection, { ssl });
         await super.connect();
         const fault = servers.isChecked && (await faultOfServer(this, address.wanted));
         if (fault) throw new Error(`${server.host}:${server.port} ${fault}`);

@@ -7,7 +7,7 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Transaction } from '../../service/ports.ts';
-import { type Clients, CONNECT_LIMIT_MS, clientsTo, destroy, SESSION } from './client.ts';
+import { type Clients, CONNECT_LIMIT_MS, clientsTo, SESSION } from './client.ts';
 import { parseDatabaseUrl } from './database-url.ts';
 import { orders } from './schema/orders.ts';
 import { events } from './schema/stream.ts';
@@ -35,8 +35,6 @@ export function openPool(url: string, options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({ max, Client, connectionTimeoutMillis: CONNECT_LIMIT_MS });
   constructors.set(pool, Client);
   pool.on('error', options.onError);
-  // A connection that did not answer would not answer to a polite end either.
-  pool.on('release', (error, client) => isLost(error) && destroy(client));
   return pool;
 }
 
@@ -131,8 +129,8 @@ export async function migrateDatabase(url: string, options: MigrationOptions = {
   }
 }
 
-/** Transient SQLSTATE classes and codes: connection lost, shutting down, out of resources, timeout, lost race, read-only. */
-const TRANSIENT_SQLSTATE = /^(08...|53...|57P0.|40001|40P01|55P03|25P0[34]|57014|25006)$/;
+/** Transient SQLSTATE classes and codes: connection lost, shutting down, out of resources, timeout, lost race. */
+const TRANSIENT_SQLSTATE = /^(08...|53...|57P0.|40001|40P01|55P03|25P0[34]|57014)$/;
 /** Read-only: the server became a standby, or its disk is full; another connection may reach the new primary. */
 const READ_ONLY = '25006';
 const TRANSIENT_NETWORK = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;

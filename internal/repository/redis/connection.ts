@@ -150,7 +150,7 @@ async function warnOfEviction(redis: Redis | Cluster, log: Log): Promise<void> {
  * Redis 6 wraps the reply to a script's command in `ERR Error running script`, so the whole text is searched.
  */
 const MISTAKE =
-  /WRONGTYPE|wrong number of arguments|syntax error|unknown (sub)?command|not an? (valid )?(integer|float)|out of range|min or max is not|compiling script|attempt to |wrong type|CROSSSLOT/i;
+  /WRONGTYPE|wrong number of arguments|syntax error|unknown (sub)?command|not an? (valid )?(integer|float)|out of range|min or max is not|compiling script|attempt(ed)? to |wrong type|CROSSSLOT/i;
 
 /** Awaits a command; throws UNAVAILABLE for every error that is not a mistake of Tiffin. */
 export async function asUnavailable<T>(command: Promise<T>): Promise<T> {

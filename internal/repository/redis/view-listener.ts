@@ -7,10 +7,13 @@ export interface ViewListener {
   close(): void;
 }
 
-/** A subscriber waits without asking, so only a PING shows that its connection is dead; then its socket's time limit ends it. */
-const PING_EVERY_MS = 1_000;
 /** Pause before another node of a cluster is subscribed to. */
 const AGAIN_MS = 250;
+/**
+ * How often the subscription is repeated. A connection that only listens would not show that it has died without a word; one
+ * that gets no answer is replaced (`socketTimeout`). A subscription that was refused is tried again.
+ */
+const REPEAT_MS = 1_000;
 
 export function redisViewListener(redis: Redis | Cluster, channel: string): ViewListener {
   const listeners = new Map<string, Set<() => void>>();
@@ -44,6 +47,19 @@ function subscribe(
   let connection: Redis | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
+  let isSubscribed = false;
+  const repeat = setInterval(listen, REPEAT_MS).unref();
+
+  function listen(): void {
+    if (connection?.status !== 'ready') return;
+    connection.subscribe(channel).then(
+      () => {
+        if (!isSubscribed) onChange();
+        isSubscribed = true;
+      },
+      () => {},
+    );
+  }
 
   function connect(): void {
     const nodes = redis instanceof Cluster ? redis.nodes() : [redis];
@@ -61,12 +77,10 @@ function subscribe(
     });
     connection.on('error', () => {});
     connection.on('message', (_channel, id: string) => onChange(id));
-    connection.on('ready', () =>
-      connection?.subscribe(channel).then(
-        () => onChange(),
-        () => {},
-      ),
-    );
+    connection.on('close', () => {
+      isSubscribed = false;
+    });
+    connection.on('ready', listen);
     connection.on('end', again);
   }
 
@@ -75,12 +89,9 @@ function subscribe(
   }
 
   connect();
-  const ping = setInterval(() => {
-    if (connection?.status === 'ready') connection.ping().catch(() => {});
-  }, PING_EVERY_MS).unref();
   return () => {
     isClosed = true;
-    clearInterval(ping);
+    clearInterval(repeat);
     clearTimeout(timer);
     connection?.disconnect();
   };

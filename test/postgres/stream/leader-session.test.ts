@@ -112,9 +112,9 @@ describe('the session that elects readers', () => {
       await until('leading', () => leads(session));
       assert.deepEqual(silences, []);
       const began = performance.now();
-      proxy.silenceAll();
+      proxy.vanish();
       await until('the session to be lost', async () => !(await leads(session)), 10_000);
-      proxy.speak();
+      proxy.reappear(true);
       await until('leading again', () => leads(session), 10_000);
       assert.equal(silences.length, 1);
       assert.ok(silences[0]! > began && silences[0]! < performance.now());

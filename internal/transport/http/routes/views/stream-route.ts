@@ -4,7 +4,7 @@ import { isFinal, type OrderId } from '../../../../domain/order.ts';
 import type { OrderView, Revision } from '../../../../service/views/ports.ts';
 import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
 import { type Route, route } from '../../route.ts';
-import type { LiveStreams } from './live-stream.ts';
+import { type LiveStreams, type Message, message } from './live-stream.ts';
 import { EVERYBODY, NOT_FOUND, reachable, TAG, toScreen } from './ui-routes.ts';
 
 export interface StreamDeps extends ViewDeps {
@@ -13,7 +13,21 @@ export interface StreamDeps extends ViewDeps {
   readonly onView: (id: OrderId, listener: () => void) => () => void;
 }
 
+/** A view and the message that shows it. */
+interface Shown {
+  readonly view: OrderView;
+  readonly shown: Message;
+}
+
+interface Follower {
+  show(change: Shown): void;
+  fail(): void;
+}
+
+const END = message('end', {});
+
 export function streamRoute(deps: StreamDeps): Route {
+  const follow = changesOf(deps);
   return route({
     method: 'GET',
     path: '/ui/orders/:id/stream',
@@ -41,29 +55,70 @@ export function streamRoute(deps: StreamDeps): Route {
       let sent: Revision = [-1, 0];
       let stop = () => {};
       const live = deps.streams.open(ctx, principal, () => stop());
-      const show = (view: OrderView) => {
+      const show = ({ view, shown }: Shown) => {
         // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
         if (!isNewer(view.revision, sent)) return;
         sent = view.revision;
-        live.send('view', toScreen(view), view.revision.join('-'));
+        live.send(shown);
         if (!isFinal(view.order.status)) return;
-        live.send('end', {});
+        live.send(END);
         live.end();
       };
-      stop = deps.onView(
-        id,
-        () =>
-          void viewOrder(deps, id).then(
-            (view) => view && show(view),
-            () => live.end(),
-          ),
-      );
-      show(first);
+      stop = follow(id, { show, fail: () => live.end() });
+      show(shownOf(first));
       // Read again: the order may have changed between the first read and the subscription.
       const now = await viewOrder(deps, id);
-      if (now) show(now);
+      if (now) show(shownOf(now));
     },
   });
+}
+
+function shownOf(view: OrderView): Shown {
+  return { view, shown: message('view', toScreen(view), view.revision.join('-')) };
+}
+
+/** Reads an order's view once for all who follow it, after each change, or after several that come while it is read. */
+function changesOf(deps: StreamDeps): (id: OrderId, follower: Follower) => () => void {
+  const followed = new Map<OrderId, { readonly followers: Set<Follower>; readonly stop: () => void }>();
+
+  function startReading(id: OrderId, followers: ReadonlySet<Follower>): () => void {
+    let isStale = false;
+    let isReading = false;
+    return deps.onView(id, async () => {
+      isStale = true;
+      if (isReading) return;
+      isReading = true;
+      try {
+        while (isStale) {
+          isStale = false;
+          const view = await viewOrder(deps, id);
+          const change = view && shownOf(view);
+          if (change) for (const { show } of followers) show(change);
+        }
+      } catch {
+        for (const { fail } of followers) fail();
+      } finally {
+        isReading = false;
+      }
+    });
+  }
+
+  return (id, follower) => {
+    let group = followed.get(id);
+    if (!group) {
+      const followers = new Set<Follower>();
+      group = { followers, stop: startReading(id, followers) };
+      followed.set(id, group);
+    }
+    const { followers, stop } = group;
+    followers.add(follower);
+    return () => {
+      followers.delete(follower);
+      if (followers.size > 0 || followed.get(id)?.followers !== followers) return;
+      followed.delete(id);
+      stop();
+    };
+  };
 }
 
 /** Whether the client that connects again got this view, or a newer one, before. */

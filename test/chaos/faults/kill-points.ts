@@ -1,6 +1,6 @@
 /** The named points at which a process is killed: calls of its drivers, told from outside the product. */
 
-/** A call of a driver; `kill-at-call.ts` watches for it in the process. */
+/** A call of a driver; `member-calls.ts` watches for it in the process. */
 export interface Call {
   readonly driver: 'pg' | 'redis' | 'kafka send' | 'kafka commit' | 'fetch';
   readonly when: 'before' | 'after';
@@ -10,20 +10,21 @@ export interface Call {
 
 export interface Point {
   readonly call: Call;
+  /** Services, one of whose processes is the victim. */
   readonly victims: readonly string[];
   readonly withinFirst: number;
   readonly only?: 'postgres' | 'kafka';
 }
 
 const WITH_TRANSACTIONS = [
-  'processing-service-1',
+  'processing-service',
   'inventory-service',
   'payment-service',
   'restaurant-service',
   'delivery-service',
 ];
 
-export const POINTS = {
+export const POINTS: Readonly<Record<string, Point>> = {
   'before COMMIT': {
     call: { driver: 'pg', when: 'before', match: '^commit' },
     victims: WITH_TRANSACTIONS,
@@ -39,9 +40,15 @@ export const POINTS = {
     victims: ['order-service'],
     withinFirst: 4,
   },
+  'added to the schedule, cursor not moved': {
+    call: { driver: 'pg', when: 'before', match: '^move-cursor' },
+    victims: ['scheduler-worker'],
+    withinFirst: 5,
+    only: 'postgres',
+  },
   'published, not acknowledged': {
     call: { driver: 'redis', when: 'before', match: '^zremrangebyscore' },
-    victims: ['scheduler-worker-1', 'scheduler-worker-2'],
+    victims: ['scheduler-worker'],
     withinFirst: 3,
   },
   'relayed, cursor not moved': {
@@ -52,7 +59,7 @@ export const POINTS = {
   },
   'effect stored, offset not committed': {
     call: { driver: 'kafka commit', when: 'before', match: '' },
-    victims: ['processing-service-1', 'inventory-service', 'payment-service'],
+    victims: ['scheduler-worker', 'processing-service', 'inventory-service', 'payment-service'],
     withinFirst: 5,
     only: 'kafka',
   },
@@ -61,11 +68,14 @@ export const POINTS = {
     victims: ['inventory-service'],
     withinFirst: 2,
   },
+  'rider released, not committed': {
+    call: { driver: 'pg', when: 'after', match: '^release-places' },
+    victims: ['delivery-service'],
+    withinFirst: 2,
+  },
   'money returned, not stored': {
     call: { driver: 'fetch', when: 'after', match: '/(voids|refunds)$' },
     victims: ['payment-service'],
     withinFirst: 2,
   },
-} as const satisfies Readonly<Record<string, Point>>;
-
-export type PointName = keyof typeof POINTS;
+};

@@ -1,17 +1,24 @@
-/** Loaded into a process of Tiffin before the program: kills it at a call of a driver that a message names. */
+/** Loaded into a process of Tiffin before the program: as messages ask, kills it at a call of a driver, or hands records over late. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import kafkajs from 'kafkajs';
 import pg from 'pg';
-import type { Call } from './kill-points.ts';
+import type { Call } from './faults/kill-points.ts';
 
-interface Armed extends Call {
-  left: number;
+export interface Message {
+  readonly kill?: { readonly call: Call; readonly nth: number } | 'never';
+  readonly hold?: { readonly upToMs: number; readonly forMs: number };
 }
 
-let armed: Armed | undefined;
+const LOG_READS = /^read-(events|topics)$/;
+const HEARTBEAT_MS = 500;
 
-process.on('message', ({ call, nth }: { call: Call; nth: number }) => {
-  armed = { ...call, left: nth };
+let armed: (Call & { left: number }) | undefined;
+let held = { upToMs: 0, until: 0 };
+
+process.on('message', ({ kill, hold }: Message) => {
+  if (kill) armed = kill === 'never' ? undefined : { ...kill.call, left: kill.nth };
+  if (hold) held = { upToMs: hold.upToMs, until: performance.now() + hold.forMs };
 });
 // The channel must not keep the process alive.
 process.channel?.unref();
@@ -22,6 +29,9 @@ function pass(driver: Call['driver'], when: Call['when'], subject: string): void
   armed.left -= 1;
   if (armed.left === 0) process.kill(process.pid, 'SIGKILL');
 }
+
+/** How late the next records are, ms. */
+const lateness = () => (performance.now() < held.until ? Math.random() * held.upToMs : 0);
 
 // biome-ignore lint/suspicious/noExplicitAny: wraps methods of any signature
 type Method = (this: any, ...args: any[]) => any;
@@ -35,20 +45,23 @@ function wrap(
   const methods = owner as Record<string, Method>;
   const original = methods[name] as Method;
   methods[name] = function (...args) {
-    if (armed?.driver !== driver) return original.apply(this, args);
     const subject = subjectOf(...(args as never[]));
+    const lateMs = driver === 'pg' && LOG_READS.test(subject) ? lateness() : 0;
+    if (armed?.driver !== driver && lateMs === 0) return original.apply(this, args);
     pass(driver, 'before', subject);
     const last = args.length - 1;
     const callback = args[last];
     if (typeof callback === 'function')
       args[last] = (...results: unknown[]) => {
         if (!results[0]) pass(driver, 'after', subject);
-        return callback(...results);
+        if (lateMs > 0) setTimeout(callback, lateMs, ...results);
+        else callback(...results);
       };
     const result = original.apply(this, args);
     return typeof result?.then === 'function'
-      ? result.then((value: unknown) => {
+      ? result.then(async (value: unknown) => {
           pass(driver, 'after', subject);
+          if (lateMs > 0) await pause(lateMs);
           return value;
         })
       : result;
@@ -74,7 +87,14 @@ kafka.consumer = function (...args) {
   made.run = (config: { eachBatch: Method }) =>
     run({
       ...config,
-      eachBatch(payload: object) {
+      async eachBatch(payload: { heartbeat(): Promise<void> }) {
+        // Each partition waits by itself, so that records of several come out of order.
+        for (
+          const until = performance.now() + lateness();
+          performance.now() < until;
+          await pause(HEARTBEAT_MS)
+        )
+          await payload.heartbeat();
         const passed = { ...payload };
         wrap(passed, 'commitOffsetsIfNecessary', 'kafka commit', () => '');
         return config.eachBatch(passed);
