@@ -3,6 +3,7 @@
  * `--outages 3,30` are the lengths in seconds; `--only TEXT` takes the rows that contain the text; each
  * `--root DIR` measures the version in another checkout.
  */
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Program, startProgram } from '../test/support/program.ts';
@@ -25,6 +26,12 @@ const { values: given } = parseArgs({
     root: { type: 'string', multiple: true, default: [ROOT] },
   },
 });
+// Servers and programs do not outlive a run that is broken off.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    spawnSync('pkill', ['-KILL', '-P', String(process.pid)]);
+    process.exit(130);
+  });
 const outages = given.outages.split(',').map(Number);
 const isWanted = (name: string) => name.toLowerCase().includes(given.only.toLowerCase());
 
