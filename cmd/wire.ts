@@ -27,7 +27,7 @@ import { postgresSchedulerSwitch } from '../internal/repository/postgres/schedul
 import { postgresTimers } from '../internal/repository/postgres/scheduling/timers.ts';
 import { postgresDeadLetters } from '../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresEventLog } from '../internal/repository/postgres/stream/event-log.ts';
-import { openTransactions } from '../internal/repository/postgres/stream/horizon.ts';
+import { openTransactions, secondsOpen } from '../internal/repository/postgres/stream/horizon.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
 import { databaseIdOf } from '../internal/repository/postgres/views/database-id.ts';
 import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
@@ -172,19 +172,14 @@ export async function wire(
       clock,
     }),
     consumerDelays: () => consumerDelays(pool),
-    openTransactions: async () =>
-      new Map(
-        (await openTransactions(pool)).map(
-          ({ holder, since }) => [holder, (clock.now() - since) / 1_000] as const,
-        ),
-      ),
+    openTransactions: async () => secondsOpen(await openTransactions(pool), clock.now()),
     newId: newIds(),
     eventIdFor: (name: string) => v5(Buffer.from(name), EVENT_NAMESPACE),
     faults: {
       postgres: () => faultOfDatabase(pool),
       redis: () => probe(redis, config.REDIS_PREFIX, config.SCHEDULE_SHARDS).then(() => undefined),
       stream: async () => bus.fault() ?? eventLog.fault(),
-      history: stored.fault ?? (() => faultOfDatabase(pool)),
+      history: stored.fault,
     },
     async close() {
       isClosing = true;

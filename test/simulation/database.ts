@@ -1,6 +1,6 @@
 /** A database in memory: tables, row locks, transactions that read what is committed, and an event log with a horizon. */
 import { TiffinError } from '../../internal/domain/errors.ts';
-import type { Event } from '../../internal/domain/events.ts';
+import type { Event, EventType } from '../../internal/domain/events.ts';
 import type { LogPosition, Transaction } from '../../internal/service/ports.ts';
 import type { Delivery, LogFilter, LogPage } from '../../internal/service/stream/ports.ts';
 import type { Process, Scheduler } from './scheduler.ts';
@@ -51,6 +51,8 @@ export interface Database {
   readonly readLog: (from: LogPosition, filter: LogFilter, limit: number) => LogPage;
   /** The committed events, in the order of their positions. */
   readonly events: () => readonly Event[];
+  /** Called before the writes of each commit; what it returns is called after them. */
+  readonly aroundCommits: (watch: (session: Session) => () => void) => void;
   /** Called after each commit that appended events. */
   readonly onAppend: (listener: () => void) => () => void;
 }
@@ -68,13 +70,17 @@ export function sessionOf(tx: Transaction): Session {
   return session;
 }
 
-/** `horizon`: readers of the log stop below the oldest open transaction. */
-export function database(simulation: Scheduler, { horizon = true } = {}): Database {
+/** `horizon`: readers of the log stop below the oldest open transaction. Events of the type `silent` are dropped. */
+export function database(
+  simulation: Scheduler,
+  { horizon = true, silent }: { readonly horizon?: boolean; readonly silent?: EventType | undefined } = {},
+): Database {
   const tables = new Map<string, Table<unknown>>();
   const open = new Set<Session>();
   const holders = new Map<string, Session>();
   const waiters: { name: string; session: Session; grant: () => void }[] = [];
   const listeners = new Set<() => void>();
+  let watchCommit: (session: Session) => () => void = () => () => {};
   let log: LogRow[] = [];
   let lastTransaction = 0;
   let lastPosition = 0;
@@ -162,12 +168,14 @@ export function database(simulation: Scheduler, { horizon = true } = {}): Databa
       return session;
     },
     commit(session) {
+      const written = watchCommit(session);
       for (const [table, writes] of session.writes)
         for (const [key, row] of writes)
           if (row === undefined) table.rows.delete(key);
           else table.rows.set(key, row);
       log.push(...session.events);
       log = log.sort(byPlace(horizon));
+      written();
       end(session);
     },
     abort: end,
@@ -183,6 +191,7 @@ export function database(simulation: Scheduler, { horizon = true } = {}): Databa
     remove: (session, table, key) => write(session, table as Table<unknown>, key, undefined),
     append(session, events) {
       for (const event of events) {
+        if (event.eventType === silent) continue;
         lastPosition += 1;
         const delivery = deliveryOf(event, lastPosition);
         session.events.push({ transactionId: idOf(session), position: lastPosition, event, delivery });
@@ -205,6 +214,9 @@ export function database(simulation: Scheduler, { horizon = true } = {}): Databa
       return { deliveries, to, full: deliveries.length === limit, held };
     },
     events: () => log.map(({ event }) => event),
+    aroundCommits(watch) {
+      watchCommit = watch;
+    },
     onAppend(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

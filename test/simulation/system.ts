@@ -1,5 +1,6 @@
 /** The simulated installation: two schedulers, two workers and an API, which run the real use cases on simulated servers. */
 import type { Deadlines } from '../../internal/domain/deadlines.ts';
+import type { EventType } from '../../internal/domain/events.ts';
 import type { OrderId } from '../../internal/domain/order.ts';
 import { matchConsumer, requestConsumer } from '../../internal/service/delivery/assign-rider.ts';
 import { etaConsumer } from '../../internal/service/delivery/refresh-eta.ts';
@@ -31,6 +32,7 @@ import { providers } from './providers.ts';
 import type { Process, Scheduler } from './scheduler.ts';
 import { brokerStream, logStream, simulatedLog } from './streams.ts';
 import { RESTAURANTS } from './town.ts';
+import { watchViews } from './watch-views.ts';
 
 export const DEADLINES: Deadlines = {
   processing: 20_000,
@@ -57,6 +59,7 @@ export interface Broken {
   readonly queue?: (queue: DueQueue) => DueQueue;
   readonly inventory?: (inventory: Inventory, stores: FulfilmentStores) => Inventory;
   readonly horizon?: false;
+  readonly silent?: EventType;
   readonly marks?: false;
   readonly rebuildsDeadlines?: false;
 }
@@ -65,7 +68,7 @@ export type System = ReturnType<typeof system>;
 
 export function system(simulation: Scheduler, stream: 'log' | 'broker', broken: Broken = {}) {
   const { call, now } = simulation;
-  const db = database(simulation, { horizon: broken.horizon ?? true });
+  const db = database(simulation, { horizon: broken.horizon ?? true, silent: broken.silent });
   const stores = orderStores(simulation, db, { marks: broken.marks ?? true });
   const fulfilment = fulfilmentStores(simulation, db, stores, RESTAURANTS);
   const outside = providers(simulation);
@@ -108,6 +111,7 @@ export function system(simulation: Scheduler, stream: 'log' | 'broker', broken: 
       }),
     get: async (id) => stored.get(id),
   };
+  watchViews(db, fulfilment.viewOf, (fault) => faults.push(fault));
   const shared = {
     ...stores,
     ...fulfilment,

@@ -5,7 +5,7 @@ import { type DatabaseUrl, parseDatabaseUrl } from './database-url.ts';
 import { faultOfServer, isSame, type Server, serverSearch } from './server-search.ts';
 
 /** Time limit of one statement, ms. */
-export const STATEMENT_LIMIT_MS = 4_000;
+const STATEMENT_LIMIT_MS = 4_000;
 /** Time limit of making a connection, ms. */
 export const CONNECT_LIMIT_MS = 3_000;
 

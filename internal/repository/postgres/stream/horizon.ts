@@ -86,6 +86,17 @@ export async function openTransactions(pool: pg.Pool): Promise<readonly OpenTran
   return open.sort((a, b) => a.since - b.since);
 }
 
+/** How long the oldest transaction of each holder has been open, seconds. `transactions` has the oldest first. */
+export function secondsOpen(
+  transactions: readonly OpenTransaction[],
+  now: number,
+): ReadonlyMap<string, number> {
+  const seconds = new Map<string, number>();
+  for (const { holder, since } of transactions)
+    if (!seconds.has(holder)) seconds.set(holder, (now - since) / 1_000);
+  return seconds;
+}
+
 export interface HeldReport {
   /** Takes note of a stretch that was read, and returns it. */
   seen(stretch: Stretch): Stretch;
