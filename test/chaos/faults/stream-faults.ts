@@ -21,11 +21,10 @@ const INBOUND = [
 const HOSTILE_TOPICS = 3;
 const HOSTILE_EACH = 12;
 
+type Statement = readonly [text: string, values: unknown[]];
+
 /** Appends to the event log as others may, and wakes its readers. */
-async function append(
-  url: string,
-  ...statements: (readonly [text: string, values: unknown[]])[]
-): Promise<void> {
+async function append(url: string, ...statements: readonly Statement[]): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => {});
   await client.connect();
@@ -46,7 +45,7 @@ const RECORD = "INSERT INTO events (event_type, order_id, topic, record) VALUES 
 
 async function produce(servers: Servers, topic: string, values: readonly string[]): Promise<void> {
   if (!servers.kafka)
-    return append(servers.databaseUrl, ...values.map((value) => [RECORD, [topic, asJson(value)]] as const));
+    return append(servers.databaseUrl, ...values.map((value): Statement => [RECORD, [topic, asJson(value)]]));
   const stream = kafkaConsole([servers.kafka.brokers], () => ({}));
   for (const value of values) await stream.produce(topic, 'ghost', value);
   await stream.close();
