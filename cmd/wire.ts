@@ -69,6 +69,8 @@ export interface Service {
   readonly consumers?: readonly AnyConsumer[];
   readonly gauges?: readonly GaugeSource[];
   readonly loops?: () => readonly Loop[];
+  /** Why a loop without which the service is not ready does not do its work. */
+  readonly fault?: () => string | undefined;
   /** Runs before the HTTP server closes; ends the responses that would keep it open. */
   readonly beforeStop?: () => void;
   /** Runs after the consumers and loops have stopped. */
@@ -178,7 +180,7 @@ export async function wire(
     faults: {
       postgres: () => faultOfDatabase(pool),
       redis: () => probe(redis, config.REDIS_PREFIX, config.SCHEDULE_SHARDS).then(() => undefined),
-      stream: async () => bus.fault(),
+      stream: async () => bus.fault() ?? eventLog.fault(),
       history: stored.fault,
     },
     async close() {

@@ -28,7 +28,7 @@ describe('the session that elects readers', () => {
   });
 
   function open(url = database.url) {
-    const session = leaderSession(url, () => {}, recordingLog());
+    const session = leaderSession(url, recordingLog(), { onNotify() {}, onSilenceOver() {} });
     opened.push(session);
     return session;
   }
@@ -106,6 +106,32 @@ describe('the session that elects readers', () => {
       proxy.silence();
       // The silent one may open a new connection: it asks again only once it has lost this one.
       await until('the other one to lead', () => leads(other), 5_000);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it('a server that falls silent and answers again is noticed, over a connection that was begun meanwhile', async () => {
+    const proxy = await proxyTo(database.url);
+    try {
+      const silences: number[] = [];
+      const session = leaderSession(proxy.url, recordingLog(), {
+        onNotify() {},
+        onSilenceOver: (since) => silences.push(since),
+      });
+      opened.push(session);
+      await until('leading', () => leads(session));
+      assert.deepEqual(silences, []);
+      const began = performance.now();
+      proxy.vanish();
+      await until('the session to be lost', async () => !(await leads(session)), 10_000);
+      proxy.reappear(true);
+      await until('leading again', () => leads(session), 10_000);
+      assert.equal(silences.length, 1);
+      assert.ok(silences[0]! > began && silences[0]! < performance.now());
+      await terminate();
+      await settles(session);
+      assert.equal(silences.length, 1, 'a connection that the server ended was not silent');
     } finally {
       await proxy.close();
     }
