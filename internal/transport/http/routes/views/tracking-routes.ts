@@ -35,7 +35,6 @@ const linkBody = z
 const link = z
   .object({
     token: z.string(),
-    path: z.string().meta({ description: 'Of the page that shows the order' }),
     may: z.enum(['read', 'change']),
     expiresAt: time,
   })
@@ -84,11 +83,10 @@ export function trackingLinkRoutes(deps: LinkDeps & ChangeRouteDeps): readonly R
         await findOrder(orders, principal, orderId);
         const expiresAt = (Math.trunc(clock.now() / 1_000) + lastsS) * 1_000;
         const token = trackingLinks.tokenOf({ orderId, may, expiresAt });
-        const path = `/track/${token}`;
         send(ctx, {
           status: 201,
           headers: { Location: `/v1/tracking/${token}`, 'Cache-Control': 'no-store' },
-          body: { token, path, may, expiresAt: toRfc3339(expiresAt) },
+          body: { token, may, expiresAt: toRfc3339(expiresAt) },
         });
       },
     }),
