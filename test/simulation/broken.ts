@@ -9,8 +9,8 @@ import type { Broken } from './system.ts';
 export const BROKEN_BUILDS: readonly {
   readonly name: string;
   readonly broken: Broken;
-  /** The invariant that must break, in at most `within` runs; `surprise` for what no invariant covers. */
-  readonly caughtBy: InvariantName | 'surprise';
+  /** The invariant that must break, in at most `within` runs. */
+  readonly caughtBy: InvariantName;
   readonly within: number;
   /** The faults under which the build is run, if not those of each plan. */
   readonly faults?: { readonly share: number; readonly kinds: readonly Fault[] };
@@ -61,12 +61,6 @@ export const BROKEN_BUILDS: readonly {
     broken: { horizon: false },
     caughtBy: 'events-accounted-for',
     within: 150,
-  },
-  {
-    name: 'a delivery that ends without an event',
-    broken: { silent: 'delivery.withdrawn' },
-    caughtBy: 'surprise',
-    within: 50,
   },
   {
     name: 'reconcile without deadlines',
