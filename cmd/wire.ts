@@ -10,6 +10,7 @@ import {
 import { postgresDeliveries } from '../internal/repository/postgres/delivery/deliveries.ts';
 import { postgresRiders } from '../internal/repository/postgres/delivery/riders.ts';
 import { erasedAmong } from '../internal/repository/postgres/erased-orders.ts';
+import { installationOf } from '../internal/repository/postgres/installation.ts';
 import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
 import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.ts';
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
@@ -29,7 +30,6 @@ import { postgresDeadLetters } from '../internal/repository/postgres/stream/dead
 import { postgresEventLog } from '../internal/repository/postgres/stream/event-log.ts';
 import { openTransactions, secondsOpen } from '../internal/repository/postgres/stream/horizon.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
-import { databaseIdOf } from '../internal/repository/postgres/views/database-id.ts';
 import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
 import { openRedis, probe, tagsOf } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
@@ -44,6 +44,7 @@ import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
 import type { EventBus } from '../internal/service/stream/ports.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
 import type { Route } from '../internal/transport/http/route.ts';
+import { trackingLinks } from '../internal/transport/http/tracking-links.ts';
 import { httpNotifications, loggedNotifications } from '../internal/transport/outbound/http-notifications.ts';
 import { httpPayments } from '../internal/transport/outbound/http-payments.ts';
 import { simulatedPayments } from '../internal/transport/outbound/simulated-payments.ts';
@@ -103,7 +104,7 @@ export async function wire(
   const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log, redisTlsOf(config)) : redis;
   const redisMemory = watchMemory(redis, log);
   const channel = `${config.REDIS_PREFIX}:order-views`;
-  const databaseId = await databaseIdOf(pool);
+  const { databaseId, trackingSecret } = await installationOf(pool);
   const viewListener = redisViewListener(cache, channel);
   const eventLog = postgresEventLog(pool, directUrl, log);
   const stored = openHistory(config, pool, clock, log);
@@ -151,6 +152,7 @@ export async function wire(
       isNearlyFull: cache === redis ? redisMemory.isNearlyFull : async () => false,
     }),
     viewListener,
+    trackingLinks: trackingLinks(trackingSecret, clock),
     redisMemory,
     paymentProvider: config.PAYMENT_URL
       ? httpPayments({
