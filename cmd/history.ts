@@ -12,14 +12,15 @@ const DAY_MS = 86_400_000;
 
 export interface OpenHistory {
   readonly history: History;
-  /** Why the history cannot be used; undefined if it can. Undefined itself where it is in Postgres. */
-  readonly fault?: () => Promise<string | undefined>;
+  /** Why a history outside Postgres cannot be used; undefined if it can. */
+  readonly fault: () => Promise<string | undefined>;
   close(): Promise<void>;
 }
 
 export function openHistory(config: Config, pool: pg.Pool, clock: Clock, log: Log): OpenHistory {
   const inPostgres = postgresHistory(pool);
-  if (!config.HISTORY_URL) return { history: inPostgres, close: async () => {} };
+  if (!config.HISTORY_URL)
+    return { history: inPostgres, fault: async () => undefined, close: async () => {} };
   const cassandra = openCassandra(config.HISTORY_URL, log);
   const history = cassandraHistory(cassandra, { clock, keepMs: config.HISTORY_DAYS * DAY_MS });
   return {

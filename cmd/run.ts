@@ -86,9 +86,12 @@ async function listen(server: Server, host: string, port: number): Promise<void>
 function checksOf(services: readonly Service[], { faults }: Wiring): Check[] {
   const needs = new Set(services.flatMap((service) => service.needs));
   const takesOrders = services.some(({ name }) => name === 'order-service');
-  return [...needs].map((name) => ({
-    name,
-    critical: !takesOrders || name === 'postgres',
-    fault: faults[name],
+  const ofServers = [...needs].map((name) => ({ name, fault: faults[name] }));
+  const ofLoops = services.flatMap(({ name, fault }) =>
+    fault ? [{ name, fault: async () => fault() }] : [],
+  );
+  return [...ofServers, ...ofLoops].map((check) => ({
+    ...check,
+    critical: !takesOrders || check.name === 'postgres',
   }));
 }

@@ -29,7 +29,7 @@ async function listTopics(config: Config): Promise<readonly string[]> {
 // Imports only the stream in use, because loading modules takes most of the time of a short command.
 async function openKafka(config: Config, brokers: readonly string[]) {
   const { kafkaConsole } = await import('./topic/kafka.ts');
-  return kafkaConsole(brokers, kafkaAccessOf(config));
+  return kafkaConsole(brokers, kafkaAccessOf(config), config.KAFKA_PREFIX);
 }
 
 async function open(config: Config): Promise<TopicConsole> {

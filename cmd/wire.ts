@@ -10,6 +10,7 @@ import {
 import { postgresDeliveries } from '../internal/repository/postgres/delivery/deliveries.ts';
 import { postgresRiders } from '../internal/repository/postgres/delivery/riders.ts';
 import { erasedAmong } from '../internal/repository/postgres/erased-orders.ts';
+import { installationOf } from '../internal/repository/postgres/installation.ts';
 import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
 import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.ts';
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
@@ -27,9 +28,8 @@ import { postgresSchedulerSwitch } from '../internal/repository/postgres/schedul
 import { postgresTimers } from '../internal/repository/postgres/scheduling/timers.ts';
 import { postgresDeadLetters } from '../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresEventLog } from '../internal/repository/postgres/stream/event-log.ts';
-import { openTransactions } from '../internal/repository/postgres/stream/horizon.ts';
+import { openTransactions, secondsOpen } from '../internal/repository/postgres/stream/horizon.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
-import { databaseIdOf } from '../internal/repository/postgres/views/database-id.ts';
 import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
 import { openRedis, probe, tagsOf } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
@@ -44,6 +44,7 @@ import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
 import type { EventBus } from '../internal/service/stream/ports.ts';
 import { postgresBus } from '../internal/transport/events/postgres-bus.ts';
 import type { Route } from '../internal/transport/http/route.ts';
+import { trackingLinks } from '../internal/transport/http/tracking-links.ts';
 import { httpNotifications, loggedNotifications } from '../internal/transport/outbound/http-notifications.ts';
 import { httpPayments } from '../internal/transport/outbound/http-payments.ts';
 import { simulatedPayments } from '../internal/transport/outbound/simulated-payments.ts';
@@ -68,6 +69,8 @@ export interface Service {
   readonly consumers?: readonly AnyConsumer[];
   readonly gauges?: readonly GaugeSource[];
   readonly loops?: () => readonly Loop[];
+  /** Why a loop without which the service is not ready does not do its work. */
+  readonly fault?: () => string | undefined;
   /** Runs before the HTTP server closes; ends the responses that would keep it open. */
   readonly beforeStop?: () => void;
   /** Runs after the consumers and loops have stopped. */
@@ -101,7 +104,7 @@ export async function wire(
   const cache = config.CACHE_REDIS_URL ? openRedis(config.CACHE_REDIS_URL, log, redisTlsOf(config)) : redis;
   const redisMemory = watchMemory(redis, log);
   const channel = `${config.REDIS_PREFIX}:order-views`;
-  const databaseId = await databaseIdOf(pool);
+  const { databaseId, trackingSecret } = await installationOf(pool);
   const viewListener = redisViewListener(cache, channel);
   const eventLog = postgresEventLog(pool, directUrl, log);
   const stored = openHistory(config, pool, clock, log);
@@ -149,6 +152,7 @@ export async function wire(
       isNearlyFull: cache === redis ? redisMemory.isNearlyFull : async () => false,
     }),
     viewListener,
+    trackingLinks: trackingLinks(trackingSecret, clock),
     redisMemory,
     paymentProvider: config.PAYMENT_URL
       ? httpPayments({
@@ -170,19 +174,14 @@ export async function wire(
       clock,
     }),
     consumerDelays: () => consumerDelays(pool),
-    openTransactions: async () =>
-      new Map(
-        (await openTransactions(pool)).map(
-          ({ holder, since }) => [holder, (clock.now() - since) / 1_000] as const,
-        ),
-      ),
+    openTransactions: async () => secondsOpen(await openTransactions(pool), clock.now()),
     newId: newIds(),
     eventIdFor: (name: string) => v5(Buffer.from(name), EVENT_NAMESPACE),
     faults: {
       postgres: () => faultOfDatabase(pool),
       redis: () => probe(redis, config.REDIS_PREFIX, config.SCHEDULE_SHARDS).then(() => undefined),
-      stream: async () => bus.fault(),
-      history: stored.fault ?? (() => faultOfDatabase(pool)),
+      stream: async () => bus.fault() ?? eventLog.fault(),
+      history: stored.fault,
     },
     async close() {
       isClosing = true;

@@ -14,6 +14,7 @@ const LANDED = {
   '0003_retention': '7155a76c292a42d4042e45b7550a22d67c00863096d573f75183ee85c902a958',
   '0004_installation': 'c09f92d16ecd98a6ae3e58e4b6df4f3b1c997783637bad83682cbb88027fafb2',
   '0005_erasure': '5285cd07b302b0d083a1baae6e481a7031cf85b9dfe4f3db4fd8c3776224dabf',
+  '0006_tracking': '45d50884e97911ee6b227699ddf1c9a53d5d166dad67eb60dbb55980078791c3',
 };
 
 test('every change of the schema has a migration; `npm run migration` generates it', async () => {

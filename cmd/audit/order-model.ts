@@ -62,11 +62,7 @@ export const linearizable: Invariant = (history) => {
 };
 
 /** The calls of one order: those of its clients, its start and end as its timeline tells them, and the state that was left. */
-export function callsOf(
-  order: State<'order'>,
-  operations: readonly Operation[],
-  { run }: History,
-): Call<Input>[] {
+function callsOf(order: State<'order'>, operations: readonly Operation[], { run }: History): Call<Input>[] {
   const requests = operations.flatMap((operation) => {
     const input = inputOf(operation);
     const { invokedAt, returnedAt, outcome } = operation;

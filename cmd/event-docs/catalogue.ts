@@ -52,6 +52,10 @@ export const ORIGINS: Record<EventType, Origin> = {
   'inventory.rejected': { by: ['inventory-service'], when: 'the stock of an item is too low for the order' },
   'inventory.released': { by: ['inventory-service'], when: 'the reservation was released' },
   'inventory.low_stock': { by: ['inventory-service'], when: 'the stock of an item fell below its threshold' },
+  'payment.pending': {
+    by: ['payment-service'],
+    when: 'the payment was requested, and the provider has not decided yet',
+  },
   'payment.authorized': { by: ['payment-service'], when: 'the payment was authorized' },
   'payment.failed': {
     by: ['payment-service'],
@@ -66,12 +70,20 @@ export const ORIGINS: Record<EventType, Origin> = {
     by: ['restaurant-service', 'processing-service'],
     when: 'an order needs a rider',
   },
+  'delivery.requested': {
+    by: ['delivery-service'],
+    when: 'a delivery found no free rider and waits for one',
+  },
   'delivery.assigned': { by: ['delivery-service'], when: 'a rider was assigned to the delivery' },
   'delivery.picked_up': { by: ['delivery-service'], when: 'the rider picked the order up' },
   'delivery.delivered': { by: ['delivery-service'], when: 'the rider delivered the order' },
   'delivery.released': {
     by: ['delivery-service'],
     when: 'the rider was released without delivering the order',
+  },
+  'delivery.withdrawn': {
+    by: ['delivery-service'],
+    when: 'the delivery ended before it had a rider',
   },
   'eta.updated': { by: ['delivery-service'], when: 'the estimated time of arrival was updated' },
   'notification.sent': {

@@ -4,17 +4,25 @@ import { validatedOrdersConsumer } from '../../internal/service/orders/place-val
 import { foodOrderingRoutes } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
 import { orderRoutes } from '../../internal/transport/http/routes/orders/order-routes.ts';
 import { outboxRoutes } from '../../internal/transport/http/routes/orders/outbox-routes.ts';
+import { trackingLinkRoutes } from '../../internal/transport/http/routes/views/tracking-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function orderService(wiring: Wiring): Service {
   const { clock, newId, config } = wiring;
-  const deps = { ...wiring, newEventId: newId, newOrderId: newId, now: () => clock.now() };
+  const deps = {
+    ...wiring,
+    newEventId: newId,
+    newOrderId: newId,
+    now: () => clock.now(),
+    maxReschedules: config.MAX_RESCHEDULES,
+  };
   const place = orderPlacer(deps, { maxBatch: 500, concurrency: 2, maxWaiting: config.PLACE_MAX_WAITING });
   return {
     name: 'order-service',
     needs: ['postgres', 'stream'],
     routes: [
-      ...orderRoutes({ ...deps, place, maxReschedules: config.MAX_RESCHEDULES }),
+      ...orderRoutes({ ...deps, place }),
+      ...trackingLinkRoutes(deps),
       ...foodOrderingRoutes({ ...deps, place }),
       ...outboxRoutes({ ...deps, place }),
     ],

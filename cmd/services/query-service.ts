@@ -7,6 +7,10 @@ import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/de
 import { liveStreams } from '../../internal/transport/http/routes/views/live-stream.ts';
 import { pageRoutes } from '../../internal/transport/http/routes/views/page-routes.ts';
 import { streamRoute } from '../../internal/transport/http/routes/views/stream-route.ts';
+import {
+  type TrackingDeps,
+  trackingRoutes,
+} from '../../internal/transport/http/routes/views/tracking-routes.ts';
 import { uiRoutes } from '../../internal/transport/http/routes/views/ui-routes.ts';
 import type { Service, Wiring } from '../wire.ts';
 
@@ -16,6 +20,11 @@ const MOST_STREAMS = { all: 1_000, each: 50 };
 export function queryService(wiring: Wiring): Service {
   const { viewListener, config, log } = wiring;
   const streams = liveStreams(MOST_STREAMS);
+  const live: TrackingDeps = {
+    ...wiring,
+    streams,
+    onView: (id, listener) => viewListener.listen(id, listener),
+  };
   return {
     name: 'query-service',
     needs: ['postgres', 'redis', 'stream', ...(config.HISTORY_URL ? (['history'] as const) : [])],
@@ -24,7 +33,8 @@ export function queryService(wiring: Wiring): Service {
       ...deadLetterRoutes(wiring),
       foodOrderView(wiring),
       ...uiRoutes(wiring),
-      streamRoute({ ...wiring, streams, onView: (id, listener) => viewListener.listen(id, listener) }),
+      streamRoute(live),
+      ...trackingRoutes(live),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
     loops: () => [startLoop('compare views', viewComparer(wiring), log)],

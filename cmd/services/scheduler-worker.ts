@@ -67,6 +67,7 @@ export function schedulerWorker(wiring: Wiring): Service {
       );
       return [dispatchLoop, reconcileLoop, watchLoop];
     },
+    fault: () => dispatchLoop?.fault(),
     drain: () => dispatching.drain(),
   };
 }

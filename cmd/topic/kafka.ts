@@ -6,9 +6,11 @@ import type { TopicConsole } from './console.ts';
 
 const POLL_MS = 200;
 
+/** Topics are named without the prefix of the installation. */
 export function kafkaConsole(
   brokers: readonly string[],
   access: KafkaAccess,
+  prefix = '',
 ): TopicConsole & { list(): Promise<readonly string[]> } {
   registerCodecs();
   const kafka = new Kafka({
@@ -25,13 +27,16 @@ export function kafkaConsole(
       await admin.connect();
       const topics = await admin.listTopics();
       await admin.disconnect();
-      return topics.filter((topic) => !topic.startsWith('__')).sort();
+      return topics
+        .filter((topic) => topic.startsWith(prefix) && !topic.startsWith('__'))
+        .map((topic) => topic.slice(prefix.length))
+        .sort();
     },
     async consume(topic, fromBeginning, take) {
-      const groupId = `tiffin-topic-${process.pid}-${Date.now()}`;
+      const groupId = `${prefix}tiffin-topic-${process.pid}-${Date.now()}`;
       const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: POLL_MS });
       await consumer.connect();
-      await consumer.subscribe({ topics: [topic], fromBeginning });
+      await consumer.subscribe({ topics: [prefix + topic], fromBeginning });
       await new Promise<void>((resolve, reject) => {
         let wanted = true;
         consumer.on('consumer.crash', ({ payload }) => !payload.restart && reject(payload.error));
@@ -50,7 +55,7 @@ export function kafkaConsole(
     async produce(topic, key, value) {
       connected ??= producer.connect();
       await connected;
-      await producer.send({ topic, messages: [{ key: key || null, value }] });
+      await producer.send({ topic: prefix + topic, messages: [{ key: key || null, value }] });
     },
     close: () => producer.disconnect(),
   };

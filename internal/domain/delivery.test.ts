@@ -4,12 +4,44 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { orderAt } from '../../test/support/builders.ts';
 import { NOON } from '../../test/support/manual-clock.ts';
-import { assign, type Delivery, distanceM, followOrder, type Place, pickUp } from './delivery.ts';
+import {
+  announceDelivery,
+  assign,
+  type Delivery,
+  deliver,
+  distanceM,
+  followOrder,
+  type Place,
+  pickUp,
+  release,
+} from './delivery.ts';
+import { parseEvent } from './events.ts';
 import { ORDER_STATUSES, type OrderId } from './order.ts';
 
 const requested: Delivery = { orderId: 'o' as OrderId, state: 'REQUESTED', attempts: 0, requestedAt: NOON };
 const assigned = assign(requested, { riderId: 'ravi', at: NOON, holdsPlace: true });
 const pickedUp = pickUp(assigned, NOON);
+
+test('each state of a delivery is announced once, as a valid event, with and without a rider', () => {
+  const at = new Date(NOON).toISOString();
+  const states = [requested, assigned, pickedUp, deliver(pickedUp, NOON), release(pickedUp)];
+  const withdrawn = release({ ...requested, attempts: 3 });
+  const origin = { eventId: 'e1', at: NOON + 1, producer: 'delivery-service' };
+  const announced = [...states, withdrawn].map((delivery) => {
+    const event = announceDelivery(undefined, delivery, origin);
+    assert.ok('event' in parseEvent(event), delivery.state);
+    assert.equal(announceDelivery(delivery, { ...delivery, attempts: 9 }, origin), undefined);
+    return [event?.eventType, event?.payload];
+  });
+  assert.deepEqual(announced, [
+    ['delivery.requested', { requestedAt: at }],
+    ['delivery.assigned', { riderId: 'ravi', assignedAt: at }],
+    ['delivery.picked_up', { riderId: 'ravi', pickedUpAt: at }],
+    ['delivery.delivered', { riderId: 'ravi', deliveredAt: at }],
+    ['delivery.released', { riderId: 'ravi' }],
+    ['delivery.withdrawn', { searches: 3 }],
+  ]);
+});
 
 /** An order with a delivery is never COMPLETED. */
 const STATUSES = ORDER_STATUSES.filter((status) => status !== 'COMPLETED');

@@ -1,5 +1,9 @@
 /** Riders and deliveries: assignment, progress, and distances. Times are epoch ms, places [latitude, longitude] in degrees. */
+import { fact, type Origin } from './announce.ts';
+import { unreachable } from './errors.ts';
+import type { Event } from './events.ts';
 import { isFinal, type Order, type OrderId } from './order.ts';
+import { toRfc3339 } from './schedule.ts';
 
 export type Place = readonly [latitude: number, longitude: number];
 
@@ -83,6 +87,45 @@ export function followOrder(delivery: Delivery, order: Order): Delivery | undefi
       return delivery.state === 'REQUESTED' ? release(delivery) : deliver(delivery, order.updatedAt);
     default:
       return isFinal(order.status) ? release(delivery) : undefined;
+  }
+}
+
+/** The event for a delivery's new state; undefined if the state is unchanged. */
+export function announceDelivery(
+  before: Delivery | undefined,
+  delivery: Delivery,
+  origin: Origin & { eventId: string; at: number },
+): Event | undefined {
+  const { orderId, riderId = '', state, restaurantId, pickupAddress } = delivery;
+  const time = (at = origin.at) => toRfc3339(at);
+  if (state === before?.state) return undefined;
+  switch (state) {
+    case 'REQUESTED':
+      return fact('delivery.requested', orderId, { requestedAt: time(delivery.requestedAt) }, origin);
+    case 'ASSIGNED': {
+      const place = { ...(restaurantId ? { restaurantId } : {}), address: pickupAddress ?? '' };
+      const payload = {
+        riderId,
+        assignedAt: time(delivery.assignedAt),
+        ...(pickupAddress === undefined ? {} : { pickupLocation: place }),
+      };
+      return fact('delivery.assigned', orderId, payload, origin);
+    }
+    case 'PICKED_UP':
+      return fact('delivery.picked_up', orderId, { riderId, pickedUpAt: time(delivery.pickedUpAt) }, origin);
+    case 'DELIVERED':
+      return fact(
+        'delivery.delivered',
+        orderId,
+        { riderId, deliveredAt: time(delivery.deliveredAt) },
+        origin,
+      );
+    case 'RELEASED':
+      return delivery.riderId === undefined
+        ? fact('delivery.withdrawn', orderId, { searches: delivery.attempts }, origin)
+        : fact('delivery.released', orderId, { riderId }, origin);
+    default:
+      return unreachable(state);
   }
 }
 

@@ -227,3 +227,8 @@ describe('the flat fields', () => {
     }
   });
 });
+
+test('the fault of a record without an envelope is a text for people, not JSON', () => {
+  const parsed = parseEvent({ order_id: 'x', ready_at: '2030-01-01T12:00:00Z' });
+  assert.match('fault' in parsed ? parsed.fault : '', /^[^[{]+expected string/);
+});

@@ -86,6 +86,8 @@ export const PAYLOADS = {
   'inventory.released': z.object({ items: quantities }),
   /** `orderId` is the order whose reservation took the stock to its threshold or below. */
   'inventory.low_stock': z.object({ itemId: z.string(), stockCount: z.int(), threshold: z.int() }),
+  /** The provider was asked for the amount, and has not decided yet. */
+  'payment.pending': paid,
   'payment.authorized': paid.extend({ authorizationId: z.string() }),
   'payment.failed': z.object({ reason: z.string() }),
   'payment.captured': paid,
@@ -103,6 +105,8 @@ export const PAYLOADS = {
     /** When it can be picked up; absent if unknown. */
     readyAt: time.optional(),
   }),
+  /** The delivery waits for a rider; one that gets a rider at once begins with `delivery.assigned`. */
+  'delivery.requested': z.object({ requestedAt: time }),
   'delivery.assigned': z.object({
     riderId: z.string(),
     assignedAt: time,
@@ -112,6 +116,8 @@ export const PAYLOADS = {
   'delivery.delivered': z.object({ riderId: z.string(), deliveredAt: time }),
   /** The order ended without a delivery by this rider, who is free again. */
   'delivery.released': z.object({ riderId: z.string() }),
+  /** The delivery ended before it had a rider, after so many searches that found none. */
+  'delivery.withdrawn': z.object({ searches: z.int().nonnegative() }),
   /** The expected time of delivery: the median, and the 90th percentile. */
   'eta.updated': z.object({ eta: time, etaP90: time, computedAt: time }),
   'notification.sent': z.object({ template: z.string(), to: z.string(), sentAt: time }),

@@ -173,7 +173,7 @@ export function retryDelayMs(attempts: number): number {
   return attempts === 0 ? 0 : backoffMs(attempts, RETRY);
 }
 
-/** The event for a payment's new state; undefined if the state is unchanged or PENDING. */
+/** The event for a payment's new state; undefined if the state is unchanged. */
 export function announcePayment(
   before: Payment | undefined,
   payment: Payment,
@@ -184,7 +184,7 @@ export function announcePayment(
   if (payment.state === before?.state) return undefined;
   switch (payment.state) {
     case 'PENDING':
-      return undefined;
+      return fact('payment.pending', orderId, paid(payment.requestedMinor), origin);
     case 'AUTHORIZED':
       return fact(
         'payment.authorized',

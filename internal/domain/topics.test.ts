@@ -1,7 +1,7 @@
 /** Tests of the topics of each event type, and of the topics for dead letters. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type EventType, PAYLOADS } from './events.ts';
+import { type Event, type EventType, PAYLOADS } from './events.ts';
 import {
   ALL_TOPICS,
   DEAD_LETTER_TOPICS,
@@ -9,6 +9,7 @@ import {
   INBOUND_TOPICS,
   OUTSIDE_TOPICS,
   TOPICS,
+  topicsOf,
   typesOn,
 } from './topics.ts';
 
@@ -100,4 +101,11 @@ describe('the topics', () => {
     ])
       assert.ok(ALL_TOPICS.includes(topic), topic);
   });
+});
+
+test('the final record of an order goes to db_write_order_status once: on its completion only if it has no items', () => {
+  const completed = (items: object[]) =>
+    topicsOf({ eventType: 'order.completed', payload: { items } } as unknown as Event);
+  assert.equal(completed([]).includes('db_write_order_status'), true);
+  assert.equal(completed([{ itemId: 'a', quantity: 1 }]).includes('db_write_order_status'), false);
 });

@@ -1,6 +1,8 @@
 /** Acceptance tests that follow the flow of the delivery-eta document. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { until } from '../support/until.ts';
 import type { System } from './system.ts';
 
 const ENVELOPE = [
@@ -88,6 +90,35 @@ export function deliveryEta(system: () => System): void {
     await system().ask('POST', `/v1/orders/${orderId}/cancel`);
     while (!heard.includes('CANCELLED')) heard += (await reader?.read())?.value ?? '';
     await reader?.cancel();
+  });
+
+  it('the view of an order that is cancelled while it waits for a rider equals the one that is rebuilt', async () => {
+    const { redis, database } = system();
+    await database.query('UPDATE riders SET is_on_duty = false');
+    const placed = await system().ask('POST', '/orders', {
+      customerId: 'customer-1',
+      currency: 'USD',
+      items: [{ itemId: 'burger-classic', quantity: 1, unitPrice: 7.5 }],
+    });
+    const id = placed.body.orderId;
+    const view = async () => (await redis.get(`order:${id}`)) ?? '{}';
+    const shows = (wanted: Record<string, string>) =>
+      until(`the view to show ${JSON.stringify(wanted)}`, async () => {
+        const { delivery, payment, reservation } = JSON.parse(await view()).view ?? {};
+        return isDeepStrictEqual({ delivery: delivery?.state, payment, reservation }, wanted);
+      });
+    await shows({ delivery: 'REQUESTED', payment: 'AUTHORIZED', reservation: 'reserved' });
+    await system().ask('POST', `/v1/orders/${id}/cancel`);
+    await shows({ delivery: 'RELEASED', payment: 'VOIDED', reservation: 'released' });
+    const live = await view();
+    await redis.del(`order:${id}`);
+    await system().ask('GET', `/ui/orders/${id}`);
+    await until('the view to be rebuilt', async () => (await view()) !== '{}');
+    assert.equal(await view(), live);
+    await system().eventually('both events in the history', `/ui/orders/${id}/history`, (body) =>
+      ['delivery.requested', 'delivery.withdrawn'].every((type) => JSON.stringify(body).includes(type)),
+    );
+    await database.query('UPDATE riders SET is_on_duty = true');
   });
 
   it('a cancellation releases the stock and voids the payment, and an order for an item out of stock fails', async () => {

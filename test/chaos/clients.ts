@@ -5,7 +5,7 @@ import type { Call, Recorder } from './history.ts';
 
 /** A request without an answer by then has an unknown outcome. */
 const ANSWER_LIMIT_MS = 8_000;
-const GIVE_UP_MS = 90_000;
+const GIVE_UP_MS = 150_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
 

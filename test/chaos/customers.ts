@@ -3,8 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { order } from '../../cmd/demo/customers.ts';
 import type { World } from '../../cmd/demo/world.ts';
 
-const SERVED_LIMIT_MS = 60_000;
+const SERVED_LIMIT_MS = 180_000;
 const LOOK_EVERY_MS = 250;
+/** How much further apart the customers are who come beyond the number. */
+const SLOWER = 4;
 
 export interface Kitchen {
   readonly restaurantId: string;
@@ -27,7 +29,7 @@ const ERRANDS: readonly ((world: World, kitchen: Kitchen) => Promise<void>)[] = 
 ];
 
 export interface Customers {
-  /** Lets customers come at an interval: this many, and further ones until `isEnough`. Resolves when the last one has come. */
+  /** Lets customers come at an interval: this many, and then fewer until `isEnough`. Resolves when the last one has come. */
   come(count: number, everyMs: number, isEnough: () => boolean): Promise<void>;
   /** Resolves when each has done what they came for; rejects if one could not. */
   served(): Promise<void>;
@@ -43,7 +45,7 @@ export function customersOf(world: World, kitchen: Kitchen): Customers {
         const done = errand ? errand(world, kitchen) : order(world);
         done.catch(() => {});
         waiting.push(done);
-        await pause(everyMs);
+        await pause(n < count ? everyMs : everyMs * SLOWER);
       }
     },
     served: async () => void (await Promise.all(waiting)),

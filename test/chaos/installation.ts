@@ -13,18 +13,18 @@ export interface Installation extends Omit<Scene, 'latestOrder'> {
   readonly urlOf: (method: string, path: string) => string;
 }
 
-const START_LIMIT_MS = 90_000;
+const START_LIMIT_MS = 180_000;
 
 const SETTINGS = {
   DATABASE_POOL: '4',
   SEED: 'none',
   DISPATCH_LEASE_MS: '2000',
-  DEADLINE_PROCESSING_S: '60',
-  DEADLINE_ACCEPTANCE_S: '60',
-  DEADLINE_RIDER_S: '60',
-  DEADLINE_PICK_UP_S: '60',
-  DEADLINE_DELIVERY_S: '60',
-  DEADLINE_COLLECTION_S: '60',
+  DEADLINE_PROCESSING_S: '120',
+  DEADLINE_ACCEPTANCE_S: '120',
+  DEADLINE_RIDER_S: '120',
+  DEADLINE_PICK_UP_S: '120',
+  DEADLINE_DELIVERY_S: '120',
+  DEADLINE_COLLECTION_S: '120',
   ETA_REFRESH_MS: '2000',
 };
 

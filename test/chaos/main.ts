@@ -9,20 +9,20 @@ import { NEEDS_A_DISK, planOf } from './plan.ts';
 import { recoveryTable } from './recovery-table.ts';
 import { type Experience, run } from './run.ts';
 
-const USAGE = `Usage: npm run chaos -- [--seed 1 | --seeds 1..20] [--orders 2000] [--stream postgres|kafka] [--faults N] [--only TEXT] [--history FILE] [--results FILE]
+const USAGE = `Usage: npm run chaos -- [--seed 1 | --seeds 1..20] [--orders 2000] [--stream postgres|kafka] [--faults N] [--only TEXT] [--within 30] [--history FILE] [--results FILE]
 
 Runs Tiffin as separate processes on servers of its own, causes a fault for every 25 orders (or --faults in all), and audits
 the history. The same seed gives the same faults; with several seeds, there is a run for each. Ends with 1 if an invariant is
-violated, if something was not reached, or if orders did not go on after a fault. --results adds the times to recover to a
-file, and prints the table of all that it holds. It needs redis-server; with --stream kafka also Java 17 and Maven. Only root
-can make a disk full.
+violated, if something was not reached, or if orders did not go on within 30 s (--within) after a fault. --results adds the
+times to recover to a file, and prints the table of all that it holds. It needs redis-server; with --stream kafka also Java 17
+and Maven. Only root can make a disk full.
 `;
 const ORDERS_PER_FAULT = 25;
 /** A plan long enough to hold many faults of any kind. */
 const LONG_PLAN = 2_000;
 /** A run ends after this time for each fault, and some for the beginning and the end. */
-const FAULT_LIMIT_MS = 90_000;
-const REST_LIMIT_MS = 300_000;
+const FAULT_LIMIT_MS = 150_000;
+const REST_LIMIT_MS = 600_000;
 
 const { values } = parseArgs({
   options: {
@@ -32,6 +32,7 @@ const { values } = parseArgs({
     stream: { type: 'string', default: 'postgres' },
     faults: { type: 'string' },
     only: { type: 'string', default: '' },
+    within: { type: 'string', default: '30' },
     history: { type: 'string' },
     results: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
@@ -40,8 +41,9 @@ const { values } = parseArgs({
 const [first, last = first] = (values.seeds ?? values.seed).split('..').map(Number) as [number, number?];
 const orders = Number(values.orders);
 const faults = Number(values.faults ?? Math.max(1, Math.floor(orders / ORDERS_PER_FAULT)));
+const recoveryMs = Number(values.within) * 1_000;
 const isValid =
-  [first, last, orders, faults].every((n) => Number.isSafeInteger(n) && n > 0) &&
+  [first, last, orders, faults, recoveryMs].every((n) => Number.isSafeInteger(n) && n > 0) &&
   ['postgres', 'kafka'].includes(values.stream);
 if (values.help || !isValid) {
   process[values.help ? 'stdout' : 'stderr'].write(USAGE);
@@ -79,7 +81,7 @@ async function runSeed(seed: number, all: Experience[]): Promise<boolean> {
     complaints,
     historyFile,
     orders: placed,
-  } = await run({ stream, plan, orders, say });
+  } = await run({ stream, plan, orders, recoveryMs, say });
   clearTimeout(limit);
   all.push(...experiences);
   for (const one of values.results ? experiences : [])

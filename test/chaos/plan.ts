@@ -18,8 +18,8 @@ const KINDS: readonly FaultKind[] = [
 ];
 /** The faults that only a user who may mount a disk can cause. */
 export const NEEDS_A_DISK: readonly string[] = [POSTGRES_DISK, REDIS_DISK];
-/** How far the faults of neighbouring seeds are apart. */
-const FAULTS_OF_A_SEED = 10;
+/** How far apart neighbouring seeds begin. */
+const PLACES_APART = 5;
 
 export function kindsOn(stream: Stream): readonly FaultKind[] {
   return KINDS.filter(({ only }) => only === undefined || only === stream);
@@ -32,7 +32,7 @@ export function kindsOn(stream: Stream): readonly FaultKind[] {
 export function planOf(seed: number, stream: Stream, length: number): Fault[] {
   const kinds = kindsOn(stream);
   const random = seeded(seed);
-  const start = (seed - 1) * FAULTS_OF_A_SEED;
+  const start = (seed - 1) * PLACES_APART;
   return Array.from({ length }, (_, n) => {
     const place = start + n;
     const round = seeded(Math.floor(place / kinds.length)).shuffled(kinds);

@@ -37,12 +37,12 @@ export interface RunOptions {
   readonly stream: Stream;
   readonly plan: readonly Fault[];
   readonly orders: number;
+  /** Orders go on within this time after each fault. */
+  readonly recoveryMs: number;
   readonly say: (line: string) => void;
 }
 
-/** Orders go on within this time after each fault. */
-const RECOVERY_LIMIT_MS = 30_000;
-const QUIET_LIMIT_MS = 120_000;
+const QUIET_LIMIT_MS = 240_000;
 const ORDER_EVERY_MS = 200;
 /** Orders are on their way when a fault begins. */
 const HEAD_START_MS = 1_000;
@@ -54,13 +54,18 @@ export async function run(options: RunOptions): Promise<Outcome> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-chaos-'));
   fs.chmodSync(dir, 0o755);
   const closing: (() => unknown)[] = [];
-  const onSignal = () => void closeAll(closing).finally(() => process.exit(130));
+  let ending: Promise<void> | undefined;
+  const end = () => {
+    ending ??= closeAll(closing);
+    return ending;
+  };
+  const onSignal = () => void end().finally(() => process.exit(130));
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, onSignal);
   try {
     return await runIn(dir, options, closing);
   } finally {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
-    await closeAll(closing);
+    await end();
   }
 }
 
@@ -70,7 +75,7 @@ async function closeAll(closing: (() => unknown)[]): Promise<void> {
 
 async function runIn(
   dir: string,
-  { stream, plan, orders, say }: RunOptions,
+  { stream, plan, orders, recoveryMs, say }: RunOptions,
   closing: (() => unknown)[],
 ): Promise<Outcome> {
   const began = performance.now();
@@ -108,11 +113,11 @@ async function runIn(
       complaints.push(`${describeFault(fault)} could not be caused: ${error.message}`);
       return false;
     });
-    const recovery = await recover({ ...installation, world, history }, RECOVERY_LIMIT_MS);
+    const recovery = await recover({ ...installation, world, history }, recoveryMs);
     isOver = true;
     experiences.push({ kind: fault.kind, happened, ...recovery });
     if (recovery.ordersMs === undefined || recovery.readyMs === undefined) {
-      complaints.push(`not recovered within ${RECOVERY_LIMIT_MS / 1_000} s: ${describeFault(fault)}`);
+      complaints.push(`not recovered within ${recoveryMs / 1_000} s: ${describeFault(fault)}`);
       complaints.push(...(await unready(installation)));
     }
     await coming;

@@ -127,6 +127,14 @@ describe('the store in Cassandra', { skip, timeout: 180_000 }, () => {
     await Promise.all([late.close(), early.close()]);
   });
 
+  it('a data centre that the cluster does not have is a fault that passes, and readiness names it', async () => {
+    const { history, close } = openInCassandra((await node()).url().replace('=datacenter1', '=elsewhere'));
+    for (let times = 0; times < 2; times++)
+      await assert.rejects(history.append([happened('o', NOW)]), { code: 'UNAVAILABLE' });
+    assert.match((await history.fault()) ?? '', /elsewhere.*datacenter1/);
+    await close();
+  });
+
   it('a value that no server takes is a fault of its own, and the store is not taken for unreachable', async () => {
     const { history, close } = openInCassandra((await node()).url());
     const wrong = { ...happened('o', NOW), orderId: '' };

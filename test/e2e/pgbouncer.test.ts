@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
+import { SESSION } from '../../internal/repository/postgres/client.ts';
 import { placeOrders } from '../support/order-client.ts';
 import { assertEachCompletedOnce, countUnfinished } from '../support/orders.ts';
 import { startPgbouncer, whyNoPgbouncer } from '../support/pgbouncer.ts';
@@ -58,10 +59,12 @@ describe('Tiffin behind PgBouncer', { skip: whyNoPgbouncer() ?? false, timeout: 
     await client.connect();
     // A session that PgBouncer opened before the first start of Tiffin keeps its settings until it is closed.
     await until('a session with the settings', async () => {
-      const { rows } = await client.query(
-        `SELECT current_setting('statement_timeout') AS limit, current_setting('enable_seqscan') AS seqscan`,
-      );
-      return rows[0].limit === '4s' && rows[0].seqscan === 'off';
+      const wanted = { ...SESSION, enable_seqscan: 'off' };
+      const { rows } = await client.query('SELECT name, setting FROM pg_settings WHERE name = ANY($1)', [
+        Object.keys(wanted),
+      ]);
+      const found = Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
+      return Object.entries(wanted).every(([name, value]) => found[name] === String(value));
     });
     await client.end();
   });

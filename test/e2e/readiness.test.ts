@@ -1,16 +1,29 @@
 /** Readiness in each fault: a process is not ready exactly when it cannot do its work, and is ready again afterwards. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
-import { type Program, request, startProgram } from '../support/program.ts';
+import { type Program, reaches, request, startProgram } from '../support/program.ts';
 import { proxyTo, type ServerProxy } from '../support/proxy.ts';
+import { redisStates } from '../support/redis-states.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { hasNativeRedis } from '../support/start-servers.ts';
 import { until } from '../support/until.ts';
 
-/** A fault is reported, and its end noticed, within this time, ms. */
-const NOTICED_MS = 10_000;
+/** A fault is reported, and its end noticed, within this time, ms; events count as held back after ten seconds. */
+const NOTICED_MS = 20_000;
+
+/** A probe without an answer for this time has failed, ms. */
+const PROBE_LIMIT_MS = 4_000;
+
+/** For one order it never settles; for another one it lets the process do nothing for ten seconds. */
+const LOGIC = `export default async ({ id }) => {
+  if (id === 'endless') await new Promise(() => {});
+  if (id === 'blocking') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000);
+};`;
 
 const SERVICES = [
   'order-service',
@@ -21,6 +34,7 @@ const SERVICES = [
 ];
 /** Orders are taken while only Redis is away, and their work waits; prices need neither server. */
 const WITHOUT_POSTGRES = ['pricing-service'];
+const WITHOUT_STREAM = ['order-service', 'pricing-service'];
 const WITHOUT_REDIS = ['order-service', 'processing-service', 'pricing-service'];
 
 describe('readiness', { skip: !hasNativeRedis() && 'there is no redis-server' }, () => {
@@ -30,13 +44,21 @@ describe('readiness', { skip: !hasNativeRedis() && 'there is no redis-server' },
   let postgresProxy: ServerProxy;
   let redisProxy: ServerProxy;
   const programs = new Map<string, Program>();
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-readiness-'));
 
   before(async () => {
     [redis, database] = await Promise.all([startOwnRedis(), freshDatabase()]);
     [postgresProxy, redisProxy] = await Promise.all([proxyTo(database.url), proxyTo(redis.url)]);
     admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
-    const env = { DATABASE_URL: postgresProxy.url, REDIS_URL: redisProxy.url };
+    const logic = path.join(dir, 'logic.mjs');
+    fs.writeFileSync(logic, LOGIC);
+    const env = {
+      DATABASE_URL: postgresProxy.url,
+      REDIS_URL: redisProxy.url,
+      ORDER_LOGIC: logic,
+      ORDER_LOGIC_TIMEOUT_MS: '500',
+    };
     for (const service of SERVICES) programs.set(service, await startProgram(env, [service]));
   });
   after(async () => {
@@ -44,16 +66,33 @@ describe('readiness', { skip: !hasNativeRedis() && 'there is no redis-server' },
     await admin.end();
     await Promise.all([postgresProxy.close(), redisProxy.close(), redis.stop()]);
     await database.drop();
+    fs.rmSync(dir, { recursive: true });
   });
+
+  const place = (id: string) =>
+    request('POST', `${programs.get('order-service')?.url}/orders`, {
+      id,
+      customer_name: 'Asha',
+      total_price: 5,
+    });
 
   async function readyServices(): Promise<string[]> {
     const answers = await Promise.all(
       [...programs].map(async ([service, { url }]) => ({
         service,
-        ...(await request('GET', `${url}/readyz`)),
+        status: await request(
+          'GET',
+          `${url}/readyz`,
+          undefined,
+          {},
+          AbortSignal.timeout(PROBE_LIMIT_MS),
+        ).then(
+          ({ status }) => status,
+          () => undefined,
+        ),
       })),
     );
-    for (const { status } of answers) assert.ok([200, 503].includes(status), String(status));
+    for (const { status } of answers) assert.ok([200, 503, undefined].includes(status), String(status));
     return answers.filter(({ status }) => status === 200).map(({ service }) => service);
   }
 
@@ -85,6 +124,15 @@ describe('readiness', { skip: !hasNativeRedis() && 'there is no redis-server' },
       begin: () => postgresProxy.cut(),
       end: () => postgresProxy.restore(),
     },
+    'Postgres is silent': {
+      ready: WITHOUT_POSTGRES,
+      async begin() {
+        postgresProxy.vanish();
+      },
+      async end() {
+        postgresProxy.reappear();
+      },
+    },
     'Postgres accepts no writes': {
       ready: WITHOUT_POSTGRES,
       async begin() {
@@ -104,16 +152,34 @@ describe('readiness', { skip: !hasNativeRedis() && 'there is no redis-server' },
       },
       end: () => admin.query('ROLLBACK'),
     },
-    'Redis is away': { ready: WITHOUT_REDIS, begin: () => redisProxy.cut(), end: () => redisProxy.restore() },
-    'Redis refuses writes': {
-      ready: WITHOUT_REDIS,
-      begin: () => redis.call('CONFIG', 'SET', 'min-replicas-to-write', '1'),
-      end: () => redis.call('CONFIG', 'SET', 'min-replicas-to-write', '0'),
+    'a transaction of another program holds back events': {
+      ready: WITHOUT_STREAM,
+      async begin() {
+        await admin.query('BEGIN');
+        await admin.query('SELECT pg_current_xact_id()');
+        await place('held');
+      },
+      end: () => admin.query('ROLLBACK'),
     },
-    'Redis has become a replica': {
-      ready: WITHOUT_REDIS,
-      begin: () => redis.call('REPLICAOF', '127.0.0.1', '1'),
-      end: () => redis.call('REPLICAOF', 'NO', 'ONE'),
+    'the order logic never settles for an order, and others complete': {
+      ready: SERVICES,
+      async begin() {
+        await place('endless');
+        await place('another');
+        await reaches(programs.get('order-service')!.url, 'another', 'COMPLETED');
+      },
+      async end() {},
+    },
+    'the order logic lets its process do nothing': {
+      ready: SERVICES.filter((service) => service !== 'processing-service'),
+      begin: () => place('blocking'),
+      async end() {},
+    },
+    'Redis is away': { ready: WITHOUT_REDIS, begin: () => redisProxy.cut(), end: () => redisProxy.restore() },
+    'Redis lets nothing be scheduled': {
+      ready: [...SERVICES.filter((service) => service !== 'scheduler-worker')],
+      begin: () => redis.call('ACL', 'SETUSER', 'default', '-zadd'),
+      end: () => redis.call('ACL', 'SETUSER', 'default', '+@all'),
     },
     'Redis is silent': {
       ready: WITHOUT_REDIS,
@@ -125,6 +191,8 @@ describe('readiness', { skip: !hasNativeRedis() && 'there is no redis-server' },
       },
     },
   };
+  for (const [state, { set, reset }] of Object.entries(redisStates(() => redis)))
+    faults[`Redis answers ${state}`] = { ready: WITHOUT_REDIS, begin: set, end: reset };
 
   for (const [fault, { ready, begin, end }] of Object.entries(faults))
     it(`while ${fault}, ready are only ${ready.join(', ')}; afterwards all are`, async () => {

@@ -1,11 +1,11 @@
 /** A Redis that reports a state of its own instead of working: no order and no deadline is lost, and nothing becomes a dead letter. */
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
 import { type Program, reaches, request, startProgram } from '../support/program.ts';
 import { proxyTo, type ServerProxy } from '../support/proxy.ts';
+import { redisStates } from '../support/redis-states.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { hasNativeRedis } from '../support/start-servers.ts';
 import { until } from '../support/until.ts';
@@ -29,47 +29,7 @@ describe('a Redis that reports its own state', { skip }, () => {
     await Promise.all([redis.stop(), database.drop()]);
   });
 
-  const states: Record<string, { set: () => Promise<unknown>; reset: () => Promise<unknown> }> = {
-    NOREPLICAS: {
-      set: () => redis.call('CONFIG', 'SET', 'min-replicas-to-write', '1'),
-      reset: () => redis.call('CONFIG', 'SET', 'min-replicas-to-write', '0'),
-    },
-    MISCONF: {
-      async set() {
-        await redis.call('CONFIG', 'SET', 'save', '3600 1000000');
-        fs.rmSync(redis.dir, { recursive: true });
-        await redis.call('BGSAVE');
-        await until('the snapshot to fail', async () =>
-          String(await redis.call('INFO', 'persistence')).includes('rdb_last_bgsave_status:err'),
-        );
-      },
-      async reset() {
-        fs.mkdirSync(redis.dir);
-        await redis.call('CONFIG', 'SET', 'save', '');
-      },
-    },
-    NOPERM: {
-      set: () => redis.call('ACL', 'SETUSER', 'default', '-zadd', '-set', '-evalsha', '-eval', '-get'),
-      reset: () => redis.call('ACL', 'SETUSER', 'default', '+@all'),
-    },
-    NOAUTH: {
-      async set() {
-        await redis.call('CONFIG', 'SET', 'requirepass', 'secret');
-        await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-      },
-      reset: () => redis.call('CONFIG', 'SET', 'requirepass', ''),
-    },
-    OOM: {
-      set: () => redis.call('CONFIG', 'SET', 'maxmemory', '1mb'),
-      reset: () => redis.call('CONFIG', 'SET', 'maxmemory', '0'),
-    },
-    READONLY: {
-      set: () => redis.call('REPLICAOF', '127.0.0.1', '1'),
-      reset: () => redis.call('REPLICAOF', 'NO', 'ONE'),
-    },
-  };
-
-  for (const [name, { set, reset }] of Object.entries(states)) {
+  for (const [name, { set, reset }] of Object.entries(redisStates(() => redis))) {
     it(`orders that are placed while Redis answers ${name} complete afterwards, and none becomes a dead letter`, async () => {
       await set();
       const ids = [0, 1, 2].map((n) => `${name}-${n}`);

@@ -46,6 +46,16 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'POST /v1/orders/:id/cancel': { answers: customers },
   'PATCH /v1/orders/:id/schedule': { answers: customers, body: { scheduledAt: SOON() } },
   'GET /v1/orders/:id/payment': { answers: customers },
+  'POST /v1/orders/:id/tracking-links': { answers: [401, 201, 404, 403, 403, 403, 403, 201] },
+  // By a link alone; here by one that nobody has made
+  'GET /v1/tracking/:token': { path: '/v1/tracking/forged', answers: 404 },
+  'GET /v1/tracking/:token/stream': { path: '/v1/tracking/forged/stream', answers: 404 },
+  'POST /v1/tracking/:token/cancel': { path: '/v1/tracking/forged/cancel', answers: 404 },
+  'PATCH /v1/tracking/:token/schedule': {
+    path: '/v1/tracking/forged/schedule',
+    answers: 404,
+    body: { scheduledAt: SOON() },
+  },
   // The body names its customer, who must be the one of the token.
   'POST /v1/orders': {
     answers: [401, 201, 403, 403, 403, 403, 403, 201],

@@ -19,3 +19,14 @@ test('a record that is not UTF-8 is delivered as a text that no consumer reads, 
     ['text', { name: 'Zo\u00eb' }, 'text', 'text'],
   );
 });
+
+test('headers without a value, of bytes and with several values are texts, and hold back no record', () => {
+  const headers = { none: null, bytes: Buffer.from([0xff, 0]), several: ['a', 'b'] };
+  const messages = [{ key: null, value: Buffer.from('1'), offset: '0', headers }];
+  const batch = { topic: 't', partition: 0, messages } as unknown as Batch;
+  const [piece] = cutBatch(batch, '', [], 10);
+  assert.deepEqual(
+    piece?.deliveries.map((delivery) => delivery.headers),
+    [{ none: '', bytes: '\ufffd\0', several: 'a,b' }],
+  );
+});

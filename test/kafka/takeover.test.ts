@@ -142,14 +142,18 @@ describe('Kafka when something dies or falls silent', { skip, timeout: 300_000 }
     }
   });
 
-  it('connections that die without a word are replaced, and records pass', async (t) => {
+  it('connections that die without a word are a fault until they are replaced, and records pass', async (t) => {
     const { bus, passes } = await reader(`127.0.0.1:${new URL(proxy.url).port}`);
     try {
       await passes(1);
       proxy.silence();
       const since = performance.now();
+      const noticed = until('the fault', () => bus.fault() !== undefined).then(() =>
+        within(t, 'the fault of silent connections', since),
+      );
       await passes(12);
       await within(t, 'silent connections', since);
+      await noticed;
       await until('it to be well', () => bus.fault() === undefined);
     } finally {
       await bus.close();

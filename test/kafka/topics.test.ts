@@ -1,8 +1,12 @@
 /** Topics on a real broker: who creates them and how, partitions that are added, and records that are too large for them. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import kafkajs, { type Admin } from 'kafkajs';
+import { ALL_TOPICS } from '../../internal/domain/topics.ts';
 import { appendEntries } from '../../internal/repository/postgres/stream/event-log.ts';
 import type { Delivery, RecordSink } from '../../internal/service/stream/ports.ts';
 import { resendRefused } from '../../internal/service/stream/refused-records.ts';
@@ -99,6 +103,36 @@ describe('topics on Kafka', { skip, timeout: 180_000 }, () => {
     });
     await producer.disconnect();
     await bus.close();
+  });
+
+  it('the console names topics without the prefix of the installation, and lists no others', async () => {
+    const { bus, topicPrefix } = lonelyBus(brokers);
+    const other = lonelyBus(brokers);
+    const topic = async (...args: string[]) => {
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ['--import', 'tsx', 'cmd/topic.ts', ...args],
+        {
+          cwd: path.resolve(import.meta.dirname, '../..'),
+          env: { PATH: process.env.PATH, KAFKA_BROKERS: brokers, KAFKA_PREFIX: topicPrefix },
+          timeout: 60_000,
+        },
+      );
+      return stdout.trim().split('\n');
+    };
+    try {
+      const record = { topic: 'order.ready', key: 'o', headers: {} };
+      await bus.send([{ ...record, value: 'ours' }]);
+      await other.bus.send([{ ...record, value: 'theirs' }]);
+      assert.deepEqual(await topic('list'), [...ALL_TOPICS].sort());
+      await topic('produce', 'order.ready', '"produced"');
+      assert.deepEqual(await topic('consume', 'order.ready', '--from-beginning', '--count', '2'), [
+        '"ours"',
+        '"produced"',
+      ]);
+    } finally {
+      await Promise.all([bus.close(), other.bus.close()]);
+    }
   });
 
   it('an event that its topic does not take becomes a dead letter of the relay, blocks nothing, and is sent on request', async () => {

@@ -30,7 +30,7 @@ it('a connection that is ended in the moment in which it is made ends no process
   await once(server, 'listening');
   const url = `postgres://u@127.0.0.1:${(server.address() as AddressInfo).port}/db`;
   const pool = openPool(url, { max: 2, onError: () => {} });
-  const session = leaderSession(url, () => {}, recordingLog());
+  const session = leaderSession(url, recordingLog(), { onNotify() {}, onSilenceOver() {} });
   try {
     for (let attempt = 0; attempt < 5; attempt += 1) {
       await assert.rejects(pool.query('SELECT 1'));

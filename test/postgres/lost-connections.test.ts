@@ -1,7 +1,8 @@
 /** Connections to Postgres that cannot be used any longer: the work that met one fails as UNAVAILABLE, and the next gets another. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type pg from 'pg';
+import pg from 'pg';
+import { SESSION } from '../../internal/repository/postgres/client.ts';
 import { clientOf, migrateDatabase, openPool } from '../../internal/repository/postgres/database.ts';
 import { postgresTransactions } from '../../internal/repository/postgres/transactions.ts';
 import { processingEvent } from '../support/builders.ts';
@@ -97,5 +98,42 @@ describe('a connection to Postgres that cannot be used any longer', () => {
     );
     await silent;
     assert.equal(refused, 1);
+  });
+
+  it('is given up if it cannot be made, because the host has vanished; afterwards it can', async () => {
+    proxy.vanish();
+    await assert.rejects(write(), unavailable);
+    proxy.reappear();
+    await write();
+  });
+
+  it('holds its locks no longer than ten seconds in a transaction that its host has left open', async () => {
+    const client = await pool.connect();
+    const other = new pg.Client({ connectionString: database.url });
+    try {
+      await client.query('BEGIN');
+      await client.query('LOCK TABLE orders');
+      proxy.silence();
+      await other.connect();
+      await other.query("SET statement_timeout = '20s'");
+      await other.query('BEGIN');
+      await other.query('LOCK TABLE orders');
+    } finally {
+      await other.end();
+      client.release(true);
+    }
+  });
+
+  it('has every limit of a session, those for a host that vanishes included', async () => {
+    const names = Object.keys(SESSION);
+    const { rows } = await pool.query('SELECT name, setting FROM pg_settings WHERE name = ANY($1)', [names]);
+    assert.deepEqual(Object.fromEntries(rows.map(({ name, setting }) => [name, Number(setting)])), {
+      statement_timeout: 4_000,
+      idle_in_transaction_session_timeout: 10_000,
+      tcp_keepalives_idle: 3,
+      tcp_keepalives_interval: 1,
+      tcp_keepalives_count: 3,
+      tcp_user_timeout: 6_000,
+    });
   });
 });

@@ -58,9 +58,10 @@ test('the keys have the installation’s prefix, expire, and hold nothing that a
 for (const fault of ['killed', 'silent'] as const) {
   test(`while Redis is ${fault}, no request fails or waits long, and each process limits by itself`, async (t) => {
     const { server, log, one } = await setUp(t);
+    const stop = async () => (fault === 'killed' ? server.kill() : server.freeze());
+    const warnings = () => log.at('warn').filter((line) => JSON.stringify(line).includes('by itself')).length;
     await one.take('asha');
-    if (fault === 'killed') await server.kill();
-    else server.freeze();
+    await stop();
     const started = performance.now();
     const results = [];
     for (let n = 0; n < 8; n++) results.push(await one.take('asha'));
@@ -69,7 +70,17 @@ for (const fault of ['killed', 'silent'] as const) {
       results.map(({ isOver }) => isOver),
       [false, false, false, false, false, true, true, true],
     );
-    assert.equal(log.at('warn').filter((line) => JSON.stringify(line).includes('by itself')).length, 1);
+    assert.equal(warnings(), 1);
+    await (fault === 'killed' ? server.start() : server.thaw());
+    await server.call('FLUSHALL');
+    await until('Redis to count again', async () => {
+      await one.take('ben');
+      return (await server.call('DBSIZE')) !== 0;
+    });
+    assert.equal(warnings(), 1);
+    await stop();
+    await one.take('ben');
+    assert.equal(warnings(), 2, 'the next outage is reported too');
     assert.deepEqual(log.at('error'), []);
   });
 }

@@ -58,6 +58,8 @@ export interface Database {
   readonly readLog: (from: LogPosition, filter: LogFilter, limit: number) => LogPage;
   /** The committed records that were appended, in the order of the log. */
   readonly log: () => readonly LogRow[];
+  /** Called before the writes of each commit; what it returns is called after them. */
+  readonly aroundCommits: (watch: (session: Session) => () => void) => void;
   /** Called after each transaction that appended events or held others back. */
   readonly onAppend: (listener: () => void) => () => void;
 }
@@ -77,6 +79,7 @@ export function database(simulation: Scheduler, { horizon = true } = {}): Databa
   const locks = rowLocks(simulation);
   const events = eventTable({ horizon });
   const listeners = new Set<() => void>();
+  let watchCommit: (session: Session) => () => void = () => () => {};
   let lastTransaction = 0;
 
   simulation.onCrash((process) => {
@@ -140,11 +143,13 @@ export function database(simulation: Scheduler, { horizon = true } = {}): Databa
     },
     commit(session) {
       if (session.hasFailed) throw new Error('a statement failed, and nothing was committed');
+      const written = watchCommit(session);
       for (const [table, writes] of session.writes)
         for (const [key, row] of writes)
           if (row === undefined) table.rows.delete(key);
           else table.rows.set(key, row);
       events.add(session.events);
+      written();
       end(session);
     },
     abort: end,
@@ -203,6 +208,9 @@ export function database(simulation: Scheduler, { horizon = true } = {}): Databa
       return events.read(from, filter, limit, below);
     },
     log: events.rows,
+    aroundCommits(watch) {
+      watchCommit = watch;
+    },
     onAppend(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

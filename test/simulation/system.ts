@@ -31,6 +31,7 @@ import { providers } from './providers.ts';
 import type { Process, Scheduler } from './scheduler.ts';
 import { brokerStream, logStream, simulatedLog } from './streams.ts';
 import { RESTAURANTS } from './town.ts';
+import { watchViews } from './watch-views.ts';
 
 export const DEADLINES: Deadlines = {
   processing: 20_000,
@@ -102,6 +103,7 @@ export function system(simulation: Scheduler, stream: 'log' | 'broker', broken: 
     put: (all) => call('put views', () => cache.views.put(all)),
     get: cache.views.get,
   };
+  watchViews(db, fulfilment.viewOf, (fault) => faults.push(fault));
   const shared = {
     ...stores,
     ...fulfilment,

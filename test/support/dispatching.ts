@@ -23,6 +23,7 @@ export function dispatching({ shards = 1, changes = {} as Partial<DispatchDeps> 
     queue,
     bus: store.bus,
     orderSchedule: store.orderSchedule,
+    clock,
     log,
     meter,
     eventIdFor: (name) => `event of ${name}`,

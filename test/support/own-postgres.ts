@@ -17,8 +17,8 @@ export interface OwnPostgres {
   /** The cluster's directory. */
   readonly dir: string;
   start(): Promise<void>;
-  /** Sends SIGKILL to the server. */
-  kill(): Promise<void>;
+  /** Sends SIGKILL, or another signal that ends the server, and waits for its end. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
   signal(name: NodeJS.Signals): void;
   /** Runs one statement. */
   query(statement: string): Promise<pg.QueryResult>;
@@ -45,7 +45,8 @@ async function preparePostgres(copyOf?: string) {
   const { dataDir, user } = prepareDataDir(root);
   const dir = path.join(dataDir, 'postgres');
   if (copyOf) spawnSync('cp', ['-a', copyOf, dir]);
-  const kindOn = await embeddedPostgres(dataDir, user);
+  const output = fs.openSync(path.join(root, 'servers.log'), 'a');
+  const kindOn = await embeddedPostgres(dataDir, user, output);
   const port = await getPort({ host: '127.0.0.1' });
   const { url, spawn, isReady } = kindOn(port);
   let child: ChildProcess | undefined;
@@ -80,7 +81,7 @@ async function preparePostgres(copyOf?: string) {
       child = started;
       await until('Postgres to be ready', () => isReady(started));
     },
-    kill: () => end('SIGKILL'),
+    kill: (signal: NodeJS.Signals = 'SIGKILL') => end(signal),
     signal: (name: NodeJS.Signals) => void child?.kill(name),
     async query(statement: string) {
       const client = new pg.Client({ connectionString: url });
@@ -104,6 +105,7 @@ async function preparePostgres(copyOf?: string) {
     },
     async stop() {
       await end('SIGKILL');
+      fs.closeSync(output);
       fs.rmSync(root, { recursive: true, force: true });
     },
   };

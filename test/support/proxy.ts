@@ -13,8 +13,8 @@ export interface ServerProxy {
   silence(): void;
   /** As the host that has lost its network: also new connections are silent. */
   vanish(): void;
-  /** The host is back; it knows nothing of the connections that were silent. */
-  reappear(): void;
+  /** The host is back, and refuses the connections that it does not know; with `stillSilent` they stay as they are. */
+  reappear(stillSilent?: boolean): void;
   /** Holds back every piece of data for this time, in either direction. */
   delay(ms: number): void;
   /** Forwards data that match later by this time; undefined ends it. */
@@ -103,8 +103,9 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
       hasVanished = true;
       silence();
     },
-    reappear() {
+    reappear(stillSilent = false) {
       hasVanished = false;
+      if (stillSilent) return;
       for (const socket of sockets) socket.destroy();
     },
     holdBack(request, ms) {

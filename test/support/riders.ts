@@ -12,6 +12,7 @@ import { postgresOrderStore } from '../../internal/repository/postgres/orders/or
 import { postgresTimers } from '../../internal/repository/postgres/scheduling/timers.ts';
 import { postgresDeadLetters } from '../../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresTransactions } from '../../internal/repository/postgres/transactions.ts';
+import { postgresViewSource } from '../../internal/repository/postgres/views/view-source.ts';
 import { assignmentsConsumer } from '../../internal/service/delivery/accept-assignments.ts';
 import { matchConsumer, requestConsumer } from '../../internal/service/delivery/assign-rider.ts';
 import { etaConsumer } from '../../internal/service/delivery/refresh-eta.ts';
@@ -20,9 +21,11 @@ import type { Restaurant } from '../../internal/service/inventory/ports.ts';
 import { changeOrder } from '../../internal/service/orders/change-order.ts';
 import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { Delivery } from '../../internal/service/stream/ports.ts';
+import { viewsConsumer } from '../../internal/service/views/project-views.ts';
 import { CONTENTS, createdEvent, orderAt, placedOrder } from './builders.ts';
 import { deliveryOf } from './in-memory-bus.ts';
 import { memoryQueue } from './in-memory-queue.ts';
+import { memoryViews } from './in-memory-views.ts';
 import { manualClock } from './manual-clock.ts';
 import { recordingLog, recordingMeter } from './recording-log.ts';
 import { freshDatabase } from './servers.ts';
@@ -82,6 +85,10 @@ export async function riderTown() {
     etaConsumer(deps),
     releaseConsumer(deps),
   ].map((consumer) => subscriptionOf(deps, consumer));
+  const live = memoryViews();
+  const viewSource = postgresViewSource(pool);
+  const projection = subscriptionOf(deps, viewsConsumer({ viewSource, views: live.views, log }));
+  let projected = 0;
   const fromOutside = subscriptionOf(deps, assignmentsConsumer(deps));
   const settle = async () => {};
 
@@ -92,10 +99,12 @@ export async function riderTown() {
       await pool.end();
       await database.drop();
     },
-    clear: () =>
-      pool.query(
+    clear: () => {
+      live.stored.clear();
+      return pool.query(
         'TRUNCATE orders, events, deliveries, riders, timers, processed_events, dead_letters, idempotency_keys',
-      ),
+      );
+    },
     /** Stores orders in this status; by default, a restaurant prepares them and a rider delivers them. */
     async seed(status: OrderStatus, ids: readonly string[], kind: 'everything' | 'delivery' = 'everything') {
       const orders = ids.map((id): Order => ({ ...orderAt(status, kind), id: id as OrderId }));
@@ -161,6 +170,26 @@ export async function riderTown() {
     async events(): Promise<Event[]> {
       const { rows } = await pool.query('SELECT record FROM events ORDER BY position');
       return rows.map((row) => row.record);
+    },
+    /** Projects the orders of events that are new; no transaction may be open meanwhile. */
+    async project() {
+      const { rows } = await pool.query(
+        'SELECT position, record FROM events WHERE position > $1 ORDER BY position',
+        [projected],
+      );
+      projected = rows.at(-1)?.position ?? projected;
+      const taken = rows
+        .map(({ record }): Event => record)
+        .filter(({ eventType }) => projection.types.includes(eventType));
+      await projection.handle({ deliveries: taken.map((event) => deliveryOf(event)), settle });
+    },
+    /** Asserts that each view that was projected is as one that is built anew. */
+    async assertViewsAreCurrent() {
+      const built = await viewSource.read([...live.stored.keys()]);
+      assert.deepEqual(
+        [...live.stored],
+        [...live.stored.keys()].map((id) => [id, built.find(({ order }) => order.id === id)]),
+      );
     },
     async timersSet(): Promise<string[]> {
       const { rows } = await pool.query('SELECT order_id, kind, due_at FROM timers ORDER BY order_id, kind');

@@ -45,21 +45,20 @@ export function openCassandra(url: string, log: Log): Cassandra {
     async run(work) {
       opened ??= open();
       const opening = opened;
+      let isOpen = false;
       try {
-        const result = await work(await opening);
+        const client = await opening;
+        isOpen = true;
+        const result = await work(client);
         if (isReported) log.info({}, 'Cassandra is reachable again');
         isReported = false;
         return result;
       } catch (error) {
-        if (isMistake(error)) throw error;
+        if (isOpen && isMistake(error)) throw error;
         if (!isReported) log.warn({ error: reasonOf(error) }, 'Cassandra is unreachable');
         isReported = true;
         // The driver reconnects by itself, but not when it never was connected, and the table may be gone.
-        const isUsable = await opening.then(
-          () => !isGone(error),
-          () => false,
-        );
-        if (!isUsable && opened === opening) {
+        if ((!isOpen || isGone(error)) && opened === opening) {
           opened = undefined;
           void opening.then((client) => client.shutdown()).catch(() => {});
         }
@@ -129,7 +128,10 @@ async function makeTable(client: cassandra.Client, { keyspace, dataCentre }: His
 
 const { syntaxError, invalid, configError } = cassandra.types.responseErrorCodes;
 
-/** A statement or value that no server takes. Every other fault passes, even if an operator has to repair its cause. */
+/**
+ * A statement or value that no server takes. Every other fault passes, even if an operator has to repair its cause, and so do
+ * all that keep a connection from being opened, such as a data centre that the cluster does not have.
+ */
 function isMistake(error: unknown): boolean {
   if (error instanceof cassandra.errors.ResponseError)
     return [syntaxError, invalid, configError].includes(error.code) && !isGone(error);

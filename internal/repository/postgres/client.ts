@@ -5,7 +5,7 @@ import { type DatabaseUrl, parseDatabaseUrl } from './database-url.ts';
 import { faultOfServer, isSame, type Server, serverSearch } from './server-search.ts';
 
 /** Time limit of one statement, ms. */
-export const STATEMENT_LIMIT_MS = 4_000;
+const STATEMENT_LIMIT_MS = 4_000;
 /** Time limit of making a connection, ms. */
 export const CONNECT_LIMIT_MS = 3_000;
 
@@ -34,8 +34,14 @@ export interface ClientOptions {
   readonly config?: pg.ClientConfig;
 }
 
+export interface Clients {
+  new (): pg.Client;
+  /** Drops the connections that were not made since then (`performance.now`): the server has been silent. */
+  dropSilent(since: number): void;
+}
+
 /** A constructor of connections to the URL's servers, for a pool or by itself. */
-export function clientsTo(url: string, options: ClientOptions = {}): new () => pg.Client {
+export function clientsTo(url: string, options: ClientOptions = {}): Clients {
   const { session = {}, isPooled = false, config = {} } = options;
   const address = parseDatabaseUrl(url);
   const settings: pg.ClientConfig = {
@@ -50,6 +56,8 @@ export function clientsTo(url: string, options: ClientOptions = {}): new () => p
   const servers = serversOf(address, settings);
 
   return class extends pg.Client {
+    static dropSilent = servers.dropSilent;
+
     constructor() {
       super({ ...settings, ssl: false });
     }
@@ -76,6 +84,7 @@ export function clientsTo(url: string, options: ClientOptions = {}): new () => p
       if (this.connection.stream.destroyed)
         throw unavailable(new Error('the search for a server took too long'));
       this.on('error', servers.forget);
+      servers.add(this);
       try {
         // Here, since the pool does not expect its constructor to throw: a file that is being replaced may be missing.
         const ssl = server.tls ? address.tlsOptions() : false;
@@ -86,10 +95,11 @@ export function clientsTo(url: string, options: ClientOptions = {}): new () => p
         if (fault) throw new Error(`${server.host}:${server.port} ${fault}`);
       } catch (error) {
         servers.forget();
+        servers.remove(this);
         destroy(this);
         throw unavailable(error);
       }
-      servers.add(this);
+      servers.isMade(this);
       return this;
     }
   };
@@ -109,14 +119,15 @@ function serversOf(address: DatabaseUrl, settings: pg.ClientConfig) {
   const only: Server | undefined =
     isChecked || address.tls === 'optional' ? undefined : { host, port, tls: address.tls === 'required' };
   const search = serverSearch(address, settings);
-  const open = new Set<pg.Client>();
+  /** Each connection, and when it was made: `performance.now`, or never. */
+  const open = new Map<pg.Client, number>();
   let current: Promise<Server> | undefined;
   return {
     isChecked,
     async find(): Promise<Server> {
       if (only) return only;
       current ??= search().then((server) => {
-        for (const client of open) if (!isSame(client, server)) destroy(client);
+        for (const client of open.keys()) if (!isSame(client, server)) destroy(client);
         return server;
       });
       return current.catch((error) => {
@@ -128,8 +139,17 @@ function serversOf(address: DatabaseUrl, settings: pg.ClientConfig) {
       current = undefined;
     },
     add(client: pg.Client): void {
-      open.add(client);
+      open.set(client, Number.NEGATIVE_INFINITY);
       client.once('end', () => open.delete(client));
+    },
+    isMade(client: pg.Client): void {
+      if (open.has(client)) open.set(client, performance.now());
+    },
+    remove(client: pg.Client): void {
+      open.delete(client);
+    },
+    dropSilent(since: number): void {
+      for (const [client, madeAt] of open) if (madeAt < since) destroy(client);
     },
   };
 }

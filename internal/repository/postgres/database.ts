@@ -7,7 +7,7 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Transaction } from '../../service/ports.ts';
-import { CONNECT_LIMIT_MS, clientsTo, SESSION } from './client.ts';
+import { type Clients, CONNECT_LIMIT_MS, clientsTo, SESSION } from './client.ts';
 import { parseDatabaseUrl } from './database-url.ts';
 import { orders } from './schema/orders.ts';
 import { events } from './schema/stream.ts';
@@ -33,8 +33,16 @@ export function openPool(url: string, options: PoolOptions): pg.Pool {
   const { max, isPooled = false } = options;
   const Client = clientsTo(url, { session: QUERIES, isPooled });
   const pool = new pg.Pool({ max, Client, connectionTimeoutMillis: CONNECT_LIMIT_MS });
+  constructors.set(pool, Client);
   pool.on('error', options.onError);
   return pool;
+}
+
+const constructors = new WeakMap<pg.Pool, Clients>();
+
+/** Drops the pool's connections that were not made since then (`performance.now`): they would wait for their time limit. */
+export function dropSilent(pool: pg.Pool, since: number): void {
+  constructors.get(pool)?.dropSilent(since);
 }
 
 /**

@@ -57,13 +57,8 @@ export const SERVER = sql<string>`(select (extract(epoch from pg_postmaster_star
 export type DrizzleTransaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0];
 
 /** Takes the advisory lock of this number, waiting if necessary; the end of the transaction releases it. */
-export async function takeAdvisoryLock(
-  tx: Pick<NodePgDatabase, 'execute'>,
-  lock: number,
-  { isShared = false } = {},
-): Promise<void> {
-  const take = isShared ? sql`pg_advisory_xact_lock_shared` : sql`pg_advisory_xact_lock`;
-  await attempt(tx.execute(sql`select ${take}(${lock})`));
+export async function takeAdvisoryLock(tx: Pick<NodePgDatabase, 'execute'>, lock: number): Promise<void> {
+  await attempt(tx.execute(sql`select pg_advisory_xact_lock(${lock})`));
 }
 
 export async function attempt<Result>(query: PromiseLike<Result>): Promise<Result> {

@@ -9,11 +9,13 @@ import { type RedisAddress, redisAddress } from './address.ts';
 const TIMING = {
   connectionName: 'tiffin',
   enableAutoPipelining: false,
-  connectTimeout: 3_000,
+  connectTimeout: 2_000,
   commandTimeout: 5_000,
   // A connection that does not answer may have died without a FIN or RST; it is replaced.
-  socketTimeout: 3_000,
+  socketTimeout: 2_000,
 };
+/** The pause before the next attempt to connect, ms: short, so that a server that is back is used at once. */
+const reconnectAfter = (attempt: number) => Math.min(attempt * 50, 250);
 
 /** PEM files; without an authority of its own the well-known ones count. */
 export interface TlsFiles {
@@ -48,7 +50,7 @@ function clientOf(address: RedisAddress, files: TlsFiles): Redis {
     maxRetriesPerRequest: 0,
     // After a failover the old primary answers READONLY; a new connection reaches the new one.
     reconnectOnError: (error) => /\bREADONLY\b/.test(error.message),
-    retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+    retryStrategy: reconnectAfter,
   });
 }
 
@@ -57,7 +59,7 @@ function clusterOf(address: RedisAddress, files: TlsFiles): Cluster {
     redisOptions: { ...TIMING, ...loginOf(address, files) },
     // Nodes are connected to by the names they have: certificates bear them.
     dnsLookup: (host, callback) => callback(null, host),
-    clusterRetryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+    clusterRetryStrategy: reconnectAfter,
     slotsRefreshTimeout: 1_000,
     // A new primary is found without a command to the old one.
     slotsRefreshInterval: 5_000,
@@ -97,7 +99,7 @@ function sentinelOf(address: RedisAddress, files: TlsFiles): RedisOptions {
     // A Sentinel says when there is a new primary, so that an old one that has fallen silent is left at once.
     failoverDetector: true,
     sentinelCommandTimeout: 1_000,
-    sentinelRetryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
+    sentinelRetryStrategy: reconnectAfter,
     // While no Sentinel answers, ioredis would keep commands until one does.
     enableOfflineQueue: false,
   };

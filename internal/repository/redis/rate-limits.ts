@@ -33,14 +33,17 @@ export function redisRateLimits(
   });
   const own = new RateLimiterMemory({ points, duration });
   let awayUntil = 0;
+  let isAway = false;
 
   async function count(key: string): Promise<Count> {
     if (performance.now() >= awayUntil) {
       try {
-        return await within(REDIS_LIMIT_MS, taken(shared.consume(key)), 'Redis');
+        const count = await within(REDIS_LIMIT_MS, taken(shared.consume(key)), 'Redis');
+        isAway = false;
+        return count;
       } catch (error) {
-        if (awayUntil === 0)
-          log.warn({ err: error }, 'Redis is unavailable; each process limits requests by itself');
+        if (!isAway) log.warn({ err: error }, 'Redis is unavailable; each process limits requests by itself');
+        isAway = true;
         awayUntil = performance.now() + AWAY_MS;
       }
     }

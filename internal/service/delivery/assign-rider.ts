@@ -1,11 +1,9 @@
 /** Assigns riders to requested deliveries, and retries for deliveries that found no free rider. */
-import { fact } from '../../domain/announce.ts';
 import { assign, type Delivery, type Place, type Rider, release } from '../../domain/delivery.ts';
 import type { EtaRules } from '../../domain/eta.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import { chooseRiders, type MatchingRules, searchDelayMs } from '../../domain/matching.ts';
 import { nextMilestones, type Order, type OrderId } from '../../domain/order.ts';
-import { toRfc3339 } from '../../domain/schedule.ts';
 import { type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import type { Catalogue, Restaurant } from '../inventory/ports.ts';
 import type { Transaction } from '../ports.ts';
@@ -13,6 +11,7 @@ import type { Timer } from '../scheduling/ports.ts';
 import { setTimers } from '../scheduling/set-timers.ts';
 import type { Consumer } from '../stream/consumer.ts';
 import { PRODUCER, type RefreshDeps, withEta } from './refresh-eta.ts';
+import { announceChanges, type Change, storeChanges } from './store-changes.ts';
 
 /** Each delivery of a batch chooses among as many riders as the batch has deliveries, so the work grows with its square. */
 const BATCH = 200;
@@ -25,11 +24,15 @@ export interface AssignDeps extends RefreshDeps, DecideDeps {
 /** A delivery that needs a rider. */
 interface Search {
   readonly delivery: Delivery;
+  /** Undefined if the delivery is not stored yet. */
+  readonly before: Delivery | undefined;
   readonly traceparent: string | undefined;
 }
 
 /** A delivery that has a rider. */
-export interface Assignment extends Search {
+export interface Assignment {
+  readonly delivery: Delivery;
+  readonly traceparent: string | undefined;
   /** Absent for a rider of an external system. */
   readonly rider: Rider | undefined;
 }
@@ -57,7 +60,8 @@ export function requestConsumer(deps: AssignDeps): Consumer<'rider.requested', R
         const id = event.orderId as OrderId;
         const order = orders.get(id);
         if (!order || !needsRider(order) || deliveries.has(id)) continue;
-        searches.set(id, { delivery: requested(event, restaurants), traceparent: event.traceparent });
+        const delivery = requested(event, restaurants);
+        searches.set(id, { delivery, before: undefined, traceparent: event.traceparent });
       }
       return match(deps, tx, orders, [...searches.values()], afterCommit);
     },
@@ -76,19 +80,21 @@ export function matchConsumer(deps: AssignDeps): Consumer<'timer.rider', void> {
       const ids = new Map(events.map(({ orderId, traceparent }) => [orderId as OrderId, traceparent]));
       const deliveries = await deps.deliveries.lock(tx, [...ids.keys()]);
       const searches: Search[] = [];
-      const released: Delivery[] = [];
+      const released: Change[] = [];
       const finished: OrderId[] = [];
       for (const [id, traceparent] of ids) {
         const delivery = deliveries.get(id);
         const order = orders.get(id);
         const isSearching = delivery?.state === 'REQUESTED';
-        if (isSearching && order && needsRider(order)) searches.push({ delivery, traceparent });
+        if (isSearching && order && needsRider(order))
+          searches.push({ delivery, before: delivery, traceparent });
         else finished.push(id);
-        if (isSearching && !(order && needsRider(order))) released.push(release(delivery));
+        if (isSearching && !(order && needsRider(order)))
+          released.push({ before: delivery, after: release(delivery), traceparent });
       }
-      await deps.deliveries.save(tx, released);
+      const withdrawn = await storeChanges(deps, tx, released);
       await stopSearching(deps, tx, finished);
-      return match(deps, tx, orders, searches, afterCommit);
+      return [...withdrawn, ...(await match(deps, tx, orders, searches, afterCommit))];
     },
   };
 }
@@ -154,25 +160,26 @@ async function match(
   const riders = new Map(free.map((rider) => [rider.id, rider]));
   const at = deps.clock.now();
   const assignments: Assignment[] = [];
-  const unassigned: Delivery[] = [];
-  for (const { delivery, traceparent } of oldestFirst) {
+  const assigned: Change[] = [];
+  const unassigned: Change[] = [];
+  for (const { delivery, before, traceparent } of oldestFirst) {
     const riderId = chosen.get(delivery.orderId);
     const left = (riderId && taken.get(riderId)) || 0;
     if (!riderId || left === 0) {
-      unassigned.push({ ...delivery, attempts: delivery.attempts + 1 });
+      unassigned.push({ before, after: { ...delivery, attempts: delivery.attempts + 1 }, traceparent });
       continue;
     }
     taken.set(riderId, left - 1);
-    const assigned = assign(delivery, { riderId, at, holdsPlace: true });
-    assignments.push({ delivery: assigned, rider: riders.get(riderId), traceparent });
+    const after = assign(delivery, { riderId, at, holdsPlace: true });
+    assigned.push({ before, after, traceparent });
+    assignments.push({ delivery: after, rider: riders.get(riderId), traceparent });
   }
-  await deps.deliveries.save(tx, unassigned);
-  const timers = unassigned.map(({ orderId, attempts }): Timer => {
+  const events = [...(await storeChanges(deps, tx, unassigned)), ...announceChanges(deps, assigned)];
+  const timers = unassigned.map(({ after: { orderId, attempts } }): Timer => {
     return { kind: 'rider', orderId, dueAt: at + searchDelayMs(attempts - 1) };
   });
   await setTimers(deps, tx, timers, afterCommit);
-  const announced = assignments.map((assignment) => assignedEvent(deps, assignment, at));
-  return [...announced, ...(await storeAssignments(deps, tx, orders, assignments, afterCommit))];
+  return [...events, ...(await storeAssignments(deps, tx, orders, assignments, afterCommit))];
 }
 
 /** Moves the orders to RIDER_ASSIGNED, stores the deliveries with their first ETA and its timer, and returns the events. */
@@ -206,27 +213,6 @@ export async function storeAssignments(
     searched.map(({ delivery }) => delivery.orderId),
   );
   return [...events, ...updated.map(({ event }) => event)];
-}
-
-function assignedEvent(
-  { newEventId }: AssignDeps,
-  { delivery, traceparent }: Assignment,
-  at: number,
-): EventOf<'delivery.assigned'> {
-  const { orderId, riderId = '', restaurantId, pickupAddress } = delivery;
-  const payload = {
-    riderId,
-    assignedAt: toRfc3339(at),
-    ...(pickupAddress === undefined
-      ? {}
-      : { pickupLocation: { ...(restaurantId ? { restaurantId } : {}), address: pickupAddress } }),
-  };
-  return fact('delivery.assigned', orderId, payload, {
-    eventId: newEventId(),
-    at,
-    producer: PRODUCER,
-    traceparent,
-  });
 }
 
 async function stopSearching(

@@ -1,16 +1,15 @@
 /** Updates deliveries after riders' reports, and after orders that changed without a report. */
-import { fact } from '../../domain/announce.ts';
 import { type Delivery, deliver, followOrder, hasEnded, type Place, pickUp } from '../../domain/delivery.ts';
 import { TiffinError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/events.ts';
 import { isFinal, type Order, type OrderId } from '../../domain/order.ts';
-import { toRfc3339 } from '../../domain/schedule.ts';
 import { type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
 import type { Transaction, Transactions } from '../ports.ts';
 import type { Timers } from '../scheduling/ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
 import type { Deliveries, Riders } from './ports.ts';
 import { type EtaDeps, PRODUCER, withEta } from './refresh-eta.ts';
+import { type Change, storeChanges } from './store-changes.ts';
 
 export interface FollowDeps extends DecideDeps {
   readonly riders: Riders;
@@ -60,16 +59,13 @@ export async function trackDelivery(deps: TrackDeps, report: RiderReport): Promi
     const command = { type: 'advance', to, by: 'fact' } as const;
     const orders = new Map([[orderId, order]]);
     const moved = await decideOrders(deps, tx, PRODUCER, orders, [{ id: orderId, command, traceparent }]);
-    const events = [announceDelivery(deps, changed, traceparent), ...moved.events];
-    if (changed.state === 'PICKED_UP') {
-      // The pickup changes the remaining way, so the ETA is refreshed at once.
-      const updated = withEta(deps, changed, rider && { ...rider, ...(place ? { place } : {}) }, traceparent);
-      await deps.deliveries.save(tx, [updated.delivery]);
-      events.push(updated.event);
-    } else {
-      await endAll(deps, tx, [{ before: delivery, after: changed }]);
-    }
-    await tx.appendEvents(events);
+    // The pickup changes the remaining way, so the ETA is refreshed at once.
+    const updated =
+      changed.state === 'PICKED_UP' &&
+      withEta(deps, changed, rider && { ...rider, ...(place ? { place } : {}) }, traceparent);
+    const after = updated ? updated.delivery : changed;
+    const events = await storeWithRiders(deps, tx, [{ before: delivery, after, traceparent }]);
+    await tx.appendEvents([...events, ...moved.events, ...(updated ? [updated.event] : [])]);
   });
 }
 
@@ -111,78 +107,32 @@ export function releaseConsumer(deps: FollowDeps): Consumer<Followed, ReadonlySe
       const orders = await lockOrdersOf(tx, events);
       const deliveries = await deps.deliveries.lock(tx, [...orders.keys()]);
       const traces = new Map(events.map(({ orderId, traceparent }) => [orderId, traceparent]));
-      const changed: Delivery[] = [];
-      const ended: Ended[] = [];
-      for (const [id, before] of deliveries) {
-        const after = followOrder(before, orders.get(id) as Order);
-        if (!after) continue;
-        changed.push(after);
-        if (hasEnded(after)) ended.push({ before, after });
-      }
-      await deps.deliveries.save(
-        tx,
-        changed.filter((delivery) => !hasEnded(delivery)),
-      );
-      await endAll(deps, tx, ended);
-      return changed
-        .filter(({ riderId }) => riderId !== undefined)
-        .map((delivery) => announceDelivery(deps, delivery, traces.get(delivery.orderId)));
+      const changes = [...deliveries.values()].flatMap((before): Change[] => {
+        const { orderId } = before;
+        const after = followOrder(before, orders.get(orderId) as Order);
+        return after ? [{ before, after, traceparent: traces.get(orderId) }] : [];
+      });
+      return storeWithRiders(deps, tx, changes);
     },
   };
 }
 
-interface Ended {
-  readonly before: Delivery;
-  readonly after: Delivery;
-}
-
-/** Stores the ended deliveries, lowers their riders' `carrying`, and clears their timers. */
-async function endAll(
-  { deliveries, riders, timers }: FollowDeps,
+/** Stores the changes; where a delivery has ended, lowers its rider's `carrying` and clears its timer. Returns the events. */
+async function storeWithRiders(
+  deps: FollowDeps,
   tx: Transaction,
-  ended: readonly Ended[],
-): Promise<void> {
-  if (ended.length === 0) return;
-  await deliveries.save(
+  changes: readonly Change[],
+): Promise<Event[]> {
+  const events = await storeChanges(deps, tx, changes);
+  const ended = changes.flatMap(({ before, after }) => (before && hasEnded(after) ? [before] : []));
+  if (ended.length === 0) return events;
+  await deps.riders.release(
     tx,
-    ended.map(({ after }) => after),
+    ended.flatMap(({ holdsPlace, riderId }) => (holdsPlace && riderId ? [riderId] : [])),
   );
-  await riders.release(
+  await deps.timers.clear(
     tx,
-    ended.flatMap(({ before }) => (before.holdsPlace && before.riderId ? [before.riderId] : [])),
+    ended.map(({ state, orderId }) => ({ kind: state === 'REQUESTED' ? 'rider' : 'eta', orderId })),
   );
-  await timers.clear(
-    tx,
-    ended.map(({ before }) => ({
-      kind: before.state === 'REQUESTED' ? 'rider' : 'eta',
-      orderId: before.orderId,
-    })),
-  );
-}
-
-function announceDelivery(
-  { clock, newEventId }: Pick<FollowDeps, 'clock' | 'newEventId'>,
-  { orderId, riderId = '', state, pickedUpAt, deliveredAt }: Delivery,
-  traceparent: string | undefined,
-): Event {
-  const now = clock.now();
-  const origin = { eventId: newEventId(), at: now, producer: PRODUCER, traceparent };
-  switch (state) {
-    case 'PICKED_UP':
-      return fact(
-        'delivery.picked_up',
-        orderId,
-        { riderId, pickedUpAt: toRfc3339(pickedUpAt ?? now) },
-        origin,
-      );
-    case 'DELIVERED':
-      return fact(
-        'delivery.delivered',
-        orderId,
-        { riderId, deliveredAt: toRfc3339(deliveredAt ?? now) },
-        origin,
-      );
-    default:
-      return fact('delivery.released', orderId, { riderId }, origin);
-  }
+  return events;
 }

@@ -52,14 +52,20 @@ export function eraser(deps: EraseDeps): () => Promise<number> {
   return async () => {
     const now = deps.clock.now();
     const before = { requested: now - ABANDONED_MS, erased: now - UNDER_WAY_MS };
-    for (const customerId of await deps.personalData.unfinished(before)) {
-      const rows = await eraseAll(deps, customerId);
-      await deps.personalData.note(customerId, 'settled', deps.clock.now());
-      if (Object.values(rows).some((count) => count > 0))
-        deps.log.info({ customer: customerId, ...rows }, 'an erasure was finished');
-    }
+    for (const { customerId, isErased } of await deps.personalData.unfinished(before))
+      await finish(deps, customerId, isErased).catch((err) =>
+        deps.log.warn({ customer: customerId, err }, 'an erasure failed and is tried again'),
+      );
     return EVERY_MS;
   };
+}
+
+/** One that only now is erased for the first time gets its second look later. */
+async function finish(deps: EraseDeps, customerId: string, isErased: boolean): Promise<void> {
+  const rows = await eraseAll(deps, customerId);
+  await deps.personalData.note(customerId, isErased ? 'settled' : 'erased', deps.clock.now());
+  if (Object.values(rows).some((count) => count > 0))
+    deps.log.info({ customer: customerId, ...rows }, 'an erasure was finished');
 }
 
 async function eraseAll(deps: EraseDeps, customerId: string): Promise<ErasedRows> {

@@ -24,7 +24,13 @@ export interface PersonalData {
   /** Remembers that the customer's data are to be erased, were erased, or were looked through again. */
   note(customerId: string, step: 'requested' | 'erased' | 'settled', at: number): Promise<void>;
   /** Customers whose erasure was requested before `requested` and not finished, or erased before `erased` and not settled. */
-  unfinished(before: { requested: number; erased: number }): Promise<string[]>;
+  unfinished(before: { requested: number; erased: number }): Promise<Unfinished[]>;
+}
+
+/** An erasure that was requested, and whether everything was erased once. */
+export interface Unfinished {
+  readonly customerId: string;
+  readonly isErased: boolean;
 }
 
 /** A cursor that has not moved although events wait behind it. */

@@ -24,6 +24,8 @@ export function deadlineConsumer(deps: ExpireDeps): Consumer<'timer.deadline', v
     name: 'processing-service.deadlines',
     topics: ['timers'],
     types: ['timer.deadline'],
+    // A rebuilt timer is the same event as one that ran out early, was set again, and was lost by Redis then.
+    isIdempotent: true,
     perform: (events) => rescheduleEarly(deps, events),
     async apply(tx, events) {
       const orders = await lockOrdersOf(tx, events);
@@ -40,8 +42,8 @@ export function deadlineConsumer(deps: ExpireDeps): Consumer<'timer.deadline', v
 }
 
 /**
- * Sets the timers of deadlines that are still to come. Runs before the events are marked as processed, because deadlines
- * are not stored and a lost timer would stay lost. An order that moves on afterwards gets its timer from the scheduler.
+ * Sets the timers of deadlines that are still to come. Runs before the events are settled, because deadlines are not stored
+ * and a lost timer would stay lost. An order that moves on afterwards gets its timer from the scheduler.
  */
 async function rescheduleEarly(deps: ExpireDeps, events: readonly Expiry[]): Promise<void> {
   const found = await deps.orders.find([...new Set(events.map((event) => event.orderId as OrderId))]);
@@ -58,7 +60,7 @@ async function rescheduleEarly(deps: ExpireDeps, events: readonly Expiry[]): Pro
 
 /**
  * When an early timer runs out again. One that Redis fired for this deadline, by a clock a little ahead of this process's,
- * needs a later time: the same time would be the same event, which is processed already. Any other due time is not ours.
+ * gets a later time, so that it does not come back at once, over and over. Any other due time is not ours.
  */
 function againAt(dueAt: number, { payload }: Expiry): number {
   const ahead = Date.parse(payload.dueAt) - dueAt;

@@ -11,7 +11,7 @@ import type { Consumer } from '../stream/consumer.ts';
 import type { Delivery } from '../stream/ports.ts';
 import { type PlaceDeps, placeOrders } from './place-order.ts';
 
-export const VALIDATED_ORDERS = 'validated_orders';
+const VALIDATED_ORDERS = 'validated_orders';
 const MAX_LINES = 100;
 const MAX_QUANTITY = 10_000;
 

@@ -2,9 +2,9 @@
 import { fact } from '../../domain/announce.ts';
 import { isTransient } from '../../domain/errors.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
-import { backoffMs } from '../../domain/retry.ts';
+import { backoffAfter } from '../../domain/retry.ts';
 import { scheduleName, toRfc3339 } from '../../domain/schedule.ts';
-import type { Log, Meter } from '../ports.ts';
+import type { Clock, Log, Meter } from '../ports.ts';
 import type { EventBus } from '../stream/ports.ts';
 import { type DispatchReport, dispatchReport } from './dispatch-report.ts';
 import type { Claim, DueQueue, OrderSchedule, ScheduleState, Waiting } from './ports.ts';
@@ -19,6 +19,7 @@ export interface DispatchDeps {
   readonly queue: DueQueue;
   readonly bus: EventBus;
   readonly orderSchedule: OrderSchedule;
+  readonly clock: Clock;
   readonly log: Log;
   readonly meter: Meter;
   /** Derives an event id from a name; the same name gives the same id. */
@@ -27,6 +28,16 @@ export interface DispatchDeps {
   readonly onLost: () => void;
   /** Wakes the loop that calls `runOnce`. */
   readonly wake: () => void;
+}
+
+/** A claim on its way to the stream. */
+interface Sending {
+  readonly claim: Claim;
+  readonly shard: number;
+  /** When Redis had answered, `performance.now`. */
+  readonly repliedAt: number;
+  /** When the stream had confirmed it, epoch ms by Redis's clock. */
+  publishedAt?: number;
 }
 
 export interface Dispatcher {
@@ -47,6 +58,8 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   const { queue } = deps;
   const report = dispatchReport(deps);
   const unpublished = new Set<Promise<void>>();
+  /** Claims that failed and are sent again while their leases run, so that they need not run out after an outage. */
+  let failed: Sending[] = [];
   let wakesAt = 0;
   /** The earliest due time of which `scheduled` was notified since the last pass started. */
   let earliestScheduled = Number.POSITIVE_INFINITY;
@@ -54,46 +67,63 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   /** The backoff before the next pass after a failure, milliseconds. */
   let backoff = 0;
 
-  async function send(claim: Claim, shard: number, repliedAt: number): Promise<void> {
+  async function send(sending: Sending): Promise<void> {
+    const { claim, shard, repliedAt } = sending;
     try {
       const { publish, moved } = await splitClaim(deps, claim);
-      const readyAt = toRfc3339(claim.now);
-      const events: Event[] = publish.map((waiting) => orderReady(deps, waiting, claim.now, readyAt));
-      for (const timer of claim.timers) events.push(timerEvent(deps, timer, claim.now));
-      if (events.length > 0) await deps.bus.publish(events);
-      const publishedAt = claim.now + (performance.now() - repliedAt);
+      if (sending.publishedAt === undefined) {
+        const readyAt = toRfc3339(claim.now);
+        const events: Event[] = publish.map((waiting) => orderReady(deps, waiting, claim.now, readyAt));
+        for (const timer of claim.timers) events.push(timerEvent(deps, timer, claim.now));
+        if (events.length > 0) await deps.bus.publish(events);
+        sending.publishedAt = claim.now + (performance.now() - repliedAt);
+      }
       await queue.acknowledge(shard, claim.lease, [...publish, ...claim.timers]);
       // `onlyMissing`: an order that was rescheduled once more since is in the queue with its newest time.
       await queue.schedule(moved, { onlyMissing: true });
-      report.published(publish, publishedAt);
+      report.published(publish, sending.publishedAt);
       deps.meter.count('timers_dispatched', claim.timers.length);
       failures = 0;
     } catch (error) {
-      // The leases expire, and the orders become due again.
       failures += 1;
-      backoff = backoffMs(failures);
-      report.failed(claim.due.length + claim.redelivered.length);
+      backoff = backoffAfter(error, failures);
       const level = isTransient(error) ? 'warn' : 'error';
+      if (level === 'warn') failed.push(sending);
+      else report.failed(sizeOf(claim));
       if (failures === 1 || level === 'error')
         deps.log[level](
           { err: error, orders: claim.due.length },
-          'orders could not be dispatched and are retried after their lease',
+          'orders could not be dispatched and are retried',
         );
     }
+  }
+
+  function start(sending: Sending): void {
+    const sent = send(sending).finally(() => {
+      const wasFull = unpublished.size >= MAX_UNPUBLISHED;
+      unpublished.delete(sent);
+      if (wasFull || failures > 0) deps.wake();
+    });
+    unpublished.add(sent);
+  }
+
+  /** Sends failed claims again; the members of those whose leases have run out are due once more. True if there were any. */
+  function resend(): boolean {
+    const all = failed;
+    failed = [];
+    const running = all.filter(({ claim }) => deps.clock.now() < Number(claim.lease));
+    for (const sending of all) if (!running.includes(sending)) report.failed(sizeOf(sending.claim));
+    for (const sending of running) start(sending);
+    return running.length > 0;
   }
 
   async function pass(): Promise<Claim[]> {
     const claims = await Promise.all(
       Array.from({ length: queue.shards }, async (_, shard) => {
         const claim = await queue.claim(shard, CLAIM_LIMIT);
-        if (claim.due.length + claim.redelivered.length + claim.timers.length > 0) {
+        if (sizeOf(claim) + claim.timers.length > 0) {
           report.claimed(claim);
-          const sending = send(claim, shard, performance.now()).finally(() => {
-            const wasFull = unpublished.size >= MAX_UNPUBLISHED;
-            unpublished.delete(sending);
-            if (wasFull || failures > 0) deps.wake();
-          });
-          unpublished.add(sending);
+          start({ claim, shard, repliedAt: performance.now() });
         }
         return claim;
       }),
@@ -111,6 +141,7 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
         backoff = 0;
         return pause;
       }
+      if (resend()) return options.intervalMs;
       earliestScheduled = Number.POSITIVE_INFINITY;
       const claims = await pass();
       const state = worst(claims.map((claim) => claim.state));
@@ -135,6 +166,10 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
       await report.flush();
     },
   };
+}
+
+function sizeOf({ due, redelivered }: Claim): number {
+  return due.length + redelivered.length;
 }
 
 function worst(states: readonly ScheduleState[]): ScheduleState {

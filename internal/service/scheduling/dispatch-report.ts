@@ -17,7 +17,7 @@ export interface DispatchLine {
   readonly published: number;
   /** Claimed orders whose earlier claim was not acknowledged. */
   readonly redelivered: number;
-  /** Claimed orders that could not be published; they become due again when their leases expire. */
+  /** Claimed orders that could not be published within their leases; they become due again. */
   readonly failed: number;
   readonly waiting: number;
   readonly lateMs: Lateness | undefined;

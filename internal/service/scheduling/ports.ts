@@ -30,7 +30,7 @@ export interface Claim {
   readonly state: ScheduleState;
   /** Redis's own time, epoch ms. */
   readonly now: number;
-  /** Identifies the lease; a member that was rescheduled since is no longer part of it. */
+  /** When the lease ends, epoch ms as text; the number identifies it. A member that was rescheduled since is no longer part of it. */
   readonly lease: string;
   /** Orders that were claimed for the first time. */
   readonly due: readonly Waiting[];

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { faultOf, isTransient } from '../../domain/errors.ts';
 import type { EventType } from '../../domain/events.ts';
-import { backoffMs } from '../../domain/retry.ts';
+import { backoffAfter } from '../../domain/retry.ts';
 import { typesOn } from '../../domain/topics.ts';
 import type { Log, LogPosition, Transactions } from '../ports.ts';
 import type { EventLog, LogFilter, Subscription } from './ports.ts';
@@ -10,7 +10,6 @@ import type { EventLog, LogFilter, Subscription } from './ports.ts';
 /** How long a reader sleeps if it is not notified of new events. */
 const POLL_MS = 1_000;
 const BATCH_SIZE = 1_000;
-const BACKOFF = { firstMs: 50, longestMs: 1_000 };
 
 export interface ReadLogDeps {
   readonly eventLog: EventLog;
@@ -75,7 +74,7 @@ export function readLog(
       if (!isTransient(error)) log.error({ consumer: group, err: error }, 'a batch failed and is retried');
       else if (failures === 1)
         log.warn({ consumer: group, err: error }, 'a dependency is unavailable; consuming is retried');
-      await pause(backoffMs(failures, BACKOFF));
+      await pause(backoffAfter(error, failures));
       return 0;
     }
   };

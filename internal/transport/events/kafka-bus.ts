@@ -62,8 +62,14 @@ export function kafkaBus(options: KafkaBusOptions): KafkaBus {
     (topic) => topicPrefix + topic,
   );
   const ensureOwnTopics = () => topics.ensure(ownTopics);
-  const producer = kafkaProducer(open, ensureOwnTopics, compressionType(compression), options.maxRecordBytes);
-  const probe = kafkaProbe(open);
+  const probe = kafkaProbe(open, () => producer.replace());
+  const producer = kafkaProducer(
+    open,
+    probe.answers,
+    ensureOwnTopics,
+    compressionType(compression),
+    options.maxRecordBytes,
+  );
   const lag = kafkaLag(open, topicPrefix);
   const consumers = new Set<KafkaConsumer>();
   const closing = new AbortController();
@@ -96,7 +102,17 @@ export function kafkaBus(options: KafkaBusOptions): KafkaBus {
     async subscribe(subscription: Subscription) {
       const ensureTopics = (subscribed: readonly string[]) => topics.ensure([...ownTopics, ...subscribed]);
       const consumer = kafkaConsumer(
-        { open, ensureTopics, topicPrefix, session, metadataMs, log, kafkaLog: lines, meter },
+        {
+          open,
+          answers: probe.answers,
+          ensureTopics,
+          topicPrefix,
+          session,
+          metadataMs,
+          log,
+          kafkaLog: lines,
+          meter,
+        },
         subscription,
       );
       consumers.add(consumer);
@@ -106,9 +122,10 @@ export function kafkaBus(options: KafkaBusOptions): KafkaBus {
       };
     },
     fault() {
+      if (probe.fault()) return probe.fault();
       for (const { subscription, fault } of consumers)
         if (fault()) return `${subscription.group}: ${fault()}`;
-      return unprepared ?? probe.fault();
+      return unprepared ?? producer.fault();
     },
     faults: () => new Map([...consumers].map(({ subscription, fault }) => [subscription.group, fault()])),
     lags: () => lag.measure([...consumers].map(({ subscription }) => subscription)),

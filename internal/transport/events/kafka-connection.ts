@@ -21,9 +21,9 @@ export interface KafkaSettings {
 
 const CONNECT_LIMIT_MS = 3_000;
 /** A request that takes longer is on a connection that died. */
-const REQUEST_LIMIT_MS = 3_500;
+const REQUEST_LIMIT_MS = 2_500;
 /** About 1 s in total; after that the caller retries with a new connection. */
-const RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 4 };
+const RETRY = { initialRetryTime: 50, maxRetryTime: 200, retries: 6 };
 const KEEP_ALIVE_MS = 60_000;
 /** A connection logs in anew this long before its login ends; more than every half of a token's life that makes sense. */
 const LOGIN_MARGIN_MS = 3_000;

@@ -27,11 +27,16 @@ const STOP_LIMIT_MS = 8_000;
 /** After this time without a failure, or after a handled batch, the backoff begins anew. */
 const STEADY_MS = 60_000;
 
+/** A consumer that got no answer for this time does nothing; an idle one gets several a second. */
+const SILENT_MS = 3_000;
+
 const HANDLING_BACKOFF = { firstMs: 50, longestMs: 1_000 };
 const BACKOFF = { firstMs: 50, longestMs: 500 };
 
 export interface KafkaConsumerDeps {
   readonly open: () => KafkaConnection;
+  /** Resolves as soon as the brokers answer. */
+  readonly answers: () => Promise<void>;
   readonly ensureTopics: (topics: readonly string[]) => Promise<void>;
   readonly topicPrefix: string;
   readonly session: KafkaSession;
@@ -64,6 +69,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   let hasJoined = false;
   let inHand = 0;
   let noteActivity = () => {};
+  let silentMs = () => 0;
   let failures = 0;
   /** This member's id in the group, until it has left. */
   let memberId: string | undefined;
@@ -72,7 +78,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   async function runConsumer(consumer: Consumer): Promise<void> {
     const { FETCH, GROUP_JOIN } = consumer.events;
     const watch = watchConsumer(consumer, () => inHand > 0);
-    noteActivity = watch.noteActivity;
+    ({ noteActivity, silentMs } = watch);
     consumer.on(FETCH, () => {
       down = undefined;
     });
@@ -103,6 +109,8 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
 
   /** Joins the group and consumes until the stop or an error; resolves with the pause before the next attempt, ms. */
   async function joinAndConsume(): Promise<number> {
+    await Promise.race([deps.answers(), stopped]);
+    if (stopping.signal.aborted) return 0;
     const startedAt = performance.now();
     const connection = deps.open();
     try {
@@ -213,7 +221,10 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   const loop = startLoop(`consumer ${group}`, joinAndConsume, log);
   return {
     subscription,
-    fault: () => down ?? failing.values().next().value,
+    fault() {
+      const silence = silentMs() > SILENT_MS ? 'Kafka: no broker answers this consumer' : undefined;
+      return down ?? failing.values().next().value ?? silence;
+    },
     async stop() {
       stopping.abort();
       await loop.stop();

@@ -10,6 +10,7 @@ const RETRY_MS = 100;
 interface Cluster {
   connect(): Promise<void>;
   refreshMetadata(): Promise<void>;
+  disconnect(): Promise<void>;
   findGroupCoordinator(of: { groupId: string }): Promise<{
     leaveGroup(member: { groupId: string; memberId: string }): Promise<void>;
   }>;
@@ -19,7 +20,13 @@ interface Cluster {
 export async function leaveGroup(kafka: Kafka, groupId: string, memberId: string): Promise<boolean> {
   const cluster = clusterOf(kafka);
   if (!cluster) return true;
-  return within(LIMIT_MS, leave(cluster, groupId, memberId)).catch(() => false);
+  try {
+    return await within(LIMIT_MS, leave(cluster, groupId, memberId));
+  } catch {
+    return false;
+  } finally {
+    cluster.disconnect().catch(() => {});
+  }
 }
 
 /** A broker that has just started takes a moment to know its groups. */

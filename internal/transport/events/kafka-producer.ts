@@ -1,18 +1,23 @@
 /** Sends records to Kafka one request at a time; records that arrive meanwhile share the next request. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { type CompressionTypes, Partitioners, type Producer } from 'kafkajs';
 import { TiffinError } from '../../domain/errors.ts';
 import type { OutgoingRecord } from '../../service/stream/ports.ts';
 import type { KafkaConnection } from './kafka-connection.ts';
 import { asUnavailable, within } from './kafka-faults.ts';
 
-/** A request that takes longer is abandoned; its caller may retry it. */
+/** Records that are not stored after this time are given up, and their caller may send them again. */
 const LIMIT_MS = 5_000;
+/** Between two attempts, each on a connection of its own. */
+const AGAIN_MS = 50;
+/** A fault is over after this time if nothing was sent any more. */
+const FAULT_MS = 10_000;
 /** Partitions that are added to a topic are used within this time. */
 const METADATA_MS = 30_000;
 const CLOSE_LIMIT_MS = 3_000;
-const BROKER_LIMIT_MS = 3_000;
-/** Up to about 4 s: long enough for a new topic to get its leaders, or for a failover between brokers. */
-const RETRY = { initialRetryTime: 100, maxRetryTime: 500, retries: 8 };
+const BROKER_LIMIT_MS = 2_000;
+/** About 1.5 s, on the same connection: long enough for a new topic to get its leaders. */
+const RETRY = { initialRetryTime: 50, maxRetryTime: 250, retries: 8 };
 /** The largest record, and the size from which records share no request; below the broker's default `message.max.bytes` (1 MiB). */
 export const RECORD_BYTES = 1_000_000;
 /** Upper bound of a record's size without its key, value and headers. */
@@ -36,12 +41,17 @@ interface Job {
 
 export interface KafkaProducer {
   send(records: readonly OutgoingRecord[]): Promise<void>;
+  /** Why the brokers did not take records when they were last sent some. */
+  fault(): string | undefined;
+  /** Replaces the connection, which may have died; records on their way are sent again. */
+  replace(): void;
   /** Sends the queued records, then disconnects; within about 10 s even without a broker. */
   close(): Promise<void>;
 }
 
 export function kafkaProducer(
   open: () => KafkaConnection,
+  answers: () => Promise<void>,
   ready: () => Promise<void>,
   compression: CompressionTypes,
   maxRecordBytes = RECORD_BYTES,
@@ -54,10 +64,12 @@ export function kafkaProducer(
         readonly connected: Promise<void>;
         /** Rejects when a request is not answered: kafkajs would repeat it on the connection that died. */
         readonly silent: Promise<never>;
+        readonly lose: (reason: Error) => void;
       }
     | undefined;
   let sending: Promise<void> | undefined;
   let closed = false;
+  let failure: { readonly reason: string; readonly at: number } | undefined;
 
   function connected() {
     if (live) return live;
@@ -69,13 +81,16 @@ export function kafkaProducer(
       retry: RETRY,
       createPartitioner: Partitioners.DefaultPartitioner,
     });
+    let lose: (reason: Error) => void = () => {};
     const silent = new Promise<never>((_, reject) => {
-      producer.on(producer.events.REQUEST_TIMEOUT, ({ payload }) =>
-        reject(new Error(`${payload.broker} does not answer`)),
-      );
+      lose = reject;
     });
     silent.catch(() => {});
-    live = { connection, producer, connected: producer.connect(), silent };
+    producer.on(producer.events.REQUEST_TIMEOUT, ({ payload }) =>
+      lose(new Error(`${payload.broker} does not answer`)),
+    );
+    live = { connection, producer, connected: producer.connect(), silent, lose };
+    live.connected.catch(() => {});
     return live;
   }
 
@@ -85,7 +100,7 @@ export function kafkaProducer(
    * that failed is never reused.
    */
   async function request(records: readonly WireRecord[]): Promise<void> {
-    await ready();
+    await answers();
     const { producer, connected: isConnected, silent } = connected();
     await Promise.race([isConnected, silent]);
     const batch = { acks: -1, compression, timeout: BROKER_LIMIT_MS, topicMessages: byTopic(records) };
@@ -93,21 +108,45 @@ export function kafkaProducer(
   }
 
   function discard(): void {
+    live?.lose(new Error('the connection was given up'));
     live?.connection.sever();
     live?.producer.disconnect().catch(() => {});
     live = undefined;
   }
 
+  /** A record may be stored twice, by an attempt whose answer was lost and by the next one. */
+  async function deliver(records: readonly WireRecord[]): Promise<void> {
+    const deadline = performance.now() + LIMIT_MS;
+    let fault: TiffinError | undefined;
+    while (performance.now() < deadline) {
+      try {
+        await within(Math.ceil(deadline - performance.now()), request(records));
+        failure = undefined;
+        return;
+      } catch (error) {
+        discard();
+        // The time limit says less than what was met before it.
+        fault = error instanceof TiffinError ? (fault ?? error) : asUnavailable(error);
+        if (fault.code !== 'UNAVAILABLE') throw fault;
+        failure = { reason: fault.message, at: performance.now() };
+      }
+      await pause(AGAIN_MS);
+    }
+    throw fault;
+  }
+
   async function complete(jobs: readonly Job[]): Promise<void> {
     try {
+      await within(LIMIT_MS, answers());
+      // Has limits of its own: new topics take longer than records.
+      await ready();
       for (const page of pages(
         jobs.flatMap((job) => job.records),
         maxRecordBytes,
       ))
-        await within(LIMIT_MS, request(page));
+        await deliver(page);
       for (const job of jobs) job.resolve();
     } catch (error) {
-      discard();
       const fault = asUnavailable(error);
       if (fault.code === 'UNAVAILABLE') {
         // Queued jobs are rejected as well: they would only wait for the same timeout.
@@ -135,6 +174,11 @@ export function kafkaProducer(
         sending ??= sendQueued();
       });
     },
+    fault() {
+      const isOver = !sending && failure && performance.now() - failure.at > FAULT_MS;
+      return isOver ? undefined : failure?.reason;
+    },
+    replace: discard,
     async close() {
       closed = true;
       await sending;

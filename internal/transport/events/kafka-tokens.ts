@@ -57,17 +57,26 @@ export function tokenByUrl({ url, clientId, clientSecret, scope }: TokenService)
   });
 }
 
-/** Fetches a token when half the lifetime of the last one has passed; requests at the same time share one. */
+/**
+ * Fetches a token when half the lifetime of the last one has passed, and uses the last one until its end while none can be
+ * fetched. Requests at the same time share one.
+ */
 function renewed(fetchToken: () => Promise<Token>): () => Promise<string> {
-  let held: { value: string; until: number } | undefined;
+  let held: { readonly value: string; readonly renewAt: number; readonly endsAt: number } | undefined;
   let underWay: Promise<string> | undefined;
   const renew = async () => {
-    const { value, lifetimeMs = 0 } = await within(2 * LIMIT_MS, fetchToken());
-    held = { value, until: performance.now() + lifetimeMs / 2 };
-    return value;
+    try {
+      const { value, lifetimeMs = 0 } = await within(2 * LIMIT_MS, fetchToken());
+      const now = performance.now();
+      held = { value, renewAt: now + lifetimeMs / 2, endsAt: now + lifetimeMs };
+      return value;
+    } catch (error) {
+      if (held && performance.now() < held.endsAt) return held.value;
+      throw error;
+    }
   };
   return async () => {
-    if (held && performance.now() < held.until) return held.value;
+    if (held && performance.now() < held.renewAt) return held.value;
     underWay ??= renew().finally(() => {
       underWay = undefined;
     });
@@ -82,11 +91,15 @@ function tokenOf(json: string, source: string): Token {
   return seconds === undefined ? withLifetime(value) : { value, lifetimeMs: seconds * 1_000 };
 }
 
-/** The lifetime from the token's own claims, if it is a JWT. */
+/**
+ * The lifetime from the token's own claims, if it is a JWT: by this machine's clock, since a command may keep tokens, and no
+ * longer than it was issued for, since that clock may be behind.
+ */
 function withLifetime(value: string): Token {
   try {
-    const { exp, iat = Date.now() / 1_000 } = decodeJwt(value);
-    return { value, lifetimeMs: exp === undefined ? undefined : (exp - iat) * 1_000 };
+    const now = Date.now() / 1_000;
+    const { exp, iat = now } = decodeJwt(value);
+    return { value, lifetimeMs: exp === undefined ? undefined : (exp - Math.max(iat, now)) * 1_000 };
   } catch {
     return { value, lifetimeMs: undefined };
   }

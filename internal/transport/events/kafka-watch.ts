@@ -2,7 +2,7 @@
 import type { Consumer } from 'kafkajs';
 
 /** A fetch that takes longer is on a connection that died; kafkajs itself would wait for 5 s more than the broker may. */
-const FETCH_LIMIT_MS = 3_500;
+const FETCH_LIMIT_MS = 2_500;
 /** kafkajs counts as hung after this time without a fetch or a heartbeat while no batch is being handled. */
 const SILENCE_LIMIT_MS = 20_000;
 const WATCH_MS = 250;
@@ -11,6 +11,8 @@ export interface ConsumerWatch {
   /** Rejects with the reason why the consumer has to be replaced. */
   readonly failed: Promise<never>;
   noteActivity(): void;
+  /** Time since a broker last answered a fetch, a heartbeat or a join. */
+  silentMs(): number;
   stop(): void;
 }
 
@@ -19,6 +21,7 @@ export function watchConsumer(consumer: Consumer, isBusy: () => boolean): Consum
   /** Broker to the time of the fetch that it has not answered yet. */
   const fetching = new Map<number, number>();
   let lastActivity = performance.now();
+  let answeredAt = lastActivity;
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
@@ -27,8 +30,8 @@ export function watchConsumer(consumer: Consumer, isBusy: () => boolean): Consum
   const noteActivity = () => {
     lastActivity = performance.now();
   };
-  const noteGroup = () => {
-    fetching.clear();
+  const noteAnswer = () => {
+    answeredAt = performance.now();
     noteActivity();
   };
 
@@ -39,18 +42,29 @@ export function watchConsumer(consumer: Consumer, isBusy: () => boolean): Consum
   });
   consumer.on(events.FETCH, ({ payload }) => {
     fetching.delete(payload.nodeId);
+    noteAnswer();
+  });
+  consumer.on(events.HEARTBEAT, noteAnswer);
+  consumer.on(events.REBALANCING, () => {
+    fetching.clear();
     noteActivity();
   });
-  consumer.on(events.HEARTBEAT, noteActivity);
-  consumer.on(events.REBALANCING, noteGroup);
-  consumer.on(events.GROUP_JOIN, noteGroup);
+  consumer.on(events.GROUP_JOIN, () => {
+    fetching.clear();
+    noteAnswer();
+  });
 
   const watch = setInterval(() => {
     const now = performance.now();
     for (const since of fetching.values()) if (now - since > FETCH_LIMIT_MS) fail(noAnswer('a broker'));
     if (!isBusy() && now - lastActivity > SILENCE_LIMIT_MS) fail(new Error('kafkajs hangs'));
   }, WATCH_MS);
-  return { failed, noteActivity, stop: () => clearInterval(watch) };
+  return {
+    failed,
+    noteActivity,
+    silentMs: () => performance.now() - answeredAt,
+    stop: () => clearInterval(watch),
+  };
 }
 
 function noAnswer(broker: string): Error {

@@ -30,7 +30,10 @@ export function httpApp(routers: readonly Router[], log: Log): Koa {
     } catch (error) {
       const answer = toErrorAnswer(error);
       if (answer.status === 500)
-        log.error({ err: error, method: ctx.method, path: ctx.path }, 'a request failed');
+        log.error(
+          { err: error, method: ctx.method, path: ctx._matchedRoute ?? ctx.path },
+          'a request failed',
+        );
       ctx.status = answer.status;
       ctx.set(answer.headers);
       ctx.body = answer.body;

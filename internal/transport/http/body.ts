@@ -5,7 +5,7 @@ import getRawBody from 'raw-body';
 import { TiffinError } from '../../domain/errors.ts';
 
 /** Largest accepted body, bytes. */
-export const MAX_BODY = 64 * 1024;
+const MAX_BODY = 64 * 1024;
 
 /** Returns `undefined` for an absent body if `optional`. Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE or MALFORMED_JSON. */
 export async function readJson(ctx: Context, { optional = false } = {}): Promise<unknown> {

@@ -2,9 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { kafkaConsole } from '../../../cmd/topic/kafka.ts';
-import { postgresConsole } from '../../../cmd/topic/postgres.ts';
 import { hostileValues } from '../../support/hostile-records.ts';
 import { type FaultKind, faultKind } from '../fault.ts';
+import type { Servers } from '../servers.ts';
 
 /** Topics that Tiffin reads. */
 const INBOUND = [
@@ -21,20 +21,43 @@ const INBOUND = [
 const HOSTILE_TOPICS = 3;
 const HOSTILE_EACH = 12;
 
-/** Appends the latest events once more; the stream may deliver each event any number of times (decision 10). */
-async function repeatEvents(url: string, count: number): Promise<void> {
+type Statement = readonly [text: string, values: unknown[]];
+
+/** Appends to the event log as others may, and wakes its readers. */
+async function append(url: string, ...statements: readonly Statement[]): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => {});
   await client.connect();
   try {
-    await client.query(
-      `INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
-       SELECT event_id, event_type, order_id, topic, record, headers FROM events ORDER BY transaction_id DESC, position DESC LIMIT $1`,
-      [count],
-    );
+    for (const [text, values] of statements) await client.query(text, values);
     await client.query("SELECT pg_notify('tiffin_events', '')");
   } finally {
     await client.end();
+  }
+}
+
+/** Once more; the stream may deliver each event any number of times (decision 10). */
+const LATEST_EVENTS = `
+  INSERT INTO events (event_id, event_type, order_id, topic, record, headers)
+  SELECT event_id, event_type, order_id, topic, record, headers FROM events
+  WHERE topic IS NULL ORDER BY transaction_id DESC, position DESC LIMIT $1`;
+const RECORD = "INSERT INTO events (event_type, order_id, topic, record) VALUES ('record', 'ghost', $1, $2)";
+
+async function produce(servers: Servers, topic: string, values: readonly string[]): Promise<void> {
+  if (!servers.kafka)
+    return append(servers.databaseUrl, ...values.map((value): Statement => [RECORD, [topic, asJson(value)]]));
+  const stream = kafkaConsole([servers.kafka.brokers], () => ({}));
+  for (const value of values) await stream.produce(topic, 'ghost', value);
+  await stream.close();
+}
+
+/** The text as JSON: as it is if it is JSON already, else as a string. */
+function asJson(text: string): string {
+  try {
+    JSON.parse(text);
+    return text;
+  } catch {
+    return JSON.stringify(text);
   }
 }
 
@@ -42,7 +65,7 @@ export const STREAM_FAULTS: readonly FaultKind[] = [
   faultKind({
     kind: 'duplicates on the stream',
     details: (random) => ({ events: 20 + random.below(60) }),
-    cause: ({ servers }, { events }) => repeatEvents(servers.databaseUrl, events),
+    cause: ({ servers }, { events }) => append(servers.databaseUrl, [LATEST_EVENTS, [events]]),
   }),
   faultKind({
     kind: 'records arrive late and out of order',
@@ -59,13 +82,8 @@ export const STREAM_FAULTS: readonly FaultKind[] = [
       seed: random.below(2 ** 31),
     }),
     async cause({ servers }, { topics, seed }) {
-      const stream = servers.kafka
-        ? kafkaConsole([servers.kafka.brokers], () => ({}))
-        : postgresConsole(servers.databaseUrl);
       for (const topic of topics.split(' '))
-        for (const value of hostileValues(topic, HOSTILE_EACH, seed))
-          await stream.produce(topic, 'ghost', value);
-      await stream.close();
+        await produce(servers, topic, hostileValues(topic, HOSTILE_EACH, seed));
     },
   }),
 ];

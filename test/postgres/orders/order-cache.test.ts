@@ -36,11 +36,19 @@ describe('the order cache', () => {
   });
   beforeEach(async () => {
     await pool.query('TRUNCATE orders, events');
-    ours = process(orderCache());
-    theirs = process(orderCache());
+    ours = await process(orderCache());
+    theirs = await process(orderCache());
   });
 
-  function process(cache: OrderCache): Process {
+  /** One that has seen the server. */
+  async function process(cache: OrderCache): Promise<Process> {
+    const started = newProcess(cache);
+    await lock(started, (await place(started)).id);
+    started.asked();
+    return started;
+  }
+
+  function newProcess(cache: OrderCache): Process {
     const asked: string[] = [];
     const recording: OrderCache = {
       add: cache.add,
@@ -117,6 +125,14 @@ describe('the order cache', () => {
     assert.deepEqual(await lock(ours, order.id), [cancelled]);
   });
 
+  it('an order that was cached before the server was known may be that of another server, and is read', async () => {
+    const started = newProcess(orderCache());
+    const order = await place(started);
+    await pool.query(`UPDATE orders SET customer_name = 'Ben'`);
+    assert.deepEqual(await lock(started, order.id), [{ ...order, customerName: 'Ben' }]);
+    assert.deepEqual(started.asked(), ['lock-versions', 'lock-orders']);
+  });
+
   it('a deleted order is no longer found', async () => {
     const order = await place(ours);
     await pool.query('DELETE FROM orders');
@@ -124,7 +140,7 @@ describe('the order cache', () => {
   });
 
   it('the cache keeps a limited number of orders, the latest ones', async () => {
-    const few = process(orderCache(2));
+    const few = await process(orderCache(2));
     const placed = [await place(few), await place(few), await place(few)].map(({ id }) => id);
     for (const [id, statement] of [
       [placed[1], 'find-versions'],

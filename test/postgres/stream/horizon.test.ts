@@ -9,7 +9,11 @@ import {
   type PostgresEventLog,
   postgresEventLog,
 } from '../../../internal/repository/postgres/stream/event-log.ts';
-import { horizonOf, openTransactions } from '../../../internal/repository/postgres/stream/horizon.ts';
+import {
+  horizonOf,
+  openTransactions,
+  secondsOpen,
+} from '../../../internal/repository/postgres/stream/horizon.ts';
 import type { LogPosition } from '../../../internal/service/ports.ts';
 import { processingEvent } from '../../support/builders.ts';
 import { recordingLog } from '../../support/recording-log.ts';
@@ -72,6 +76,17 @@ describe('the horizon of the event log', () => {
       assert.equal(oldest?.holder, 'slow writer');
     });
     await until('the event to be read', async () => (await read(from)).length === 1);
+  });
+
+  it('of several transactions of one program the figure is that of the oldest', async () => {
+    await whileOpen(database.url, () =>
+      whileOpen(database.url, async () => {
+        const open = await openTransactions(pool);
+        const [first, second] = open.map(({ since }) => since) as [number, number];
+        assert.deepEqual([open.length, first < second], [2, true]);
+        assert.deepEqual(secondsOpen(open, second), new Map([['slow writer', (second - first) / 1_000]]));
+      }),
+    );
   });
 
   it('a role that may not see the sessions of other roles is held back by every transaction of the server', async () => {

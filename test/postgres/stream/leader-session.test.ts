@@ -8,6 +8,9 @@ import { recordingLog } from '../../support/recording-log.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 
+const LISTENERS = `SELECT pid FROM pg_stat_activity
+  WHERE datname = current_database() AND application_name = 'tiffin listener'`;
+
 describe('the session that elects readers', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let admin: pg.Client;
@@ -25,17 +28,13 @@ describe('the session that elects readers', () => {
   });
 
   function open(url = database.url) {
-    const session = leaderSession(url, () => {}, recordingLog());
+    const session = leaderSession(url, recordingLog(), { onNotify() {}, onSilenceOver() {} });
     opened.push(session);
     return session;
   }
   const leads = (session: ReturnType<typeof open>) => session.lead('reader').catch(() => false);
   async function connections(): Promise<number> {
-    const { rows } = await admin.query(
-      `SELECT count(*)::int AS n FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'tiffin listener'`,
-    );
-    return rows[0].n;
+    return (await admin.query(LISTENERS)).rows.length;
   }
   /** A session opens a connection when it is asked to lead. */
   const settles = (session: ReturnType<typeof open>) =>
@@ -51,6 +50,18 @@ describe('the session that elects readers', () => {
     assert.deepEqual([await leads(one), await leads(other), await leads(one)], [true, false, true]);
     await one.resign('reader');
     assert.deepEqual([await leads(other), await leads(one)], [true, false]);
+  });
+
+  it('a process that has nothing to say is still heard by the server, and keeps its connection', async () => {
+    const session = open();
+    assert.equal(await leads(session), true);
+    const { rows: before } = await admin.query(LISTENERS);
+    // Longer than the server waits for a word.
+    await until('the connection to be six seconds old', async () => {
+      const { rows } = await admin.query(`${LISTENERS} AND backend_start < now() - interval '6 s'`);
+      return rows.length > 0;
+    });
+    assert.deepEqual((await admin.query(LISTENERS)).rows, before);
   });
 
   it('a connection that the server ends is replaced by exactly one, which holds the locks', async () => {
@@ -95,6 +106,32 @@ describe('the session that elects readers', () => {
       proxy.silence();
       // The silent one may open a new connection: it asks again only once it has lost this one.
       await until('the other one to lead', () => leads(other), 5_000);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it('a server that falls silent and answers again is noticed, over a connection that was begun meanwhile', async () => {
+    const proxy = await proxyTo(database.url);
+    try {
+      const silences: number[] = [];
+      const session = leaderSession(proxy.url, recordingLog(), {
+        onNotify() {},
+        onSilenceOver: (since) => silences.push(since),
+      });
+      opened.push(session);
+      await until('leading', () => leads(session));
+      assert.deepEqual(silences, []);
+      const began = performance.now();
+      proxy.vanish();
+      await until('the session to be lost', async () => !(await leads(session)), 10_000);
+      proxy.reappear(true);
+      await until('leading again', () => leads(session), 10_000);
+      assert.equal(silences.length, 1);
+      assert.ok(silences[0]! > began && silences[0]! < performance.now());
+      await terminate();
+      await settles(session);
+      assert.equal(silences.length, 1, 'a connection that the server ended was not silent');
     } finally {
       await proxy.close();
     }

@@ -122,7 +122,7 @@ describe('riders for deliveries', () => {
       'a rider +30',
       'a rider +30',
     ]);
-    assert.deepEqual(await town.announced(), []);
+    assert.deepEqual(await town.announced(), ['delivery.requested']);
     await town.rider('ravi');
     await town.deliver(town.ranOut('rider', 'a'));
     assert.deepEqual([(await town.delivery('a'))?.riderId, await town.timersSet()], ['ravi', ['a eta +30']]);
@@ -134,7 +134,9 @@ describe('riders for deliveries', () => {
     await Promise.all([town.cancel('a'), town.cancel('b')]);
     await town.rider('ravi');
     await town.deliver(town.ranOut('rider', 'a'), cancelled('b'));
-    for (const id of ['a', 'b']) assert.equal((await town.delivery(id))?.state, 'RELEASED');
+    const trail = ['delivery.requested', 'order.cancelled', 'delivery.withdrawn'];
+    for (const id of ['a', 'b'])
+      assert.deepEqual([(await town.delivery(id))?.state, await town.announced(id)], ['RELEASED', trail]);
     assert.deepEqual([await town.timersSet(), await town.carrying()], [[], { ravi: 0 }]);
   });
 
@@ -154,7 +156,10 @@ describe('riders for deliveries', () => {
       'eta.updated',
       'eta.updated',
     ]);
-    assert.deepEqual([await town.announced('b'), (await town.delivery('b'))?.attempts], [[], 2]);
+    assert.deepEqual(
+      [await town.announced('b'), (await town.delivery('b'))?.attempts],
+      [['delivery.requested'], 2],
+    );
     await town.assertBooksAddUp();
   });
 
@@ -250,6 +255,7 @@ describe('riders for deliveries', () => {
       ['no rider', { ...record('a'), riderId: '' }, /riderId/],
       ['a rider id that is too long', { ...record('a'), riderId: 'r'.repeat(65) }, /riderId/],
       ['no time', { ...record('a'), assignedAt: undefined }, /assignedAt/],
+      ['a time that is an object', { ...record('a'), assignedAt: { toString: 1 } }, /assignedAt/],
       ['a time without an offset', { ...record('a'), assignedAt: '2030-01-01T12:00:00' }, /assignedAt/],
       ['no address at the pickup', { ...record('a'), pickupLocation: { restaurantId: 'r1' } }, /address/],
     ];

@@ -185,11 +185,16 @@ describe('deliveries in progress', () => {
           seen = all.length;
           await town.deliver(...unseen);
         };
-        for (const round of rounds) await Promise.all([...round.map(act), follow()]);
+        for (const round of rounds) {
+          await Promise.all([...round.map(act), follow()]);
+          await town.project();
+        }
         for (let time = 0; time < 5; time += 1) {
           await town.deliver(...(await town.events()));
+          await town.project();
         }
         await town.assertBooksAddUp();
+        await town.assertViewsAreCurrent();
         const { rows } = await town.pool.query('SELECT consumer, error FROM dead_letters');
         assert.deepEqual(rows, []);
         for (const id of ids) {

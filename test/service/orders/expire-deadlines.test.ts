@@ -173,6 +173,18 @@ test('a timer that the scheduler’s clock fired a little early runs out again a
   assert.equal(order('a').status, 'FAILED');
 });
 
+test('a deadline whose timer ran out early, was set again and was lost then ends the order when the timer is rebuilt', async () => {
+  const { clock, store, runOut, order } = setUp();
+  store.seed(at('items', 'PROCESSING', 'a'));
+  const dueAt = NOON + DEADLINES.processing;
+  clock.advance(DEADLINES.processing - 1);
+  await runOut('a', dueAt);
+  assert.equal(order('a').status, 'PROCESSING');
+  clock.advance(1);
+  await runOut('a', dueAt);
+  assert.equal(order('a').status, 'FAILED');
+});
+
 for (const [what, offset] of [
   ['far in the future', 9 * 365 * 24 * 3_600_000],
   ['at the deadline itself', DEADLINES.acceptance],

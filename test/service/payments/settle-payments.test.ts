@@ -156,7 +156,7 @@ describe('settling payments', () => {
       await all.timerRunsOut('a');
     }
     assert.deepEqual([waits, await all.state('a')], [[2_000, 4_000, 8_000], 'AUTHORIZED']);
-    assert.deepEqual(await all.announced(), ['a payment.authorized']);
+    assert.deepEqual(await all.announced(), ['a payment.pending', 'a payment.authorized']);
   });
 
   it('a declined payment is FAILED with its reason, and not retried', async () => {

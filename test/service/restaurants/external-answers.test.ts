@@ -121,6 +121,10 @@ describe('an external answer', () => {
     'with an invalid restaurant': { ...ANSWER, restaurantId: { id: 'r1' } },
     'with a status that is no answer': { ...ANSWER, status: 'PENDING' },
     'with an action that is no answer': { ...ANSWER, action: 'COLLECTED' },
+    // No text can be made of these by conversion.
+    'with a status without a text': { ...ANSWER, status: { valueOf: null, toString: null } },
+    'with a type without a text': { ...ANSWER, status: undefined, eventType: { toString: 1 } },
+    'with a time without a text': { ...ANSWER, estimatedReadyTime: { toString: 1 } },
   };
   for (const [fault, record] of Object.entries(MALFORMED))
     it(`a record ${fault} becomes a dead letter, and the other answers take effect`, async () => {

@@ -55,28 +55,52 @@ test('an order is removed only after the stream has confirmed it', async () => {
   assert.equal(await waiting(), 0);
 });
 
-test('an order that could not be published stays in the queue, and is published under the same id after its lease', async () => {
-  const { wait, pass, sent, waiting, clock, log, deps, store, report } = setUp();
+const away = async () => {
+  throw new TiffinError('UNAVAILABLE', 'the stream is unreachable');
+};
+
+test('an order that could not be published stays in the queue, and is published under the same id while its lease runs', async () => {
+  const { wait, pass, sent, waiting, log, deps, report } = setUp();
   await wait(due('a'));
   const publish = deps.bus.publish;
-  deps.bus.publish = async () => {
-    throw new TiffinError('UNAVAILABLE', 'the stream is unreachable');
-  };
+  deps.bus.publish = away;
   await pass();
-  deps.bus.publish = publish;
+  assert.equal(await pass(), 50, 'the backoff');
+  await pass();
   assert.deepEqual([sent(), await waiting()], [[], 1]);
   assert.equal(log.at('error').length, 0, 'an unreachable dependency is not logged as an error');
   assert.equal(log.at('warn').length, 1);
-  assert.equal(await pass(), 50, 'the backoff');
-  clock.advance(LEASE_MS);
+  deps.bus.publish = publish;
+  assert.equal(await pass(), 100, 'the backoff');
   await pass();
-  assert.deepEqual(sent(), [], 'the lease has not expired');
-  clock.advance(1);
+  assert.deepEqual([sent(), await waiting()], [[`event of a@${NOON}`], 0]);
+  assert.deepEqual(report.totals, { claimed: 1, published: 1, redelivered: 0, failed: 0 });
+});
+
+test('an order that could not be published until its lease ran out is claimed again', async () => {
+  const { wait, pass, sent, waiting, clock, deps, report } = setUp();
+  await wait(due('a'));
+  const publish = deps.bus.publish;
+  deps.bus.publish = away;
   await pass();
-  assert.deepEqual(sent(), [`event of a@${NOON}`]);
-  assert.equal(await waiting(), 0);
+  deps.bus.publish = publish;
+  clock.advance(LEASE_MS + 1);
+  await pass();
+  await pass();
+  assert.deepEqual([sent(), await waiting()], [[`event of a@${NOON}`], 0]);
   assert.deepEqual(report.totals, { claimed: 2, published: 1, redelivered: 1, failed: 1 });
-  assert.equal(store.bus.events[0]?.payload && 'dueAt' in store.bus.events[0].payload, true);
+});
+
+test('orders that were published and could not be acknowledged are only acknowledged again', async () => {
+  const { wait, pass, sent, waiting, deps } = setUp();
+  await wait(due('a'));
+  const acknowledge = deps.queue.acknowledge;
+  Object.assign(deps.queue, { acknowledge: away });
+  await pass();
+  Object.assign(deps.queue, { acknowledge });
+  await pass();
+  await pass();
+  assert.deepEqual([sent(), await waiting()], [[`event of a@${NOON}`], 0]);
 });
 
 test('a fault that is not transient is logged as an error each time', async () => {
@@ -97,9 +121,7 @@ test('a redelivered order is published, put back if it was rescheduled, or only 
   const [processed, moved, unchanged] = [due('processed'), due('moved'), due('unchanged')];
   await wait(processed, moved, unchanged);
   const publish = deps.bus.publish;
-  deps.bus.publish = async () => {
-    throw new TiffinError('UNAVAILABLE', 'unreachable');
-  };
+  deps.bus.publish = away;
   await runOnce();
   await drain();
   deps.bus.publish = publish;

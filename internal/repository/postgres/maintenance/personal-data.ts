@@ -7,8 +7,7 @@ import { ERASED, ERASED_ADDRESS, ERASED_FACT } from '../../../domain/erasure.ts'
 import { isFinal, ORDER_STATUSES, type OrderId } from '../../../domain/order.ts';
 import type { ErasedRows, PersonalData } from '../../../service/maintenance/ports.ts';
 import { clientOf } from '../database.ts';
-import { ERASURE_LOCK } from '../erased-orders.ts';
-import { attempt, on, takeAdvisoryLock } from '../queries.ts';
+import { attempt, on } from '../queries.ts';
 import { deliveries } from '../schema/delivery.ts';
 import { erasedOrders, erasures } from '../schema/erasure.ts';
 import { notifications } from '../schema/notifications.ts';
@@ -61,28 +60,28 @@ export function postgresPersonalData(pool: pg.Pool): PersonalData {
       };
     },
     async note(customerId, step, at) {
-      const { requestedAt, erasedAt, settledAt } = {
-        requested: { requestedAt: at, erasedAt: null, settledAt: null },
-        erased: { requestedAt: at, erasedAt: at, settledAt: null },
-        settled: { requestedAt: at, erasedAt: at, settledAt: at },
-      }[step];
-      const row = db
-        .insert(erasures)
-        .values({ customerId, requestedAt, erasedAt, settledAt })
-        .onConflictDoUpdate({
-          target: erasures.customerId,
-          set:
-            step === 'requested'
-              ? { requestedAt, erasedAt, settledAt }
-              : step === 'erased'
-                ? { erasedAt }
-                : { settledAt },
-        });
-      await attempt(row);
+      const requested = { requestedAt: at, erasedAt: null, settledAt: null };
+      await attempt(
+        step === 'requested'
+          ? db
+              .insert(erasures)
+              .values({ customerId, ...requested })
+              .onConflictDoUpdate({ target: erasures.customerId, set: requested })
+          : db
+              .update(erasures)
+              .set(step === 'erased' ? { erasedAt: at } : { settledAt: at })
+              .where(
+                and(
+                  eq(erasures.customerId, customerId),
+                  // It may have been requested anew meanwhile.
+                  step === 'settled' ? isNotNull(erasures.erasedAt) : undefined,
+                ),
+              ),
+      );
     },
     async unfinished({ requested, erased }) {
       const found = db
-        .select({ customerId: erasures.customerId })
+        .select({ customerId: erasures.customerId, erasedAt: erasures.erasedAt })
         .from(erasures)
         .where(
           and(
@@ -93,7 +92,10 @@ export function postgresPersonalData(pool: pg.Pool): PersonalData {
             ),
           ),
         );
-      return (await attempt(found)).map(({ customerId }) => customerId);
+      return (await attempt(found)).map(({ customerId, erasedAt }) => ({
+        customerId,
+        isErased: erasedAt !== null,
+      }));
     },
   };
 }
@@ -105,7 +107,6 @@ async function eraseOrders(
   erasedAt: number,
 ): Promise<Partial<ErasedRows>> {
   if (ids.length === 0) return {};
-  await takeAdvisoryLock(db, ERASURE_LOCK);
   const ofOrders = (column: AnyPgColumn) => inArray(column, [...ids]);
   await db
     .insert(erasedOrders)

@@ -53,7 +53,8 @@ export function orderCache(size = SIZE): OrderCache {
       if (ids.some((id) => cached.has(id))) {
         const rows = await (options.lock ? lockVersions : findVersions)(connection, { ids });
         const now = rows[0]?.server ?? server;
-        if (server !== undefined && now !== server) cached.clear();
+        // What was cached before the first look may be of another server, too.
+        if (now !== server) cached.clear();
         server = now;
         for (const row of rows) {
           const order = cached.get(row.orderId);

@@ -48,7 +48,7 @@ export const jsonb = customType<{ data: unknown; driverData: string }>({
 });
 
 /** JSON for a parameter; NUL and lone surrogates, which Postgres cannot store, become U+FFFD. */
-export function toJson(value: unknown): string {
+function toJson(value: unknown): string {
   const text = JSON.stringify(value);
   if (!text.includes('\\u')) return text;
   // Matches an escaped backslash first, so that the characters after it are not read as an escape.

@@ -7,6 +7,7 @@ import type { OrderId } from '../../../domain/order.ts';
 import type { Log } from '../../../service/ports.ts';
 import type { EventLog } from '../../../service/stream/ports.ts';
 import { bulkInsert } from '../bulk-parameters.ts';
+import { dropSilent } from '../database.ts';
 import { type Connection, isAnyOf, namesOf, SERVER, statement } from '../queries.ts';
 import { events } from '../schema/stream.ts';
 import { cursorOf } from './cursors.ts';
@@ -103,6 +104,8 @@ export async function appendEvents(connection: Connection, events: readonly Even
 export interface PostgresEventLog extends EventLog {
   /** Wakes the readers in this and in other processes. */
   signal(): void;
+  /** Why the readers of this process get no events. */
+  fault(): string | undefined;
 }
 
 export function postgresEventLog(pool: pg.Pool, url: string, log: Log): PostgresEventLog {
@@ -110,9 +113,12 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
   const wakeHere = () => {
     for (const listener of listeners) listener();
   };
-  const session = leaderSession(url, wakeHere, log);
-  const reported = heldReport(pool, log);
-  const tail = logTail(async (...asked) => reported(await readStretch(pool, ...asked)));
+  const session = leaderSession(url, log, {
+    onNotify: wakeHere,
+    onSilenceOver: (since) => dropSilent(pool, since),
+  });
+  const held = heldReport(pool, log);
+  const tail = logTail(async (...asked) => held.seen(await readStretch(pool, ...asked)));
   let notifying = false;
   let again = false;
 
@@ -134,6 +140,7 @@ export function postgresEventLog(pool: pg.Pool, url: string, log: Log): Postgres
   }
 
   return {
+    fault: held.fault,
     signal() {
       wakeHere();
       notifyOthers();

@@ -8,7 +8,9 @@ import { timestamptz } from '../schema/columns.ts';
 import type { Stretch } from './log-tail.ts';
 
 /** Events that are held back for this time are reported, with the transaction that holds them. */
-const HELD_LOG_MS = 10_000;
+const HELD_MS = 10_000;
+/** While events are held back, the log is read again at once. */
+const SEEN_MS = 5_000;
 
 /** The signed distance of a 32-bit transaction id from the ceiling, added to the ceiling: its 64-bit id. */
 const idOf = (xid: string) =>
@@ -84,16 +86,39 @@ export async function openTransactions(pool: pg.Pool): Promise<readonly OpenTran
   return open.sort((a, b) => a.since - b.since);
 }
 
-/** Passes stretches on, and logs which transaction holds back events while the end of the log stays the same. */
-export function heldReport(pool: pg.Pool, log: Log): (stretch: Stretch) => Stretch {
+/** How long the oldest transaction of each holder has been open, seconds. `transactions` has the oldest first. */
+export function secondsOpen(
+  transactions: readonly OpenTransaction[],
+  now: number,
+): ReadonlyMap<string, number> {
+  const seconds = new Map<string, number>();
+  for (const { holder, since } of transactions)
+    if (!seconds.has(holder)) seconds.set(holder, (now - since) / 1_000);
+  return seconds;
+}
+
+export interface HeldReport {
+  /** Takes note of a stretch that was read, and returns it. */
+  seen(stretch: Stretch): Stretch;
+  /** Why the readers of this process get no events. */
+  fault(): string | undefined;
+}
+
+/** Reports which transaction holds back events while the end of the log stays the same. */
+export function heldReport(pool: pg.Pool, log: Log): HeldReport {
   let since = { transactionId: '', at: 0 };
-  return (stretch) => {
+  let seenAt = 0;
+  let loggedAt = 0;
+  const heldMs = () => performance.now() - since.at;
+
+  function seen(stretch: Stretch): Stretch {
     const { held, to } = stretch;
     const now = performance.now();
+    seenAt = now;
     if (!held || to.transactionId !== since.transactionId)
       since = { transactionId: to.transactionId, at: now };
-    if (now - since.at > HELD_LOG_MS) {
-      since.at = now;
+    if (heldMs() > HELD_MS && now - loggedAt > HELD_MS) {
+      loggedAt = now;
       openTransactions(pool).then(
         ([oldest]) =>
           oldest &&
@@ -102,5 +127,14 @@ export function heldReport(pool: pg.Pool, log: Log): (stretch: Stretch) => Stret
       );
     }
     return stretch;
+  }
+
+  return {
+    seen,
+    fault() {
+      // Without a reader, nothing is known any more.
+      if (performance.now() - seenAt > SEEN_MS || heldMs() < HELD_MS) return undefined;
+      return `an open transaction has held back events for ${Math.round(heldMs() / 1_000)} s`;
+    },
   };
 }

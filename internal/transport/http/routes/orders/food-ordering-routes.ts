@@ -97,7 +97,7 @@ function placed(order: Order) {
   };
 }
 
-export function toFoodOrder({ order, delivery }: OrderView): z.infer<typeof foodOrder> {
+function toFoodOrder({ order, delivery }: OrderView): z.infer<typeof foodOrder> {
   return {
     orderId: order.id,
     customerId: order.customerId,

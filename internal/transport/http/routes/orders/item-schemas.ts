@@ -23,7 +23,7 @@ export const itemId = z
   .regex(ORDER_ID, 'must be 1 to 64 letters, digits, dots, hyphens or underscores');
 
 /** The id of a customer or user, given by an external system. */
-export const externalId = nameOf(128);
+const externalId = nameOf(128);
 
 const WHOLE = `a whole number from 1 to ${MAX_QUANTITY}`;
 export const quantity = z
@@ -88,7 +88,7 @@ export function foodOrderBody(now: () => number) {
 }
 
 /** `POST /orders` with items */
-export function itemsOrderBody(now: () => number) {
+function itemsOrderBody(now: () => number) {
   return z.object(
     {
       ...extras(now),

@@ -1,49 +1,27 @@
-/** The routes of orders: place, read, list, cancel and reschedule. */
+/** The routes of orders: place, and those that read and change one. */
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { Order, OrderId } from '../../../../domain/order.ts';
-import type { OrderCommand } from '../../../../domain/order-decisions.ts';
-import { type ChangeDeps, changeOrder } from '../../../../service/orders/change-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
-import type { Clock } from '../../../../service/ports.ts';
 import type { Principal } from '../../principal.ts';
-import {
-  etag,
-  fingerprintOf,
-  idempotencyKey,
-  ifMatch,
-  send,
-  sendAgain,
-  traceparent,
-} from '../../request-headers.ts';
-import { type Answer, type Route, route } from '../../route.ts';
+import { etag, fingerprintOf, idempotencyKey, traceparent } from '../../request-headers.ts';
+import { type Route, route } from '../../route.ts';
+import { type ChangeRouteDeps, changeRoutes } from './change-routes.ts';
 import { type ItemsOrder, ordersBody } from './item-schemas.ts';
-import { answerPlacement, assertReachable, customerOf, orderIdOf } from './order-answers.ts';
-import { cancelBody, rescheduleBody } from './order-schemas.ts';
+import { answerPlacement, customerOf } from './order-answers.ts';
 import { type PlaceItemsDeps, placeItems, unchangedFields } from './place-items.ts';
-import {
-  itemsOrder,
-  listedOrder,
-  scheduledOrder,
-  toItemsOrder,
-  toListedOrder,
-  toScheduledOrder,
-} from './presenters.ts';
+import { itemsOrder, scheduledOrder, toItemsOrder, toScheduledOrder } from './presenters.ts';
 import { readOrderRoutes } from './read-order-routes.ts';
 
 const PRODUCER = 'order-service';
 const OWN_ORDERS = { roles: ['customer', 'operator'] } as const;
-const NOT_FOUND = { description: 'There is no such order, or it is someone else’s' };
 
-export interface OrderRouteDeps extends ChangeDeps, PlaceItemsDeps {
+export interface OrderRouteDeps extends ChangeRouteDeps, PlaceItemsDeps {
   readonly orders: OrderStore;
-  readonly clock: Clock;
-  /** How often an order may be rescheduled. */
-  readonly maxReschedules: number;
 }
 
 export function orderRoutes(deps: OrderRouteDeps): readonly Route[] {
-  return [placing(deps), ...readOrderRoutes(deps), ...changing(deps)];
+  return [placing(deps), ...readOrderRoutes(deps), ...changeRoutes(deps)];
 }
 
 function placing(deps: OrderRouteDeps): Route {
@@ -117,84 +95,10 @@ function placeForDelivery(
   });
 }
 
-function changing(deps: OrderRouteDeps): Route[] {
-  async function change(
-    ctx: Context,
-    principal: Principal,
-    id: OrderId,
-    command: OrderCommand,
-    operation: string,
-  ): Promise<void> {
-    await assertReachable(deps.orders, principal, id);
-    const key =
-      ctx.method === 'POST'
-        ? idempotencyKey(ctx, principal, operation, fingerprintOf(id, command))
-        : undefined;
-    const result = await changeOrder(deps, {
-      id,
-      commands: () => [command],
-      origin: { producer: PRODUCER, traceparent: traceparent(ctx) },
-      ifVersion: ifMatch(ctx),
-      idempotency: key && { key, answer: changed },
-    });
-    if ('answer' in result) sendAgain(ctx, result.answer);
-    else send(ctx, changed(result.result));
-  }
-  const answers: Record<number, Answer> = {
-    200: { description: 'The changed order', schema: listedOrder, headers: ['ETag'] },
-    404: NOT_FOUND,
-    409: { description: 'The order’s status no longer allows this change, or it was rescheduled too often' },
-  };
-
-  return [
-    route({
-      method: 'POST',
-      path: '/v1/orders/:id/cancel',
-      access: OWN_ORDERS,
-      tag: 'Orders',
-      summary: 'Cancels an order that has not ended',
-      body: cancelBody,
-      bodyOptional: true,
-      headers: ['Idempotency-Key', 'If-Match'],
-      answers: answers,
-      handle: (ctx, { params, body, principal }) =>
-        change(
-          ctx,
-          principal,
-          orderIdOf(params.id),
-          { type: 'cancel', ...(body?.reason ? { reason: body.reason } : {}) },
-          'POST /v1/orders/{id}/cancel',
-        ),
-    }),
-    route({
-      method: 'PATCH',
-      path: '/v1/orders/:id/schedule',
-      access: OWN_ORDERS,
-      tag: 'Orders',
-      summary: 'Reschedules an order that has not been dispatched',
-      body: rescheduleBody(() => deps.clock.now()),
-      headers: ['If-Match'],
-      answers,
-      handle: (ctx, { params, body: { scheduledAt }, principal }) =>
-        change(
-          ctx,
-          principal,
-          orderIdOf(params.id),
-          { type: 'reschedule', scheduledAt, atMost: deps.maxReschedules },
-          'PATCH /v1/orders/{id}/schedule',
-        ),
-    }),
-  ];
-}
-
 function placed(order: Order) {
   return {
     status: 201,
     headers: { Location: `/orders/${order.id}`, ETag: etag(order.version) },
     body: toScheduledOrder(order),
   };
-}
-
-function changed(order: Order) {
-  return { status: 200, headers: { ETag: etag(order.version) }, body: toListedOrder(order) };
 }

@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import { isFinal, type OrderId } from '../../../../domain/order.ts';
 import type { OrderView, Revision } from '../../../../service/views/ports.ts';
 import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
+import type { Principal } from '../../principal.ts';
 import { type Route, route } from '../../route.ts';
 import { type LiveStreams, type Message, message } from './live-stream.ts';
 import { EVERYBODY, NOT_FOUND, reachable, TAG, toScreen } from './ui-routes.ts';
@@ -26,8 +27,16 @@ interface Follower {
 
 const END = message('end', {});
 
+/** The answers of a route with such a stream, beside its 404. */
+export const STREAM_ANSWERS = {
+  200: { description: 'Server-Sent Events', type: 'text/event-stream' },
+  204: { description: 'The order has ended, and `Last-Event-ID` names its last view: do not reconnect' },
+  429: { description: 'This principal has too many streams open' },
+  503: { description: 'Too many streams are open' },
+};
+
 export function streamRoute(deps: StreamDeps): Route {
-  const follow = changesOf(deps);
+  const stream = orderStream(deps, toScreen);
   return route({
     method: 'GET',
     path: '/ui/orders/:id/stream',
@@ -35,50 +44,54 @@ export function streamRoute(deps: StreamDeps): Route {
     tag: TAG,
     summary: 'Streams the changes of one order: an event `view` for each change, `end` after the last',
     headers: ['Last-Event-ID'],
-    answers: {
-      200: { description: 'Server-Sent Events', type: 'text/event-stream' },
-      204: {
-        description: 'The order has ended, and `Last-Event-ID` names its last view: do not reconnect',
-      },
-      404: NOT_FOUND,
-      429: { description: 'This principal has too many streams open' },
-      503: { description: 'Too many streams are open' },
-    },
-    async handle(ctx, { params, principal }) {
-      const first = await reachable(deps, principal, params.id);
-      const { id } = first.order;
-      if (isFinal(first.order.status) && hasSeen(ctx, first)) {
-        // The one answer after which an EventSource does not connect again (WHATWG HTML, 9.2.3).
-        ctx.status = 204;
-        return;
-      }
-      let sent: Revision = [-1, 0];
-      let stop = () => {};
-      const live = deps.streams.open(ctx, principal, () => stop());
-      const show = ({ view, shown }: Shown) => {
-        // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
-        if (!isNewer(view.revision, sent)) return;
-        sent = view.revision;
-        live.send(shown);
-        if (!isFinal(view.order.status)) return;
-        live.send(END);
-        live.end();
-      };
-      stop = follow(id, { show, fail: () => live.end() });
-      show(shownOf(first));
-      // Read again: the order may have changed between the first read and the subscription.
-      const now = await viewOrder(deps, id);
-      if (now) show(shownOf(now));
-    },
+    answers: { ...STREAM_ANSWERS, 404: NOT_FOUND },
+    handle: async (ctx, { params, principal }) =>
+      stream(ctx, principal, await reachable(deps, principal, params.id)),
   });
 }
 
-function shownOf(view: OrderView): Shown {
-  return { view, shown: message('view', toScreen(view), view.revision.join('-')) };
+/** Answers a request with the changes of an order from the view `first` on, each as `present` shows it. */
+export function orderStream(
+  deps: StreamDeps,
+  present: (view: OrderView) => unknown,
+): (ctx: Context, principal: Principal, first: OrderView) => Promise<void> {
+  const shownOf = (view: OrderView): Shown => ({
+    view,
+    shown: message('view', present(view), view.revision.join('-')),
+  });
+  const follow = changesOf(deps, shownOf);
+  return async (ctx, principal, first) => {
+    const { id } = first.order;
+    if (isFinal(first.order.status) && hasSeen(ctx, first)) {
+      // The one answer after which an EventSource does not connect again (WHATWG HTML, 9.2.3).
+      ctx.status = 204;
+      return;
+    }
+    let sent: Revision = [-1, 0];
+    let stop = () => {};
+    const live = deps.streams.open(ctx, principal, () => stop());
+    const show = ({ view, shown }: Shown) => {
+      // Two concurrent reads may finish in either order; an older view is not sent after a newer one.
+      if (!isNewer(view.revision, sent)) return;
+      sent = view.revision;
+      live.send(shown);
+      if (!isFinal(view.order.status)) return;
+      live.send(END);
+      live.end();
+    };
+    stop = follow(id, { show, fail: () => live.end() });
+    show(shownOf(first));
+    // Read again: the order may have changed between the first read and the subscription.
+    const now = await viewOrder(deps, id);
+    if (now) show(shownOf(now));
+  };
 }
 
 /** Reads an order's view once for all who follow it, after each change, or after several that come while it is read. */
-function changesOf(deps: StreamDeps): (id: OrderId, follower: Follower) => () => void {
+function changesOf(
+  deps: StreamDeps,
+  shownOf: (view: OrderView) => Shown,
+): (id: OrderId, follower: Follower) => () => void {
   const followed = new Map<OrderId, { readonly followers: Set<Follower>; readonly stop: () => void }>();
 
   function startReading(id: OrderId, followers: ReadonlySet<Follower>): () => void {

@@ -26,6 +26,16 @@ const entry = z.object({
   payload: z.unknown(),
 });
 
+export const paymentSchema = z.enum([
+  'NONE',
+  'PENDING',
+  'AUTHORIZED',
+  'FAILED',
+  'CAPTURED',
+  'VOIDED',
+  'REFUNDED',
+]);
+
 const orderView = z
   .object({
     orderId: z.string(),
@@ -34,7 +44,7 @@ const orderView = z
     status: word,
     reason: z.string().optional(),
     inventory: z.enum(['NONE', 'PENDING', 'RESERVED', 'REJECTED', 'RELEASED']),
-    payment: z.enum(['NONE', 'PENDING', 'AUTHORIZED', 'FAILED', 'CAPTURED', 'VOIDED', 'REFUNDED']),
+    payment: paymentSchema,
     eta: z.object({ median: time, p90: time, computedAt: time }).nullable(),
     rider: z.object({ riderId: z.string(), state: z.string() }).nullable(),
     items: z.array(
@@ -196,7 +206,7 @@ export function toScreen(view: OrderView): z.infer<typeof orderView> {
 }
 
 /** NONE for an order without items or cost, and for an order that ended before its payment began. */
-function paymentWord({ order, payment }: OrderView): z.infer<typeof orderView>['payment'] {
+export function paymentWord({ order, payment }: OrderView): z.infer<typeof orderView>['payment'] {
   if (payment) return payment;
   return order.items.length > 0 && order.total.minor > 0 && !isFinal(order.status) ? 'PENDING' : 'NONE';
 }
