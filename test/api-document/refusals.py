@@ -4,8 +4,8 @@ import re
 
 import schemathesis
 
-# What is stored decides, or who asks; 413 is about the size of the whole body.
-BY_STATE = {401, 403, 404, 409, 412, 413, 422, 429}
+# What is stored decides, who asks, or the time (410); 413 is about the size of the whole body.
+BY_STATE = {401, 403, 404, 409, 410, 412, 413, 422, 429}
 # Faults with the status 400, by their codes and by their details. Decision 0047 lists them.
 CODES = {"UNKNOWN_ITEM", "ITEM_NOT_SOLD_HERE", "PRICE_UNKNOWN"}
 DETAILS = re.compile(

@@ -99,10 +99,12 @@ export function dispatcher(deps: DispatchDeps, options: { intervalMs: number }):
   }
 
   function start(sending: Sending): void {
+    // The loop waits meanwhile, so it is woken to claim what else is due.
+    const wasFailing = failures > 0;
     const sent = send(sending).finally(() => {
       const wasFull = unpublished.size >= MAX_UNPUBLISHED;
       unpublished.delete(sent);
-      if (wasFull || failures > 0) deps.wake();
+      if (wasFull || wasFailing || failures > 0) deps.wake();
     });
     unpublished.add(sent);
   }

@@ -60,7 +60,7 @@ const away = async () => {
 };
 
 test('an order that could not be published stays in the queue, and is published under the same id while its lease runs', async () => {
-  const { wait, pass, sent, waiting, log, deps, report } = setUp();
+  const { wait, pass, sent, waiting, wakes, log, deps, report } = setUp();
   await wait(due('a'));
   const publish = deps.bus.publish;
   deps.bus.publish = away;
@@ -72,8 +72,10 @@ test('an order that could not be published stays in the queue, and is published 
   assert.equal(log.at('warn').length, 1);
   deps.bus.publish = publish;
   assert.equal(await pass(), 100, 'the backoff');
+  const before = wakes();
   await pass();
   assert.deepEqual([sent(), await waiting()], [[`event of a@${NOON}`], 0]);
+  assert.equal(wakes(), before + 1, 'the loop is woken to claim what else is due');
   assert.deepEqual(report.totals, { claimed: 1, published: 1, redelivered: 0, failed: 0 });
 });
 
