@@ -20,14 +20,16 @@ const STORM_MS = 40_000;
 const QUIET_MS = 150_000;
 const SETTLED_MS = 75_000;
 const UNHARMED_MS = 45_000;
+/** A run that is not over after this time, or after this many turns, has failed. Most take some thousands of turns. */
 const LONGEST_MS = 300_000;
+const MOST_TURNS = 100_000;
 
 export interface Run {
   readonly plan: Plan;
   readonly report: Report;
   readonly history: readonly HistoryLine[];
   readonly injected: ReadonlyMap<number, { readonly fault: Fault; readonly call: string }>;
-  /** Errors that the log would have shown, dead letters, and riders that carry what nobody gave them. */
+  /** Errors that the log would have shown, dead letters, riders that carry what nobody gave them, and a run without end. */
   readonly surprises: readonly string[];
 }
 
@@ -48,17 +50,24 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
   const startedAt = simulation.now();
   let count = 0;
   let lastAt = startedAt;
+  let turns = 0;
+  let isOver = false;
   await simulation.run(() => {
     const now = simulation.now();
+    turns += 1;
+    if (now - startedAt > LONGEST_MS || turns > MOST_TURNS) return true;
     if (now - startedAt > STORM_MS) simulation.calm();
     const appended = installation.db.log().length;
     if (appended !== count) lastAt = now;
     count = appended;
     if (!clients.isDone()) return false;
-    if (now - startedAt > LONGEST_MS) return true;
     const settledMs = simulation.injected.size > 0 ? SETTLED_MS : UNHARMED_MS;
-    return now - lastAt > (allEnded(installation) ? settledMs : QUIET_MS);
+    isOver = now - lastAt > (allEnded(installation) ? settledMs : QUIET_MS);
+    return isOver;
   });
+  const surprises = surprisesOf(installation);
+  if (!isOver)
+    surprises.push(`the run was not over after ${turns} turns in ${simulation.now() - startedAt} ms`);
   const history = [
     ...clients.history,
     ...statesOf(installation, simulation.now(), plan, simulation.injected),
@@ -68,7 +77,7 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
     report: audit(historyOf(history)),
     history,
     injected: simulation.injected,
-    surprises: surprisesOf(installation),
+    surprises,
   };
 }
 
