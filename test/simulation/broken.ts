@@ -18,13 +18,13 @@ export const BROKEN_BUILDS: readonly {
   {
     name: 'dispatch without a lease',
     broken: {
-      // A claim is acknowledged before it is published, so nothing brings it back when publishing fails.
+      // A claim is acknowledged before it is published, and has no lease, so nothing brings it back when publishing fails.
       queue: (queue) => ({
         ...queue,
         async claim(shard, limit) {
           const claim = await queue.claim(shard, limit);
           await queue.acknowledge(shard, claim.lease, [...claim.due, ...claim.timers]);
-          return claim;
+          return { ...claim, lease: '0' };
         },
       }),
     },
