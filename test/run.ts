@@ -6,7 +6,7 @@ import path from 'node:path';
 import { startTestServers } from './support/start-servers.ts';
 
 /** The time limit of a test file; a file that hangs then fails, and the report names it. */
-const FILE_MS = 300_000;
+const FILE_MS = 480_000;
 
 const root = path.resolve(import.meta.dirname, '..');
 
