@@ -76,6 +76,12 @@ test('a run without end fails, whether its time goes on or stands still', async 
   for (const { surprises } of [late, still]) assert.match(surprises.join(), /the run was not over/);
 });
 
+test('a run whose turn never ends is killed, and its seed printed', async () => {
+  const { code, output } = await runScript('test/simulation/endless-turn.ts', ['7']);
+  assert.notEqual(code, 0);
+  assert.match(output, /seed 7 fails: a turn does not end/);
+});
+
 test('npm run simulate prints the table of its runs', async () => {
   const out = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-simulation-')), 'history.jsonl');
   const { code, output } = await runScript('test/simulation/main.ts', [

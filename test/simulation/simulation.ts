@@ -7,6 +7,7 @@ import type { Plan } from './plan.ts';
 import { type Fault, scheduler } from './scheduler.ts';
 import { type Broken, DEADLINES, type System, system } from './system.ts';
 import { RIDERS, STOCK, town } from './town.ts';
+import { watched } from './watchdog.ts';
 
 /** What faults may add to a limit: a lost timer is found by the second look of the reconciler, a minute later. */
 const GRACE_MS = 90_000;
@@ -52,7 +53,7 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
   let lastAt = startedAt;
   let turns = 0;
   let isOver = false;
-  await simulation.run(() => {
+  const endsAfterTurn = () => {
     const now = simulation.now();
     turns += 1;
     if (now - startedAt > LONGEST_MS || turns > MOST_TURNS) return true;
@@ -64,7 +65,8 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
     const settledMs = simulation.injected.size > 0 ? SETTLED_MS : UNHARMED_MS;
     isOver = now - lastAt > (allEnded(installation) ? settledMs : QUIET_MS);
     return isOver;
-  });
+  };
+  await watched(plan.seed, () => simulation.run(endsAfterTurn));
   const surprises = surprisesOf(installation);
   if (!isOver)
     surprises.push(`the run was not over after ${turns} turns in ${simulation.now() - startedAt} ms`);
