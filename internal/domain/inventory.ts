@@ -39,3 +39,17 @@ export function allot(
   });
   return { shortages, left };
 }
+
+/** The items that the orders in `taken` brought to their threshold or below, with the last order that took of each. */
+export function ranLow<Id>(
+  before: readonly { readonly itemId: string; readonly stockCount: number; readonly threshold: number }[],
+  left: ReadonlyMap<string, number>,
+  taken: readonly { readonly orderId: Id; readonly lines: readonly Line[] }[],
+): { orderId: Id; itemId: string; stockCount: number; threshold: number }[] {
+  return before.flatMap(({ itemId, stockCount: was, threshold }) => {
+    const stockCount = left.get(itemId) ?? was;
+    const last = taken.findLast(({ lines }) => lines.some((line) => line.itemId === itemId));
+    const isLow = threshold > 0 && was > threshold && stockCount <= threshold;
+    return isLow && last ? [{ orderId: last.orderId, itemId, stockCount, threshold }] : [];
+  });
+}

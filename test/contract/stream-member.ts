@@ -12,10 +12,10 @@ import {
 import { postgresTransactions } from '../../internal/repository/postgres/transactions.ts';
 import { startLoop } from '../../internal/service/loop.ts';
 import type { Log } from '../../internal/service/ports.ts';
-import type { ConsumeDeps } from '../../internal/service/stream/consume.ts';
 import type { Consumer } from '../../internal/service/stream/consumer.ts';
 import type { EventBus } from '../../internal/service/stream/ports.ts';
 import { relayEvents } from '../../internal/service/stream/relay-events.ts';
+import type { ReplayDeps } from '../../internal/service/stream/replay-letters.ts';
 import { kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
 import { postgresBus } from '../../internal/transport/events/postgres-bus.ts';
 
@@ -33,7 +33,7 @@ export interface LogLine {
 
 export interface Member {
   readonly bus: EventBus;
-  readonly deps: ConsumeDeps;
+  readonly deps: ReplayDeps;
   readonly pool: pg.Pool;
   readonly eventLog: PostgresEventLog;
   readonly lines: readonly LogLine[];

@@ -18,13 +18,13 @@ export const BROKEN_BUILDS: readonly {
   {
     name: 'dispatch without a lease',
     broken: {
-      // A claim is acknowledged before it is published, so nothing brings it back when publishing fails.
+      // A claim is acknowledged before it is published, and has no lease, so nothing brings it back when publishing fails.
       queue: (queue) => ({
         ...queue,
         async claim(shard, limit) {
           const claim = await queue.claim(shard, limit);
           await queue.acknowledge(shard, claim.lease, [...claim.due, ...claim.timers]);
-          return claim;
+          return { ...claim, lease: '0' };
         },
       }),
     },
@@ -42,13 +42,13 @@ export const BROKEN_BUILDS: readonly {
     name: 'a release without its reservation',
     broken: {
       // Gives back what an order asked for, whether it was reserved or not.
-      inventory: (inventory, { stockOf, linesOf }) => ({
+      inventory: (inventory, { addToStock, linesOf }) => ({
         ...inventory,
         async release(tx, orderIds) {
           const released = await inventory.release(tx, orderIds);
           const known = new Set(released.map(({ orderId }) => orderId));
           for (const { itemId, quantity } of addUp(orderIds.filter((id) => !known.has(id)).flatMap(linesOf)))
-            stockOf(sessionOf(tx)).add(itemId, quantity);
+            await addToStock(sessionOf(tx), itemId, quantity);
           return released;
         },
       }),

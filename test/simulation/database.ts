@@ -1,89 +1,86 @@
 /** A database in memory: tables, row locks, transactions that read what is committed, and an event log with a horizon. */
-import { TiffinError } from '../../internal/domain/errors.ts';
-import type { Event, EventType } from '../../internal/domain/events.ts';
 import type { LogPosition, Transaction } from '../../internal/service/ports.ts';
-import type { Delivery, LogFilter, LogPage } from '../../internal/service/stream/ports.ts';
+import type { LogFilter, LogPage } from '../../internal/service/stream/ports.ts';
+import { eventTable, type LogEntry, type LogRow } from './event-table.ts';
+import { rowLocks } from './row-locks.ts';
 import type { Process, Scheduler } from './scheduler.ts';
-
-/** After this wait for a lock the transaction is given up, as after a deadlock. */
-const LOCK_TIMEOUT_MS = 2_000;
 
 export interface Table<R> {
   readonly name: string;
   readonly rows: Map<string, R>;
 }
 
-interface LogRow {
-  readonly transactionId: number;
-  readonly position: number;
-  readonly event: Event;
-  readonly delivery: Delivery;
-}
-
 /** An open transaction: what it wrote and locked. */
 export interface Session {
   readonly owner: Process;
+  /** The life of its owner in which it was begun. */
+  readonly life: number;
   readonly writes: Map<Table<unknown>, Map<string, unknown>>;
   readonly events: LogRow[];
   readonly locks: Set<string>;
-  readonly startedAt: number;
+  /** Given out with the first row that the transaction locks or writes, as by Postgres. */
   transactionId?: number;
   isOpen: boolean;
+  /** One of its statements failed, so it can only be rolled back. */
+  hasFailed: boolean;
 }
 
 export interface Database {
   readonly table: <R>(name: string) => Table<R>;
   readonly begin: () => Session;
+  /** Throws if a statement of the transaction has failed. */
   readonly commit: (session: Session) => void;
   readonly abort: (session: Session) => void;
-  /** Waits for the rows, in the order of their names. */
-  readonly lock: (
+  /** One statement of a transaction, or one by itself, on its way to the server and back. */
+  readonly statement: <T>(
+    session: Session | undefined,
+    name: string,
+    effect: () => T | Promise<T>,
+  ) => Promise<T>;
+  /** SELECT … FOR UPDATE: locks those of the rows that are there, in the order of their keys, and reads them. */
+  readonly lockRows: <R>(session: Session, table: Table<R>, keys: readonly string[]) => Promise<R[]>;
+  /** INSERT … ON CONFLICT DO NOTHING: false if there is such a row. */
+  readonly insert: <R>(session: Session, table: Table<R>, key: string, row: R) => Promise<boolean>;
+  /** INSERT … ON CONFLICT DO UPDATE: locks the row and replaces it; it stays as it is if `next` returns undefined. */
+  readonly write: <R>(
     session: Session,
-    table: { readonly name: string },
-    keys: readonly string[],
+    table: Table<R>,
+    key: string,
+    next: (row: R | undefined) => R | undefined,
   ) => Promise<void>;
+  /** UPDATE: does nothing if there is no such row. */
+  readonly update: <R>(session: Session, table: Table<R>, key: string, next: (row: R) => R) => Promise<void>;
+  readonly remove: <R>(session: Session, table: Table<R>, key: string) => Promise<void>;
   /** What the transaction sees now; without one, what is committed. */
   readonly get: <R>(table: Table<R>, key: string, session?: Session) => R | undefined;
   readonly all: <R>(table: Table<R>, session?: Session) => R[];
-  readonly put: <R>(session: Session, table: Table<R>, key: string, row: R) => void;
-  readonly remove: <R>(session: Session, table: Table<R>, key: string) => void;
-  readonly append: (session: Session, events: readonly Event[]) => void;
+  readonly append: (session: Session, entries: readonly LogEntry[]) => void;
   readonly readLog: (from: LogPosition, filter: LogFilter, limit: number) => LogPage;
-  /** The committed events, in the order of their positions. */
-  readonly events: () => readonly Event[];
+  /** The committed records that were appended, in the order of the log. */
+  readonly log: () => readonly LogRow[];
   /** Called before the writes of each commit; what it returns is called after them. */
   readonly aroundCommits: (watch: (session: Session) => () => void) => void;
-  /** Called after each commit that appended events. */
+  /** Called after each transaction that appended events or held others back. */
   readonly onAppend: (listener: () => void) => () => void;
 }
 
-const sessions = new WeakMap<Transaction, Session>();
-
-export function bind(tx: Transaction, session: Session): Transaction {
-  sessions.set(tx, session);
-  return tx;
+export interface SimulatedTransaction extends Transaction {
+  readonly session: Session;
 }
 
 export function sessionOf(tx: Transaction): Session {
-  const session = sessions.get(tx);
-  if (!session?.isOpen) throw new Error('the transaction has ended');
-  return session;
+  return (tx as SimulatedTransaction).session;
 }
 
-/** `horizon`: readers of the log stop below the oldest open transaction. Events of the type `silent` are dropped. */
-export function database(
-  simulation: Scheduler,
-  { horizon = true, silent }: { readonly horizon?: boolean; readonly silent?: EventType | undefined } = {},
-): Database {
+/** `horizon`: readers of the log stop below the oldest open transaction. */
+export function database(simulation: Scheduler, { horizon = true } = {}): Database {
   const tables = new Map<string, Table<unknown>>();
   const open = new Set<Session>();
-  const holders = new Map<string, Session>();
-  const waiters: { name: string; session: Session; grant: () => void }[] = [];
+  const locks = rowLocks(simulation);
+  const events = eventTable({ horizon });
   const listeners = new Set<() => void>();
   let watchCommit: (session: Session) => () => void = () => () => {};
-  let log: LogRow[] = [];
   let lastTransaction = 0;
-  let lastPosition = 0;
 
   simulation.onCrash((process) => {
     for (const session of [...open]) if (session.owner === process) end(session);
@@ -100,39 +97,17 @@ export function database(
   function end(session: Session): void {
     session.isOpen = false;
     open.delete(session);
-    for (const name of session.locks) holders.delete(name);
-    for (const waiter of [...waiters]) {
-      if (!waiter.session.isOpen) waiters.splice(waiters.indexOf(waiter), 1);
-      else if (!holders.has(waiter.name)) {
-        waiters.splice(waiters.indexOf(waiter), 1);
-        holders.set(waiter.name, waiter.session);
-        waiter.session.locks.add(waiter.name);
-        simulation.later(waiter.session.owner, 0, waiter.grant);
-      }
-    }
-    if (session.events.length > 0 || session.transactionId !== undefined)
-      for (const listener of [...listeners]) listener();
+    locks.releaseAll(session);
+    const { transactionId } = session;
+    const last = events.rows().at(-1);
+    // It appended, or it held back what others had appended.
+    const held = transactionId !== undefined && last !== undefined && last.transactionId >= transactionId;
+    if (session.events.length > 0 || held) for (const listener of [...listeners]) listener();
   }
 
-  async function lockOne(session: Session, name: string): Promise<void> {
-    // The rest of a turn in which the process died.
-    if (!session.isOpen) return new Promise(() => {});
-    const holder = holders.get(name);
-    if (holder === session) return;
-    if (!holder) {
-      holders.set(name, session);
-      session.locks.add(name);
-      return;
-    }
-    await new Promise<void>((resolve, reject) => {
-      const waiter = { name, session, grant: resolve };
-      waiters.push(waiter);
-      simulation.later(session.owner, LOCK_TIMEOUT_MS, () => {
-        if (!waiters.includes(waiter)) return;
-        waiters.splice(waiters.indexOf(waiter), 1);
-        reject(new TiffinError('UNAVAILABLE', `the transaction waited for ${name} for too long`));
-      });
-    });
+  function get<R>(table: Table<R>, key: string, session?: Session): R | undefined {
+    const writes = session?.writes.get(table as Table<unknown>);
+    return (writes?.has(key) ? writes.get(key) : table.rows.get(key)) as R | undefined;
   }
 
   function all<R>(table: Table<R>, session?: Session): R[] {
@@ -143,8 +118,12 @@ export function database(
     return [...merged.values()].filter((row) => row !== undefined) as R[];
   }
 
-  function write(session: Session, table: Table<unknown>, key: string, row: unknown): void {
+  async function lock(session: Session, table: { readonly name: string }, key: string): Promise<void> {
+    await locks.take(session, `${table.name}/${key}`);
     idOf(session);
+  }
+
+  function put(session: Session, table: Table<unknown>, key: string, row: unknown): void {
     const writes = session.writes.get(table) ?? new Map();
     session.writes.set(table, writes.set(key, row));
   }
@@ -156,64 +135,79 @@ export function database(
       return table;
     },
     begin() {
-      const session: Session = {
-        owner: simulation.current(),
-        writes: new Map(),
-        events: [],
-        locks: new Set(),
-        startedAt: simulation.now(),
-        isOpen: true,
-      };
+      const owner = simulation.current();
+      const empty = { writes: new Map(), events: [], locks: new Set<string>() };
+      const session: Session = { owner, life: owner.life, ...empty, isOpen: true, hasFailed: false };
       open.add(session);
       return session;
     },
     commit(session) {
+      if (session.hasFailed) throw new Error('a statement failed, and nothing was committed');
       const written = watchCommit(session);
       for (const [table, writes] of session.writes)
         for (const [key, row] of writes)
           if (row === undefined) table.rows.delete(key);
           else table.rows.set(key, row);
-      log.push(...session.events);
-      log = log.sort(byPlace(horizon));
+      events.add(session.events);
       written();
       end(session);
     },
     abort: end,
-    async lock(session, table, keys) {
-      for (const key of [...new Set(keys)].sort()) await lockOne(session, `${table.name}/${key}`);
-    },
-    get(table, key, session) {
-      const writes = session?.writes.get(table as Table<unknown>);
-      return (writes?.has(key) ? writes.get(key) : table.rows.get(key)) as never;
-    },
-    all,
-    put: (session, table, key, row) => write(session, table as Table<unknown>, key, row),
-    remove: (session, table, key) => write(session, table as Table<unknown>, key, undefined),
-    append(session, events) {
-      for (const event of events) {
-        if (event.eventType === silent) continue;
-        lastPosition += 1;
-        const delivery = deliveryOf(event, lastPosition);
-        session.events.push({ transactionId: idOf(session), position: lastPosition, event, delivery });
+    async statement(session, name, effect) {
+      if (!session) return simulation.call(name, effect);
+      // The rest of a turn in which the process died.
+      if (session.owner.life !== session.life) return new Promise(() => {});
+      if (!session.isOpen || session.hasFailed)
+        throw new Error(`${name}: the transaction has ended or failed`);
+      try {
+        return await simulation.call(name, effect);
+      } catch (error) {
+        session.hasFailed = true;
+        throw error;
       }
+    },
+    async lockRows<R>(session: Session, table: Table<R>, keys: readonly string[]) {
+      const present = [...new Set(keys)].filter((key) => get(table, key, session) !== undefined).sort();
+      for (const key of present) await lock(session, table, key);
+      return present.flatMap((key) => get(table, key, session) ?? []);
+    },
+    async insert(session, table, key, row) {
+      if (get(table, key, session) !== undefined) return false;
+      await lock(session, table, key);
+      if (get(table, key, session) !== undefined) {
+        locks.release(session, `${table.name}/${key}`);
+        return false;
+      }
+      put(session, table as Table<unknown>, key, row);
+      return true;
+    },
+    async write(session, table, key, next) {
+      await lock(session, table, key);
+      const row = next(get(table, key, session));
+      if (row !== undefined) put(session, table as Table<unknown>, key, row);
+    },
+    async update(session, table, key, next) {
+      if (get(table, key, session) === undefined) return;
+      await lock(session, table, key);
+      const row = get(table, key, session);
+      if (row !== undefined) put(session, table as Table<unknown>, key, next(row));
+    },
+    async remove(session, table, key) {
+      if (get(table, key, session) === undefined) return;
+      await lock(session, table, key);
+      put(session, table as Table<unknown>, key, undefined);
+    },
+    get,
+    all,
+    append(session, entries) {
+      for (const entry of entries) session.events.push(events.number(idOf(session), entry));
     },
     readLog(from, filter, limit) {
-      const start = { transactionId: Number(from.transactionId), position: Number(from.position) };
-      const ids = [...open].flatMap(({ transactionId }) => transactionId ?? []);
-      const below = horizon ? Math.min(lastTransaction + 1, ...ids) : Number.POSITIVE_INFINITY;
-      const compare = byPlace(horizon);
-      const deliveries: Delivery[] = [];
-      let to = from;
-      for (const row of log) {
-        if (compare(row, start) <= 0 || row.transactionId >= below) continue;
-        if (filter.types.has(row.event.eventType)) deliveries.push(row.delivery);
-        to = { transactionId: String(row.transactionId), position: String(row.position) };
-        if (deliveries.length === limit) break;
-      }
-      const held = ids.length > 0 && horizon;
-      return { deliveries, to, full: deliveries.length === limit, held };
+      let below = lastTransaction + 1;
+      for (const { transactionId = below } of open) below = Math.min(below, transactionId);
+      return events.read(from, filter, limit, below);
     },
-    events: () => log.map(({ event }) => event),
+    log: events.rows,
     aroundCommits(watch) {
       watchCommit = watch;
     },
@@ -222,16 +216,4 @@ export function database(
       return () => listeners.delete(listener);
     },
   };
-}
-
-type Place = Pick<LogRow, 'transactionId' | 'position'>;
-
-function byPlace(horizon: boolean): (a: Place, b: Place) => number {
-  return (a, b) => (horizon ? a.transactionId - b.transactionId : 0) || a.position - b.position;
-}
-
-/** Parsed once, and shared by all consumers, as the readers of one process share the end of the log. */
-function deliveryOf(event: Event, position: number): Delivery {
-  const record = JSON.parse(JSON.stringify(event));
-  return { topic: event.eventType, key: event.orderId, position: String(position), record };
 }

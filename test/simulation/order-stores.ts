@@ -1,16 +1,7 @@
-/** The ports of transactions, orders, timers and dead letters, on the simulated database. */
-import { TiffinError } from '../../internal/domain/errors.ts';
-import { isFinal, type Order, type OrderId } from '../../internal/domain/order.ts';
+/** The ports of orders, their schedule and their timers, on the simulated database. */
+import { isFinal, type OrderId } from '../../internal/domain/order.ts';
 import type { OrderStore, Placement, PlacementOutcome } from '../../internal/service/orders/ports.ts';
-import {
-  BEGINNING,
-  type DeadLetter,
-  type IdempotencyKey,
-  type LogPosition,
-  type StoredResponse,
-  type Transaction,
-  type Transactions,
-} from '../../internal/service/ports.ts';
+import type { DeadLetter, StoredResponse } from '../../internal/service/ports.ts';
 import type {
   OrderSchedule,
   SchedulerSwitch,
@@ -19,171 +10,125 @@ import type {
   Waiting,
 } from '../../internal/service/scheduling/ports.ts';
 import type { DeadLetters } from '../../internal/service/stream/ports.ts';
-import { bind, type Database, type Session, sessionOf } from './database.ts';
+import { pageOf } from '../support/newest-first.ts';
+import { type Database, type Session, sessionOf } from './database.ts';
 import type { Scheduler } from './scheduler.ts';
-
-interface OrderRow {
-  readonly order: Order;
-  readonly fingerprint: string;
-}
+import { cursorIn, nameOf, type OrderRow, simulatedTransactions, toEntry } from './transactions.ts';
 
 export type OrderStores = ReturnType<typeof orderStores>;
 
-/** The ports; without `marks`, `claimEvents` remembers nothing. */
+/** Another transaction has stored a response under one of the keys since they were looked for. */
+class KeyTaken extends Error {}
+
 export function orderStores(simulation: Scheduler, db: Database, { marks = true } = {}) {
   const { call } = simulation;
+  const transactions = simulatedTransactions(simulation, db, { marks });
   const orders = db.table<OrderRow>('orders');
   const processed = db.table<{ readonly consumer: string; readonly eventId: string }>('processed');
-  const cursors = db.table<LogPosition>('cursors');
   const answers = db.table<StoredResponse>('answers');
   const letters = db.table<DeadLetter>('letters');
   const timers = db.table<Timer>('timers');
-  let lastLetter = 0;
-
-  /** A fault hits the beginning of a transaction, one of its statements, or its end. */
-  async function run<T>(work: (tx: Transaction, session: Session) => Promise<T>): Promise<T> {
-    const session = await call('begin', () => db.begin());
-    try {
-      const result = await work(transactionOf(session), session);
-      await call('commit', () => db.commit(session));
-      return result;
-    } catch (error) {
-      if (session.isOpen) db.abort(session);
-      throw error;
-    }
-  }
-
-  function transactionOf(session: Session): Transaction {
-    const tx: Transaction = {
-      lockOrders: (ids) =>
-        call('lock orders', async () => {
-          await db.lock(session, orders, ids);
-          const rows = ids.flatMap((id) => db.get(orders, id, session) ?? []);
-          return new Map(rows.map(({ order }) => [order.id, order]));
-        }),
-      saveOrders: (changed) =>
-        call('save orders', () => {
-          for (const order of changed) {
-            const row = db.get(orders, order.id, session);
-            if (row) db.put(session, orders, order.id, { ...row, order });
-          }
-        }),
-      appendEvents: async (events) => db.append(session, events),
-      claimEvents: (consumer, ids) =>
-        call('claim events', async () => {
-          const names = ids.map((id) => `${consumer} ${id}`);
-          await db.lock(session, processed, names);
-          const claimed = ids.filter((id) => !db.get(processed, `${consumer} ${id}`, session));
-          if (marks)
-            for (const id of claimed)
-              db.put(session, processed, `${consumer} ${id}`, { consumer, eventId: id });
-          return new Set(claimed);
-        }),
-      moveCursor: (consumer, from, to) =>
-        call('move cursor', async () => {
-          await db.lock(session, cursors, [consumer]);
-          const { transactionId, position } = db.get(cursors, consumer, session) ?? BEGINNING;
-          if (transactionId !== from.transactionId || position !== from.position)
-            throw new TiffinError('UNAVAILABLE', `the cursor of ${consumer} was moved by another process`);
-          db.put(session, cursors, consumer, to);
-        }),
-      deadLetters: {
-        async add(added) {
-          for (const letter of added) {
-            const key = `${letter.consumer} ${letter.eventId}`;
-            if (db.get(letters, key, session)) continue;
-            lastLetter += 1;
-            const createdAt = simulation.now();
-            db.put(session, letters, key, { ...letter, id: String(lastLetter), createdAt });
-          }
-        },
-        async remove() {
-          return false;
-        },
-      },
-      idempotency: {
-        find: async (key) => db.get(answers, nameOf(key), session),
-        async save(key, answer) {
-          await db.lock(session, answers, [nameOf(key)]);
-          if (db.get(answers, nameOf(key), session))
-            throw new TiffinError('IDEMPOTENCY_KEY_REUSED', 'the key was used at the same moment');
-          db.put(session, answers, nameOf(key), answer);
-        },
-      },
-    };
-    return bind(tx, session);
-  }
+  const paused = db.table<boolean>('switch');
 
   async function placeOne(session: Session, placement: Placement): Promise<PlacementOutcome> {
-    const { order, event, fingerprint } = placement;
-    await db.lock(session, orders, [order.id]);
-    const taken = db.get(orders, order.id, session);
-    if (taken) return { outcome: 'id-taken', ...taken };
-    db.put(session, orders, order.id, { order, fingerprint });
-    db.append(session, [event]);
+    const { order, event, fingerprint, idempotency } = placement;
+    const answer = idempotency && db.get(answers, nameOf(idempotency.key), session);
+    if (answer) return { outcome: 'answered', answer };
+    if (!(await db.insert(session, orders, order.id, { order, fingerprint }))) {
+      const taken = db.get(orders, order.id, session) as OrderRow;
+      return { outcome: 'id-taken', ...taken };
+    }
+    db.append(session, [toEntry(event)]);
+    const { key, answer: response } = idempotency ?? {};
+    if (key && response && !(await db.insert(session, answers, nameOf(key), response))) throw new KeyTaken();
     return { outcome: 'placed' };
+  }
+
+  function place(placements: readonly Placement[]): Promise<PlacementOutcome[]> {
+    const outcomes: PlacementOutcome[] = new Array(placements.length);
+    return transactions.run(async (_tx, session) => {
+      await db.statement(session, 'place', async () => {
+        for (const { placement, index } of inLockOrder(placements))
+          outcomes[index] = await placeOne(session, placement);
+      });
+      return outcomes;
+    });
   }
 
   const store: OrderStore = {
     place: (placements) =>
-      run(async (_tx, session) => {
-        const outcomes: PlacementOutcome[] = [];
-        for (const placement of placements)
-          outcomes.push(await call('place', () => placeOne(session, placement)));
-        return outcomes;
+      place(placements).catch((error) => {
+        // The repetition sees the response.
+        if (error instanceof KeyTaken) return place(placements);
+        throw error;
       }),
     saveResponse: (key, answer) =>
-      run(async (_tx, session) => {
-        if (!db.get(answers, nameOf(key), session)) db.put(session, answers, nameOf(key), answer);
+      transactions.run(async (_tx, session) => {
+        await db.statement(session, 'save response', () => db.insert(session, answers, nameOf(key), answer));
       }),
-    find: (ids) => call('find orders', () => ids.flatMap((id) => db.get(orders, id)?.order ?? [])),
-    list: async () => [],
+    find: (ids) =>
+      call('find orders', () => [...new Set(ids)].flatMap((id) => db.get(orders, id)?.order ?? [])),
+    list: (query) => call('list orders', () => pageOf(ordersNow(), query)),
   };
 
-  const waitingOrders = (): Waiting[] =>
-    db
-      .all(orders)
-      .filter(({ order }) => order.status === 'CREATED')
-      .map(({ order }) => ({ orderId: order.id, dueAt: order.dueAt }))
-      .sort((a, b) => a.dueAt - b.dueAt);
+  const ordersNow = () => db.all(orders).map(({ order }) => order);
 
   const orderSchedule: OrderSchedule = {
     async *waiting({ from, to }) {
       const page = await call('waiting orders', () =>
-        waitingOrders().filter(({ dueAt }) => dueAt >= from && dueAt < to),
+        ordersNow()
+          .filter(({ status, dueAt }) => status === 'CREATED' && dueAt >= from && dueAt < to)
+          .map(({ id, dueAt }): Waiting => ({ orderId: id, dueAt }))
+          .sort((a, b) => a.dueAt - b.dueAt || (a.orderId < b.orderId ? -1 : 1)),
       );
       if (page.length > 0) yield page;
     },
     stillWaiting: (ids) =>
-      call('still waiting', () => waitingOrders().filter(({ orderId }) => ids.includes(orderId))),
+      call('still waiting', () =>
+        [...new Set(ids)].flatMap((id): Waiting[] => {
+          const order = db.get(orders, id)?.order;
+          return order?.status === 'CREATED' ? [{ orderId: id, dueAt: order.dueAt }] : [];
+        }),
+      ),
     async *inFlight() {
       const page = await call('orders in flight', () =>
-        db
-          .all(orders)
-          .map(({ order }) => order)
-          .filter(({ status }) => status !== 'CREATED' && !isFinal(status)),
+        ordersNow().filter(({ status }) => status !== 'CREATED' && !isFinal(status)),
       );
       if (page.length > 0) yield page;
     },
   };
 
+  const timerName = ({ orderId, kind }: Pick<Timer, 'orderId' | 'kind'>) => `${orderId} ${kind}`;
+  const byName = <T extends Pick<Timer, 'orderId' | 'kind'>>(some: readonly T[]) =>
+    [...new Map(some.map((timer) => [timerName(timer), timer]))].sort(([a], [b]) => (a < b ? -1 : 1));
   const timerStore: Timers = {
     async set(tx, set) {
-      for (const timer of set) db.put(sessionOf(tx), timers, `${timer.orderId} ${timer.kind}`, timer);
+      if (set.length === 0) return;
+      const session = sessionOf(tx);
+      await db.statement(session, 'set timers', async () => {
+        for (const [name, timer] of byName(set)) await db.write(session, timers, name, () => timer);
+      });
     },
-    async dueAt(tx, kind, ids) {
-      const rows = ids.flatMap((id) => db.get(timers, `${id} ${kind}`, sessionOf(tx)) ?? []);
-      return new Map(rows.map(({ orderId, dueAt }) => [orderId, dueAt]));
+    dueAt(tx, kind, ids) {
+      const session = sessionOf(tx);
+      return db.statement(session, 'timers due at', () => {
+        const rows = ids.flatMap((orderId) => db.get(timers, timerName({ orderId, kind }), session) ?? []);
+        return new Map(rows.map(({ orderId, dueAt }) => [orderId, dueAt]));
+      });
     },
     async clear(tx, cleared) {
-      for (const { orderId, kind } of cleared) db.remove(sessionOf(tx), timers, `${orderId} ${kind}`);
+      if (cleared.length === 0) return;
+      const session = sessionOf(tx);
+      await db.statement(session, 'clear timers', async () => {
+        for (const [name] of byName(cleared)) await db.remove(session, timers, name);
+      });
     },
     async *waiting({ from, to }) {
       const page = await call('waiting timers', () =>
         db
           .all(timers)
           .filter(({ dueAt }) => dueAt >= from && dueAt < to)
-          .sort((a, b) => a.dueAt - b.dueAt),
+          .sort((a, b) => a.dueAt - b.dueAt || (timerName(a) < timerName(b) ? -1 : 1)),
       );
       if (page.length > 0) yield page;
     },
@@ -202,23 +147,36 @@ export function orderStores(simulation: Scheduler, db: Database, { marks = true 
       }),
   };
 
-  const schedulerSwitch: SchedulerSwitch = { isPaused: async () => false, setPaused: async () => {} };
-  const transactions: Transactions = { run };
+  const schedulerSwitch: SchedulerSwitch = {
+    isPaused: () => call('read switch', () => paused.rows.get('') ?? false),
+    setPaused: (value) => call('write switch', () => void paused.rows.set('', value)),
+  };
+
   return {
     transactions,
     orders: store,
     orderSchedule,
     timers: timerStore,
-    deadLetters: deadLetters as DeadLetters,
+    deadLetters,
     schedulerSwitch,
-    cursorOf: (consumer: string) => call('read cursor', () => db.get(cursors, consumer) ?? BEGINNING),
-    ordersNow: () => db.all(orders).map(({ order }) => order),
+    cursorOf: (consumer: string) => call('read cursor', () => cursorIn(db, consumer)),
+    ordersNow,
     processedNow: () => db.all(processed),
     lettersNow: () => db.all(letters),
     orderNow: (id: OrderId) => db.get(orders, id)?.order,
   };
 }
 
-function nameOf({ principal, operation, key }: IdempotencyKey): string {
-  return JSON.stringify([principal, operation, key]);
+/** By id, so that two groups never deadlock; a placement whose key an earlier one of the group has comes after that. */
+function inLockOrder(placements: readonly Placement[]): { placement: Placement; index: number }[] {
+  const keys = new Set<string>();
+  const [first, repeated]: { placement: Placement; index: number }[][] = [[], []];
+  for (const [index, placement] of placements.entries()) {
+    const key = placement.idempotency && nameOf(placement.idempotency.key);
+    (key && keys.has(key) ? repeated : first)?.push({ placement, index });
+    if (key) keys.add(key);
+  }
+  const byId = (a: { placement: Placement }, b: { placement: Placement }) =>
+    a.placement.order.id < b.placement.order.id ? -1 : Number(a.placement.order.id > b.placement.order.id);
+  return [...(first ?? []).sort(byId), ...(repeated ?? []).sort(byId)];
 }

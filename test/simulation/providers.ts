@@ -2,16 +2,8 @@
 import type { PaymentAnswer } from '../../internal/domain/payment.ts';
 import type { NotificationProvider } from '../../internal/service/notifications/ports.ts';
 import type { PaymentProvider, PaymentRequest } from '../../internal/service/payments/ports.ts';
+import type { Authorization } from '../chaos/providers.ts';
 import type { Scheduler } from './scheduler.ts';
-
-export interface Authorization {
-  readonly orderId: string;
-  readonly authorizationId: string;
-  readonly authorizedMinor: number;
-  capturedMinor: number;
-  refundedMinor: number;
-  isVoided: boolean;
-}
 
 /** The token of a card that is declined. */
 export const DECLINED = 'declined';
@@ -27,7 +19,6 @@ export function providers({ call }: Scheduler) {
     const own = authorizations.get(authorizationId);
     switch (step) {
       case 'authorize': {
-        if (abandoned.has(idempotencyKey)) return { outcome: 'declined', reason: 'ABANDONED' };
         if (request.token === DECLINED) return { outcome: 'declined', reason: 'CARD_DECLINED' };
         const id = `authorization of ${idempotencyKey}`;
         const books = { capturedMinor: 0, refundedMinor: 0, isVoided: false };
@@ -55,6 +46,7 @@ export function providers({ call }: Scheduler) {
   const paymentProvider: PaymentProvider = {
     carryOut: (request) =>
       call('payment', () => {
+        if (abandoned.has(request.idempotencyKey)) return { outcome: 'declined', reason: 'ABANDONED' };
         const answer = answers.get(request.idempotencyKey) ?? carryOut(request);
         answers.set(request.idempotencyKey, answer);
         return answer;

@@ -41,8 +41,8 @@ export interface Scheduler {
   readonly process: (name: string, skewMs?: number) => Process;
   /** Resolves later, in the life of the current process. */
   readonly sleep: (ms: number) => Promise<void>;
-  /** Runs `work` later as this process, unless that has died by then. */
-  readonly later: (owner: Process, ms: number, work: () => void) => void;
+  /** Runs `work` later as this process, unless that has died by then; the returned function cancels it. */
+  readonly later: (owner: Process, ms: number, work: () => void) => () => void;
   /** A call of the current process to a server: it travels, takes effect at once, and its answer travels back. */
   readonly call: <T>(name: string, effect: () => T | Promise<T>, options?: CallOptions) => Promise<T>;
   /** A message on its way: a short time that the seed decides. */
@@ -157,19 +157,17 @@ export function scheduler(seed: number, faults: Faults): Scheduler {
     return result;
   }
 
-  const time: VirtualTime = {
-    now: () => now - NOON,
-    setTimer(ms, work) {
-      const item = add(current, ms, work);
-      return () => {
-        item.isCancelled = true;
-      };
-    },
-  };
+  function later(owner: Process, ms: number, work: () => void): () => void {
+    const item = add(owner, ms, work);
+    return () => {
+      item.isCancelled = true;
+    };
+  }
+
+  const time: VirtualTime = { now: () => now - NOON, setTimer: (ms, work) => later(current, ms, work) };
 
   async function turn(item: Item): Promise<void> {
     const { owner } = item;
-    if (item.isCancelled || owner.life !== item.life) return;
     now = Math.max(now, item.due);
     if (owner.pausedUntil > now) {
       const rest = add(owner, owner.pausedUntil - now, () => item.isCancelled || item.work());
@@ -188,7 +186,7 @@ export function scheduler(seed: number, faults: Faults): Scheduler {
     current: () => current,
     process: (name, skewMs = 0) => ({ name, life: 0, isAlive: true, skewMs, pausedUntil: 0 }),
     sleep,
-    later: (owner, ms, work) => void add(owner, ms, work),
+    later,
     call,
     latency,
     crash,
@@ -200,7 +198,8 @@ export function scheduler(seed: number, faults: Faults): Scheduler {
     },
     run: (isOver) =>
       withVirtualTime(time, async () => {
-        for (let item = queue.pop(); item && !isOver(); item = queue.pop()) await turn(item);
+        for (let item = queue.pop(); item && !isOver(); item = queue.pop())
+          if (!item.isCancelled && item.owner.life === item.life) await turn(item);
       }),
   };
 }

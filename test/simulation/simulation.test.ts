@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { merge } from '../../cmd/audit/audit.ts';
 import { run as runScript } from '../support/run-script.ts';
 import { BROKEN_BUILDS, planFor } from './broken.ts';
@@ -59,6 +60,26 @@ test('a run that fails is shrunk to fewer orders and faults that show the same',
   assert.deepEqual(faultsOf(shortest)[0], faultsOf(run)[0]);
   assert.equal(shortest.plan.orders.length, 1);
   assert.ok(shortest.injected.size <= 2, `${shortest.injected.size} faults are left`);
+});
+
+test('a run without end fails, whether its time goes on or stands still', async () => {
+  const { orders, ...plan } = planOf(3);
+  const late = await simulate({ ...plan, orders: orders.map((order) => ({ ...order, placeAt: 1e9 })) });
+  const still = await simulate(planOf(3), {
+    queue: (queue) => ({
+      ...queue,
+      async mark() {
+        for (;;) await pause(0);
+      },
+    }),
+  });
+  for (const { surprises } of [late, still]) assert.match(surprises.join(), /the run was not over/);
+});
+
+test('a run whose turn never ends is killed, and its seed printed', async () => {
+  const { code, output } = await runScript('test/simulation/endless-turn.ts', ['7']);
+  assert.notEqual(code, 0);
+  assert.match(output, /seed 7 fails: a turn does not end/);
 });
 
 test('npm run simulate prints the table of its runs', async () => {

@@ -1,11 +1,13 @@
 /** One run of the simulation: a plan becomes a history, which the auditor checks. */
 import { audit, type Report } from '../../cmd/audit/audit.ts';
 import { type HistoryLine, historyOf, type StateLine } from '../../cmd/audit/history.ts';
+import type { Event } from '../../internal/domain/events.ts';
 import { isDelivered } from '../../internal/domain/order.ts';
 import type { Plan } from './plan.ts';
 import { type Fault, scheduler } from './scheduler.ts';
 import { type Broken, DEADLINES, type System, system } from './system.ts';
 import { RIDERS, STOCK, town } from './town.ts';
+import { watched } from './watchdog.ts';
 
 /** What faults may add to a limit: a lost timer is found by the second look of the reconciler, a minute later. */
 const GRACE_MS = 90_000;
@@ -19,14 +21,16 @@ const STORM_MS = 40_000;
 const QUIET_MS = 150_000;
 const SETTLED_MS = 75_000;
 const UNHARMED_MS = 45_000;
+/** A run that is not over after this time, or after this many turns, has failed. Most take some thousands of turns. */
 const LONGEST_MS = 300_000;
+const MOST_TURNS = 100_000;
 
 export interface Run {
   readonly plan: Plan;
   readonly report: Report;
   readonly history: readonly HistoryLine[];
   readonly injected: ReadonlyMap<number, { readonly fault: Fault; readonly call: string }>;
-  /** Errors that the log would have shown, dead letters, and riders that carry what nobody gave them. */
+  /** Errors that the log would have shown, dead letters, riders that carry what nobody gave them, and a run without end. */
   readonly surprises: readonly string[];
 }
 
@@ -47,17 +51,25 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
   const startedAt = simulation.now();
   let count = 0;
   let lastAt = startedAt;
-  await simulation.run(() => {
+  let turns = 0;
+  let isOver = false;
+  const endsAfterTurn = () => {
     const now = simulation.now();
+    turns += 1;
+    if (now - startedAt > LONGEST_MS || turns > MOST_TURNS) return true;
     if (now - startedAt > STORM_MS) simulation.calm();
-    const appended = installation.db.events().length;
+    const appended = installation.db.log().length;
     if (appended !== count) lastAt = now;
     count = appended;
     if (!clients.isDone()) return false;
-    if (now - startedAt > LONGEST_MS) return true;
     const settledMs = simulation.injected.size > 0 ? SETTLED_MS : UNHARMED_MS;
-    return now - lastAt > (allEnded(installation) ? settledMs : QUIET_MS);
-  });
+    isOver = now - lastAt > (allEnded(installation) ? settledMs : QUIET_MS);
+    return isOver;
+  };
+  await watched(plan.seed, () => simulation.run(endsAfterTurn));
+  const surprises = surprisesOf(installation);
+  if (!isOver)
+    surprises.push(`the run was not over after ${turns} turns in ${simulation.now() - startedAt} ms`);
   const history = [
     ...clients.history,
     ...statesOf(installation, simulation.now(), plan, simulation.injected),
@@ -67,7 +79,7 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
     report: audit(historyOf(history)),
     history,
     injected: simulation.injected,
-    surprises: surprisesOf(installation),
+    surprises,
   };
 }
 
@@ -75,6 +87,12 @@ const ENDS = ['COMPLETED', 'DELIVERED', 'FAILED', 'REJECTED', 'CANCELLED'];
 
 function allEnded({ stores }: System): boolean {
   return stores.ordersNow().every(({ status }) => ENDS.includes(status));
+}
+
+/** The events, in the order in which they were appended. */
+function eventsIn(db: System['db']): Event[] {
+  const rows = db.log().filter(({ topic }) => topic === undefined);
+  return rows.map(({ record }) => record as Event);
 }
 
 function statesOf(
@@ -111,8 +129,7 @@ function statesOf(
         timeline: [...order.timeline],
       }),
     ),
-    ...db.events().map((event): StateLine => {
-      const { eventId, eventType, orderId, occurredAt, payload } = event;
+    ...eventsIn(db).map(({ eventId, eventType, orderId, occurredAt, payload }): StateLine => {
       return {
         type: 'state',
         kind: 'event',

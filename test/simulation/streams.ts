@@ -35,12 +35,14 @@ function bell(simulation: Scheduler) {
       const { life } = owner;
       return new Promise((resolve) => {
         const wake = () => {
-          if (waiting.delete(wake) && owner.life === life)
-            simulation.later(owner, simulation.latency(), resolve);
+          waiting.delete(wake);
+          giveUp();
+          if (owner.life === life) simulation.later(owner, simulation.latency(), resolve);
         };
         waiting.add(wake);
-        simulation.later(owner, ms, () => {
-          if (waiting.delete(wake)) resolve();
+        const giveUp = simulation.later(owner, ms, () => {
+          waiting.delete(wake);
+          resolve();
         });
       });
     },

@@ -1,7 +1,5 @@
 /** The simulated installation: two schedulers, two workers and an API, which run the real use cases on simulated servers. */
 import type { Deadlines } from '../../internal/domain/deadlines.ts';
-import type { EventType } from '../../internal/domain/events.ts';
-import type { OrderId } from '../../internal/domain/order.ts';
 import { matchConsumer, requestConsumer } from '../../internal/service/delivery/assign-rider.ts';
 import { etaConsumer } from '../../internal/service/delivery/refresh-eta.ts';
 import { releaseConsumer as releaseRiders } from '../../internal/service/delivery/track-delivery.ts';
@@ -22,9 +20,10 @@ import { scheduleConsumer } from '../../internal/service/scheduling/schedule-ord
 import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { AnyConsumer } from '../../internal/service/stream/consumer.ts';
 import { relayEvents } from '../../internal/service/stream/relay-events.ts';
-import type { OrderView, OrderViews } from '../../internal/service/views/ports.ts';
-import { isNewer, viewsConsumer } from '../../internal/service/views/project-views.ts';
+import type { OrderViews } from '../../internal/service/views/ports.ts';
+import { viewsConsumer } from '../../internal/service/views/project-views.ts';
 import { memoryQueue } from '../support/in-memory-queue.ts';
+import { memoryViews } from '../support/in-memory-views.ts';
 import { database } from './database.ts';
 import { type FulfilmentStores, fulfilmentStores } from './fulfilment-stores.ts';
 import { orderStores } from './order-stores.ts';
@@ -59,7 +58,6 @@ export interface Broken {
   readonly queue?: (queue: DueQueue) => DueQueue;
   readonly inventory?: (inventory: Inventory, stores: FulfilmentStores) => Inventory;
   readonly horizon?: false;
-  readonly silent?: EventType;
   readonly marks?: false;
   readonly rebuildsDeadlines?: false;
 }
@@ -68,7 +66,7 @@ export type System = ReturnType<typeof system>;
 
 export function system(simulation: Scheduler, stream: 'log' | 'broker', broken: Broken = {}) {
   const { call, now } = simulation;
-  const db = database(simulation, { horizon: broken.horizon ?? true, silent: broken.silent });
+  const db = database(simulation, { horizon: broken.horizon ?? true });
   const stores = orderStores(simulation, db, { marks: broken.marks ?? true });
   const fulfilment = fulfilmentStores(simulation, db, stores, RESTAURANTS);
   const outside = providers(simulation);
@@ -81,10 +79,10 @@ export function system(simulation: Scheduler, stream: 'log' | 'broker', broken: 
   };
   const meter: Meter = { count() {}, observe() {} };
   const redis = memoryQueue({ now }, { leaseMs: LEASE_MS, state: 'lost' });
-  const stored = new Map<OrderId, OrderView>();
+  const cache = memoryViews();
   simulation.onFault('flush', () => {
     redis.flush();
-    stored.clear();
+    cache.stored.clear();
   });
   const eventLog = simulatedLog(simulation, db, stores);
   const { bus, send } = stream === 'log' ? logStream(eventLog, stores, log) : brokerStream(simulation);
@@ -102,14 +100,8 @@ export function system(simulation: Scheduler, stream: 'log' | 'broker', broken: 
     size: () => redis.size(),
   };
   const views: OrderViews = {
-    put: (all) =>
-      call('put views', () => {
-        for (const view of all) {
-          const old = stored.get(view.order.id);
-          if (!old || isNewer(view.revision, old.revision)) stored.set(view.order.id, view);
-        }
-      }),
-    get: async (id) => stored.get(id),
+    put: (all) => call('put views', () => cache.views.put(all)),
+    get: cache.views.get,
   };
   watchViews(db, fulfilment.viewOf, (fault) => faults.push(fault));
   const shared = {
@@ -206,7 +198,7 @@ export function system(simulation: Scheduler, stream: 'log' | 'broker', broken: 
     outside,
     fulfilment,
     stores,
-    liveViews: stored,
+    liveViews: cache.stored,
     depsOf,
     consumers: consumersOf(depsOf(simulation.process('nobody'))),
     /** Starts a process, now and after each crash. */

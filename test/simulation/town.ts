@@ -46,8 +46,14 @@ type Outcome = { readonly type: 'ok' | 'fail' | 'info'; readonly value: Record<s
 function ask<T>(simulation: Scheduler, process: Process, work: () => Promise<T>): Promise<T> {
   const self = simulation.current();
   return new Promise<T>((resolve, reject) => {
-    const answer = (tell: () => void) => simulation.later(self, simulation.latency(), tell);
-    simulation.later(self, PATIENCE_MS, () => reject(new TiffinError('UNAVAILABLE', 'no answer')));
+    const giveUp = simulation.later(self, PATIENCE_MS, () =>
+      reject(new TiffinError('UNAVAILABLE', 'no answer')),
+    );
+    const answer = (tell: () => void) =>
+      void simulation.later(self, simulation.latency(), () => {
+        giveUp();
+        tell();
+      });
     if (!process.isAlive) return answer(() => reject(new TiffinError('UNAVAILABLE', 'refused')));
     simulation.later(process, simulation.latency(), () => {
       work().then(
@@ -129,20 +135,22 @@ export function town(simulation: Scheduler, system: System, api: Process, orders
 
   /** What kitchens and riders do is asked until it is answered; they see what is so. */
   async function round(): Promise<void> {
-    for (const { orderId, restaurantId } of await system.tickets.listOpen('manual', { limit: 100 })) {
+    const open = await asked(() => system.tickets.listOpen('manual', { limit: 100 }));
+    for (const { orderId, restaurantId } of open ?? []) {
       const { kitchen } = planned.get(orderId) as PlannedOrder;
       const order = system.stores.orderNow(orderId);
       if (kitchen === 'silent' || order?.status !== 'CONFIRMED') continue;
       const answer =
         kitchen === 'accepts' ? { type: 'accept' as const } : { type: 'reject' as const, reason: 'no rice' };
-      await tell(() => answerTicket(deps, { restaurantId, orderId, answer }));
+      await asked(() => answerTicket(deps, { restaurantId, orderId, answer }));
     }
     for (const { id } of RIDERS) {
-      for (const { orderId, state } of await system.deliveries.ofRider(id)) {
+      const carried = await asked(() => system.deliveries.ofRider(id));
+      for (const { orderId, state } of carried ?? []) {
         const { rider } = planned.get(orderId) as PlannedOrder;
         if (rider === 'never picks up' || (rider === 'never arrives' && state === 'PICKED_UP')) continue;
         const status = state === 'ASSIGNED' ? 'PICKED_UP' : 'DELIVERED';
-        await tell(() => trackDelivery(deps, { riderId: id, orderId, status, at: simulation.now() }));
+        await asked(() => trackDelivery(deps, { riderId: id, orderId, status, at: simulation.now() }));
       }
     }
     for (const { id, status } of system.stores.ordersNow()) {
@@ -150,13 +158,15 @@ export function town(simulation: Scheduler, system: System, api: Process, orders
       const isReady = status === 'PREPARING' || status === 'ACCEPTED';
       if (kind !== 'restaurant' || rider !== 'delivers' || !isReady) continue;
       const collected = { type: 'advance', to: 'COMPLETED', by: 'request' } as const;
-      await tell(() => changeOrder(deps, { id, commands: () => [collected], origin: ORIGIN }));
+      await asked(() => changeOrder(deps, { id, commands: () => [collected], origin: ORIGIN }));
     }
   }
 
-  async function tell(request: () => Promise<unknown>): Promise<void> {
-    await ask(simulation, api, request).catch((error) => {
+  /** The answer of the API; undefined if there is none, or it refuses. */
+  function asked<T>(request: () => Promise<T>): Promise<T | undefined> {
+    return ask(simulation, api, request).catch((error) => {
       if (!(error instanceof TiffinError)) throw error;
+      return undefined;
     });
   }
 

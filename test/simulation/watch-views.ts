@@ -18,7 +18,7 @@ export function watchViews(
   db.aroundCommits(({ writes, events }) => {
     const written = [...writes].flatMap(([{ name }, rows]) => (TABLES.has(name) ? [...rows.keys()] : []));
     const announced = new Set(
-      events.flatMap(({ event }) => (types.has(event.eventType) ? [event.orderId] : [])),
+      events.flatMap(({ topic, type, key }) => (topic === undefined && types.has(type) ? [key] : [])),
     );
     const silent = [...new Set(written as OrderId[])].filter((id) => !announced.has(id));
     const before = silent.map((id) => shownIn(viewOf(id)));

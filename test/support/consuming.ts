@@ -1,11 +1,12 @@
 /** A consumer of order.processing with an in-memory store, and records that it cannot handle. */
 import type { Event } from '../../internal/domain/events.ts';
-import { type ConsumeDeps, subscriptionOf } from '../../internal/service/stream/consume.ts';
+import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { AnyConsumer, Consumer } from '../../internal/service/stream/consumer.ts';
 import type { Delivery } from '../../internal/service/stream/ports.ts';
-import { replayLetters } from '../../internal/service/stream/replay-letters.ts';
+import { type ReplayDeps, replayLetters } from '../../internal/service/stream/replay-letters.ts';
 import { processingEvent, readyEvent } from './builders.ts';
-import { deliveryOf, memoryStore } from './in-memory.ts';
+import { memoryStore } from './in-memory.ts';
+import { deliveryOf } from './in-memory-bus.ts';
 import { manualClock, NOON } from './manual-clock.ts';
 import { recordingLog, recordingMeter } from './recording-log.ts';
 
@@ -16,7 +17,7 @@ export function consuming(changes: Partial<Step> = {}) {
   const store = memoryStore();
   const log = recordingLog();
   const meter = recordingMeter();
-  const deps: ConsumeDeps = { ...store, clock: manualClock(), log, meter };
+  const deps: ReplayDeps = { ...store, clock: manualClock(), log, meter };
   const performed: string[][] = [];
   const applied: string[][] = [];
   const consumer: Step = {

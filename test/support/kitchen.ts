@@ -23,7 +23,7 @@ import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { AnyConsumer } from '../../internal/service/stream/consumer.ts';
 import type { Delivery } from '../../internal/service/stream/ports.ts';
 import { CONTENTS, changedEvent, createdEvent, type Kind, orderAt, placedOrder } from './builders.ts';
-import { deliveryOf } from './in-memory.ts';
+import { deliveryOf } from './in-memory-bus.ts';
 import { manualClock } from './manual-clock.ts';
 import { recordingLog, recordingMeter } from './recording-log.ts';
 import { freshDatabase } from './servers.ts';

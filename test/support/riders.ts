@@ -23,7 +23,7 @@ import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import type { Delivery } from '../../internal/service/stream/ports.ts';
 import { viewsConsumer } from '../../internal/service/views/project-views.ts';
 import { CONTENTS, createdEvent, orderAt, placedOrder } from './builders.ts';
-import { deliveryOf } from './in-memory.ts';
+import { deliveryOf } from './in-memory-bus.ts';
 import { memoryQueue } from './in-memory-queue.ts';
 import { memoryViews } from './in-memory-views.ts';
 import { manualClock } from './manual-clock.ts';

@@ -17,7 +17,7 @@ import { releaseConsumer, reserveConsumer } from '../../internal/service/invento
 import { changeOrder } from '../../internal/service/orders/change-order.ts';
 import { subscriptionOf } from '../../internal/service/stream/consume.ts';
 import { createdEvent, orderAt, placedOrder } from './builders.ts';
-import { deliveryOf } from './in-memory.ts';
+import { deliveryOf } from './in-memory-bus.ts';
 import { manualClock } from './manual-clock.ts';
 import { recordingLog, recordingMeter } from './recording-log.ts';
 import { freshDatabase } from './servers.ts';

@@ -11,7 +11,7 @@ import { type Reading, readDeliveries } from './read-deliveries.ts';
 export interface ConsumeDeps {
   readonly clock: Clock;
   readonly transactions: Transactions;
-  readonly deadLetters: DeadLetters;
+  readonly deadLetters: Pick<DeadLetters, 'screen'>;
   readonly log: Log;
   readonly meter: Meter;
 }

@@ -5,10 +5,15 @@ import type { DeadLetter, Transaction } from '../ports.ts';
 import { applyTo, type ConsumeDeps, runAfterwards } from './consume.ts';
 import type { AnyConsumer } from './consumer.ts';
 import { withinTenYears } from './external-records.ts';
+import type { DeadLetters } from './ports.ts';
 import { positionOf, readDelivery } from './read-deliveries.ts';
 
+export interface ReplayDeps extends ConsumeDeps {
+  readonly deadLetters: DeadLetters;
+}
+
 /** Replays, in order, the dead letters and parked events of one order up to the first that fails; returns how many succeeded. */
-export async function replayLetters(deps: ConsumeDeps, consumer: AnyConsumer): Promise<number> {
+export async function replayLetters(deps: ReplayDeps, consumer: AnyConsumer): Promise<number> {
   let replayed = 0;
   for (const letter of await deps.deadLetters.requested(consumer.name)) {
     const fault = await replay(deps, consumer, letter);
@@ -25,7 +30,7 @@ export async function replayLetters(deps: ConsumeDeps, consumer: AnyConsumer): P
 
 /** The fault of the replay; undefined if it succeeded. */
 async function replay(
-  deps: ConsumeDeps,
+  deps: ReplayDeps,
   consumer: AnyConsumer,
   letter: DeadLetter,
 ): Promise<string | undefined> {

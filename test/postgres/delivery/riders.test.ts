@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Delivery, Place } from '../../../internal/domain/delivery.ts';
 import type { OrderId } from '../../../internal/domain/order.ts';
 import { NOON } from '../../support/manual-clock.ts';
-import { PICKUP, type RiderTown, riderTown } from '../../support/riders.ts';
+import { type RiderTown, riderTown } from '../../support/riders.ts';
 
 describe('riders', () => {
   let town: RiderTown;
@@ -13,41 +13,12 @@ describe('riders', () => {
   });
   after(() => town.close());
   beforeEach(() => town.clear());
-  const find = async (id: string) => (await town.riders.find([id]))[0];
   const free = async (pickups: (Place | undefined)[], limit: number) =>
     (await town.transactions.run((tx) => town.riders.free(tx, pickups, limit))).map(({ id }) => id);
   const take = (wanted: Record<string, number>, regardless = false) =>
     town.transactions.run(async (tx) =>
       Object.fromEntries(await town.riders.take(tx, new Map(Object.entries(wanted)), { regardless })),
     );
-  const release = (...ids: string[]) => town.transactions.run((tx) => town.riders.release(tx, ids));
-
-  it('an update keeps the number of orders that a rider carries, and the place if none is given', async () => {
-    const stored = await town.rider('ravi');
-    assert.deepEqual(stored, {
-      id: 'ravi',
-      name: 'ravi',
-      isOnDuty: true,
-      place: [...PICKUP],
-      carrying: 0,
-      capacity: 2,
-    });
-    await take({ ravi: 2 });
-    const put = { id: 'ravi', name: 'Ravi', isOnDuty: false, capacity: 1 };
-    const changed = { ...put, place: [...PICKUP], carrying: 2 };
-    assert.deepEqual(await town.riders.put(put, NOON), changed);
-    assert.deepEqual(await find('ravi'), changed);
-    await release('ravi', 'ravi');
-    assert.equal((await find('ravi'))?.carrying, 0);
-  });
-
-  it('a place that is older than the stored one is ignored', async () => {
-    await town.rider('ravi');
-    assert.equal(await town.riders.move('ravi', [1, 2], NOON + 1_000), true);
-    assert.equal(await town.riders.move('ravi', [3, 4], NOON), true);
-    assert.deepEqual((await find('ravi'))?.place, [1, 2]);
-    assert.equal(await town.riders.move('nobody', [1, 2], NOON), false);
-  });
 
   it('free riders are found nearest first for each pickup, together with riders without a known place', async () => {
     for (let n = 0; n < 5; n += 1) {
@@ -80,29 +51,6 @@ describe('riders', () => {
          ORDER BY point(longitude, latitude) <-> point(p.longitude, p.latitude) LIMIT 5) r`,
     );
     assert.match(JSON.stringify(rows), /riders_free/);
-  });
-
-  it('a rider is given no more orders than the capacity allows, and none off duty, unless the call disregards both', async () => {
-    await town.rider('ravi', { capacity: 3 });
-    await town.rider('asha', { isOnDuty: false });
-    assert.deepEqual(await take({ ravi: 2, asha: 1, nobody: 1 }), { ravi: 2 });
-    assert.deepEqual(await take({ ravi: 2 }), { ravi: 1 });
-    assert.deepEqual(await take({ ravi: 2 }), {});
-    assert.deepEqual(await take({ ravi: 2, asha: 1, nobody: 1 }, true), { ravi: 2, asha: 1 });
-    assert.deepEqual(await town.carrying(), { asha: 1, ravi: 5 });
-    await assert.rejects(release('asha', 'asha'), { code: '23514' });
-  });
-
-  it('of two transactions that want the last free capacity, the second waits and gets none', async () => {
-    await town.rider('ravi', { capacity: 1 });
-    const taken: unknown[] = [];
-    let second: Promise<unknown> | undefined;
-    await town.transactions.run(async (tx) => {
-      taken.push(Object.fromEntries(await town.riders.take(tx, new Map([['ravi', 1]]))));
-      second = take({ ravi: 1 }).then((result) => taken.push(result));
-    });
-    await second;
-    assert.deepEqual([taken, await town.carrying()], [[{ ravi: 1 }, {}], { ravi: 1 }]);
   });
 
   it('fifty concurrent transactions do not exceed the capacity of the riders', async () => {
@@ -147,19 +95,6 @@ describe('riders', () => {
       const found = await town.deliveries.find(['a', 'b', 'c'] as OrderId[]);
       assert.deepEqual(found.get('a' as OrderId), { ...full, pickupAddress: '1 Tardeo Road \ufffd' });
       assert.deepEqual([found.get('b' as OrderId), found.size], [b, 2]);
-    });
-
-    it('the current deliveries of a rider are those that are ASSIGNED or PICKED_UP', async () => {
-      const states = ['REQUESTED', 'ASSIGNED', 'PICKED_UP', 'DELIVERED', 'RELEASED'] as const;
-      await save(
-        ...states.map((state, n): Delivery => {
-          return { ...requested, orderId: `${9 - n}` as OrderId, state, riderId: 'ravi' };
-        }),
-      );
-      assert.deepEqual(
-        (await town.deliveries.ofRider('ravi')).map(({ state }) => state),
-        ['PICKED_UP', 'ASSIGNED'],
-      );
     });
 
     const WRONG: readonly [what: string, delivery: Delivery][] = [

@@ -1,17 +1,14 @@
 /** Notifications on a real Postgres: stored once for each order and template, and read back unchanged. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type pg from 'pg';
 import type { Notification } from '../../../internal/domain/notification.ts';
 import type { OrderId } from '../../../internal/domain/order.ts';
 import { migrateDatabase, openPool } from '../../../internal/repository/postgres/database.ts';
 import { postgresNotifications } from '../../../internal/repository/postgres/notifications/notifications.ts';
-import { postgresOrderStore } from '../../../internal/repository/postgres/orders/order-store.ts';
 import { postgresTransactions } from '../../../internal/repository/postgres/transactions.ts';
 import type { Notifications } from '../../../internal/service/notifications/ports.ts';
 import type { Transactions } from '../../../internal/service/ports.ts';
-import { createdEvent, placedOrder } from '../../support/builders.ts';
 import { NOON } from '../../support/manual-clock.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
@@ -63,17 +60,6 @@ describe('the notifications', () => {
     assert.deepEqual(await notifications.find([]), []);
   });
 
-  it('a notification can change until it is sent, and never afterwards', async () => {
-    await save(message());
-    await save(message({ attempts: 1, error: '500' }));
-    assert.deepEqual(await notifications.find([A]), [message({ attempts: 1, error: '500' })]);
-    const sent = message({ state: 'SENT', sentAt: NOON + 1, attempts: 1 });
-    await save(sent);
-    await save(message({ attempts: 2, error: '503' }));
-    await save(message({ state: 'SENT', sentAt: NOON + 9 }));
-    assert.deepEqual(await notifications.find([A]), [sent]);
-  });
-
   it('a notification is visible in the transaction that saves it, and gone if that transaction fails', async () => {
     await assert.rejects(
       transactions.run(async (tx) => {
@@ -98,25 +84,5 @@ describe('the notifications', () => {
   it('a constraint requires a sent time for a notification that is SENT, and refuses it for any other', async () => {
     await assert.rejects(save(message({ state: 'SENT' })), /check/);
     await assert.rejects(save(message({ sentAt: NOON })), /check/);
-  });
-
-  it('the recipient of an order is its customer id or its contact, and an order with neither has none', async () => {
-    const contact = { name: 'Asha', phone: '+1-555-0100' };
-    const orders = [
-      placedOrder({ content: { id: 'a', customerId: 'c1' } }),
-      placedOrder({ content: { id: 'b', contact } }),
-      placedOrder({ content: { id: 'nobody' } }),
-    ];
-    await postgresOrderStore(pool, () => {}).place(
-      orders.map((order) => ({ order, event: createdEvent(order, randomUUID()), fingerprint: 'f' })),
-    );
-    const ids = ['a', 'b', 'nobody', 'unknown'] as OrderId[];
-    assert.deepEqual(
-      await notifications.customers(ids),
-      new Map([
-        [A, { customerId: 'c1' }],
-        [B, { contact }],
-      ]),
-    );
   });
 });

@@ -62,13 +62,6 @@ describe('the ledger', () => {
     assert.deepEqual(plain(await found('a', 'b', 'c', 'd', 'e', 'f', 'g', 'unknown')), plain(all));
   });
 
-  it('saving a payment again updates it', async () => {
-    for (const payment of [pending('a'), authorized('a'), captured('a')]) {
-      await save(payment);
-      assert.deepEqual(plain(await found('a')), plain([payment]));
-    }
-  });
-
   it('the largest amount is stored exactly, to the cent', async () => {
     const largest = { ...pending('a'), requestedMinor: 999_999_999_999 };
     await save(largest, { ...pending('b'), requestedMinor: 1 });
@@ -76,32 +69,6 @@ describe('the ledger', () => {
       (await found('a', 'b')).map((payment) => payment.requestedMinor).sort(),
       [1, 999_999_999_999],
     );
-  });
-
-  it('a second lock on a payment waits for the first transaction, and sees its change', async () => {
-    await save(authorized('a'));
-    const order: string[] = [];
-    let second: Promise<unknown> | undefined;
-    await transactions.run(async (tx) => {
-      await payments.lock(tx, ['a' as OrderId]);
-      second = transactions.run(async (other) => {
-        const [payment] = (await payments.lock(other, ['a' as OrderId])).values();
-        order.push(`second sees ${payment?.state}`);
-      });
-      await payments.save(tx, [captured('a')]);
-      order.push('first');
-    });
-    await second;
-    assert.deepEqual(order, ['first', 'second sees CAPTURED']);
-  });
-
-  it('a failed transaction stores no payment', async () => {
-    const failing = transactions.run(async (tx) => {
-      await payments.save(tx, [authorized('a')]);
-      throw new Error('killed');
-    });
-    await assert.rejects(failing, /killed/);
-    assert.deepEqual(await found('a'), []);
   });
 
   const WRONG: readonly [what: string, payment: Payment][] = [

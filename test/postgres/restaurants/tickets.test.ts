@@ -34,21 +34,6 @@ describe('tickets', () => {
     assert.equal(await town.ticket('nowhere'), undefined);
   });
 
-  it('an update changes the state of a ticket, but neither its restaurant nor its opening time', async () => {
-    await save(ticket('a'));
-    await save(ticket('a', { state: 'ACCEPTED', answeredAt: NOON + 5, restaurantId: 'r9', openedAt: 0 }));
-    assert.deepEqual(await town.ticket('a'), ticket('a', { state: 'ACCEPTED', answeredAt: NOON + 5 }));
-  });
-
-  it('a ticket is not stored if its transaction fails', async () => {
-    const work = town.transactions.run(async (tx) => {
-      await town.tickets.save(tx, [ticket('a')]);
-      throw new Error('and then the process dies');
-    });
-    await assert.rejects(work, /dies/);
-    assert.equal(await town.ticket('a'), undefined);
-  });
-
   it('the open and accepted tickets of a restaurant are listed oldest first, each once, at any page size', async () => {
     const ids = Array.from({ length: 23 }, (_, n) => `t${n}`);
     // Some were opened in the same millisecond.

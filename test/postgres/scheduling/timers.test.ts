@@ -42,8 +42,6 @@ describe('the timers', () => {
   });
 
   const set = (...some: Timer[]) => transactions.run((tx) => timers.set(tx, some));
-  const clear = (...some: Pick<Timer, 'orderId' | 'kind'>[]) =>
-    transactions.run((tx) => timers.clear(tx, some));
   async function read(window: { from: number; to: number } = FOREVER): Promise<Timer[]> {
     const all: Timer[] = [];
     for await (const page of timers.waiting(window)) all.push(...page);
@@ -58,58 +56,6 @@ describe('the timers', () => {
     ];
     await set(far, late, near);
     assert.deepEqual(await read(), [late, near, far]);
-  });
-
-  it('an order has one timer of each kind: setting it again moves it, and other timers stay', async () => {
-    await set(timer('a', 'eta', NOON), timer('a', 'rider', NOON + 1), timer('b', 'eta', NOON + 2));
-    await set(timer('a', 'eta', NOON + 9));
-    assert.deepEqual(await read(), [
-      timer('a', 'rider', NOON + 1),
-      timer('b', 'eta', NOON + 2),
-      timer('a', 'eta', NOON + 9),
-    ]);
-  });
-
-  it('if one call sets a timer twice, the last due time counts', async () => {
-    await set(timer('a', 'eta', NOON + 5), timer('b', 'eta', NOON), timer('a', 'eta', NOON + 3));
-    assert.deepEqual(await read(), [timer('b', 'eta', NOON), timer('a', 'eta', NOON + 3)]);
-  });
-
-  it('timers are cleared by order and kind, and clearing an unknown timer does nothing', async () => {
-    await set(timer('a', 'eta', NOON), timer('a', 'rider', NOON + 1), timer('b', 'eta', NOON + 2));
-    await clear(
-      { orderId: 'a' as OrderId, kind: 'eta' },
-      { orderId: 'b' as OrderId, kind: 'rider' },
-      { orderId: 'nobody' as OrderId, kind: 'eta' },
-    );
-    assert.deepEqual(await read(), [timer('a', 'rider', NOON + 1), timer('b', 'eta', NOON + 2)]);
-    await clear({ orderId: 'a' as OrderId, kind: 'eta' });
-    await clear();
-    await set();
-    assert.equal((await read()).length, 2);
-  });
-
-  it('a failed transaction sets and clears no timer', async () => {
-    await set(timer('a', 'eta', NOON));
-    await assert.rejects(
-      transactions.run(async (tx) => {
-        await timers.set(tx, [timer('a', 'eta', NOON + 1), timer('b', 'eta', NOON)]);
-        await timers.clear(tx, [{ orderId: 'a' as OrderId, kind: 'eta' }]);
-        throw new Error('on purpose');
-      }),
-      /on purpose/,
-    );
-    assert.deepEqual(await read(), [timer('a', 'eta', NOON)]);
-  });
-
-  it('a window includes the timers at its start and excludes those at its end', async () => {
-    await set(...[0, 1, 2, 3].map((ms) => timer(`o${ms}`, 'eta', NOON + ms)));
-    const due = async (from: number, to: number) =>
-      (await read({ from: NOON + from, to: NOON + to })).map(({ dueAt }) => dueAt - NOON);
-    assert.deepEqual(await due(1, 3), [1, 2]);
-    assert.deepEqual(await due(1, 1), []);
-    assert.deepEqual(await due(-10, 1), [0]);
-    assert.deepEqual(await due(3, Number.POSITIVE_INFINITY), [3]);
   });
 
   it('timers are read in pages, each timer once, even if thousands are due in one millisecond', async () => {

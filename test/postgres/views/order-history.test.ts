@@ -16,7 +16,7 @@ import type { Transactions } from '../../../internal/service/ports.ts';
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import type { History } from '../../../internal/service/views/ports.ts';
 import { historyConsumer } from '../../../internal/service/views/project-views.ts';
-import { deliveryOf } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';
 import { freshDatabase } from '../../support/servers.ts';

@@ -23,7 +23,7 @@ import { replayLetters } from '../../../internal/service/stream/replay-letters.t
 import { httpNotifications } from '../../../internal/transport/outbound/http-notifications.ts';
 import { CONTENTS, createdEvent, placedOrder } from '../../support/builders.ts';
 import { failingTransactions } from '../../support/failing-transactions.ts';
-import { deliveryOf } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { type ManualClock, manualClock, NOON } from '../../support/manual-clock.ts';
 import { startProvider, type TestProvider } from '../../support/notification-provider.ts';

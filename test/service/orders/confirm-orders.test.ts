@@ -8,7 +8,8 @@ import { confirmConsumer } from '../../../internal/service/orders/confirm-orders
 import type { Timer } from '../../../internal/service/scheduling/ports.ts';
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import { CONTENTS, movedTo, nextId, placedOrder } from '../../support/builders.ts';
-import { deliveryOf, memoryStore } from '../../support/in-memory.ts';
+import { memoryStore } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';

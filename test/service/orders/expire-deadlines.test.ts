@@ -20,7 +20,8 @@ import {
   placedOrder,
   type Step,
 } from '../../support/builders.ts';
-import { deliveryOf, memoryStore } from '../../support/in-memory.ts';
+import { memoryStore } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';

@@ -17,7 +17,8 @@ import {
   processingEvent,
   readyEvent,
 } from '../../support/builders.ts';
-import { deliveryOf, memoryStore } from '../../support/in-memory.ts';
+import { memoryStore } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { memoryTimers } from '../../support/payments.ts';

@@ -11,7 +11,8 @@ import { acceptPaymentNotice } from '../../../internal/service/payments/accept-w
 import { settleConsumer } from '../../../internal/service/payments/settle-payments.ts';
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import { CONTENTS, movedTo, nextId, placedOrder } from '../../support/builders.ts';
-import { deliveryOf, memoryStore } from '../../support/in-memory.ts';
+import { memoryStore } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { bank, type Manner, memoryPayments, memoryTimers } from '../../support/payments.ts';

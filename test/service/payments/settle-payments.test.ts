@@ -19,7 +19,7 @@ import { settleConsumer } from '../../../internal/service/payments/settle-paymen
 import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import { simulatedPayments } from '../../../internal/transport/outbound/simulated-payments.ts';
 import { createdEvent, movedTo, placedOrder } from '../../support/builders.ts';
-import { deliveryOf } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { memoryQueue } from '../../support/in-memory-queue.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { bank, memoryTimers } from '../../support/payments.ts';

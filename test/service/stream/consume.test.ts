@@ -6,7 +6,7 @@ import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import type { Consumer } from '../../../internal/service/stream/consumer.ts';
 import { readyEvent } from '../../support/builders.ts';
 import { event, junk, poison, consuming as setUp } from '../../support/consuming.ts';
-import { deliveryOf } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { NOON } from '../../support/manual-clock.ts';
 
 test('a batch takes effect in one transaction that also settles it', async () => {

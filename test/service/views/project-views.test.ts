@@ -19,7 +19,7 @@ import { subscriptionOf } from '../../../internal/service/stream/consume.ts';
 import type { OrderViews, ViewSource } from '../../../internal/service/views/ports.ts';
 import { isNewer, viewOrder, viewsConsumer } from '../../../internal/service/views/project-views.ts';
 import { createdEvent, movedTo, orderAt, placedOrder, processingEvent } from '../../support/builders.ts';
-import { deliveryOf } from '../../support/in-memory.ts';
+import { deliveryOf } from '../../support/in-memory-bus.ts';
 import { manualClock, NOON } from '../../support/manual-clock.ts';
 import { proxyTo, type ServerProxy } from '../../support/proxy.ts';
 import { recordingLog, recordingMeter } from '../../support/recording-log.ts';

@@ -1,8 +1,7 @@
 /** Reserves and releases stock under row locks. */
 import { and, eq, sql } from 'drizzle-orm';
-import { addUp, allot } from '../../../domain/inventory.ts';
-import type { OrderId } from '../../../domain/order.ts';
-import type { Inventory, Lines, ReservationOutcome } from '../../../service/inventory/ports.ts';
+import { addUp, allot, ranLow } from '../../../domain/inventory.ts';
+import type { Inventory, ReservationOutcome } from '../../../service/inventory/ports.ts';
 import { assignments, bulkInsert, bulkParameters } from '../bulk-parameters.ts';
 import { clientOf } from '../database.ts';
 import { isAnyOf, namesOf, prepared, statement } from '../queries.ts';
@@ -97,18 +96,4 @@ export function postgresInventory(): Inventory {
       return released;
     },
   };
-}
-
-/** The items that this batch took to their threshold or below, with the last order that reserved each. */
-function ranLow(
-  rows: readonly Pick<typeof inventoryItems.$inferSelect, 'itemId' | 'stockCount' | 'threshold'>[],
-  left: ReadonlyMap<string, number>,
-  taken: readonly { orderId: OrderId; lines: Lines }[],
-) {
-  return rows.flatMap(({ itemId, stockCount: before, threshold }) => {
-    const stockCount = left.get(itemId) ?? before;
-    const last = taken.findLast(({ lines }) => lines.some((line) => line.itemId === itemId));
-    const isLow = threshold > 0 && before > threshold && stockCount <= threshold;
-    return isLow && last ? [{ orderId: last.orderId, itemId, stockCount, threshold }] : [];
-  });
 }
