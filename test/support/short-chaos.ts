@@ -5,14 +5,14 @@ import { whyNoKafka } from './kafka.ts';
 import { run } from './run-script.ts';
 import { hasNativeRedis } from './start-servers.ts';
 
-/** Three faults of the seed, none of which needs a right. */
+/** Two faults of the seed, none of which needs a right. */
 export async function shortChaos(stream: 'postgres' | 'kafka', seed: number): Promise<void> {
   const skip = whyNot() ?? (stream === 'kafka' ? await whyNoKafka() : undefined) ?? false;
-  it(`every invariant holds after three faults on the stream ${stream}, and orders go on after each`, {
+  it(`every invariant holds after two faults on the stream ${stream}, and orders go on after each`, {
     skip,
   }, async () => {
     const { code, output } = await run('test/chaos/main.ts', [
-      ...['--seed', String(seed), '--orders', '60', '--faults', '3', '--stream', stream],
+      ...['--seed', String(seed), '--orders', '40', '--faults', '2', '--stream', stream],
       // A machine that runs other tests is slow.
       ...['--within', '120'],
     ]);
