@@ -63,7 +63,8 @@ export async function simulate(plan: Plan, broken: Broken = {}): Promise<Run> {
     count = appended;
     if (!clients.isDone()) return false;
     const settledMs = simulation.injected.size > 0 ? SETTLED_MS : UNHARMED_MS;
-    isOver = now - lastAt > (allEnded(installation) ? settledMs : QUIET_MS);
+    const quietMs = now - lastAt;
+    isOver = quietMs > settledMs && (quietMs > QUIET_MS || allEnded(installation));
     return isOver;
   };
   await watched(plan.seed, () => simulation.run(endsAfterTurn));
