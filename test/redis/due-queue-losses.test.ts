@@ -39,6 +39,27 @@ for (const { name, url } of redisServers())
       };
     }
 
+    it('a write is found lost although a command from before it is sent once more to the server that lost it', async () => {
+      const connection: Redis = Object.create(redis);
+      const queue = redisDueQueue(connection, { prefix, shards: 1, leaseMs: 5_000 });
+      await queue.setState('running');
+      const promote = await snapshot();
+      // As ioredis does with a command that was under way when its server died.
+      const { claimDue } = connection;
+      let send = () => {};
+      const promoted = new Promise<void>((resolve) => {
+        send = resolve;
+      });
+      connection.claimDue = async (...args) => promoted.then(() => claimDue.apply(connection, args));
+      const underWay = queue.claim(0, LIMIT);
+      connection.claimDue = claimDue;
+      await queue.schedule([order('a')]);
+      await promote();
+      send();
+      assert.equal((await underWay).state, 'running');
+      assert.equal((await queue.claim(0, LIMIT)).state, 'lost');
+    });
+
     it('a process finds the queue lost if and only if a write of its own is gone', async () => {
       const step = fc.constantFrom(
         { by: 0, what: 'schedule' },

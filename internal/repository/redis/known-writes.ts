@@ -26,20 +26,53 @@ export interface KnownWrites {
   losses(): number;
 }
 
+/** Every set has fewer writes than this, so the next script finds that it has lost some; Lua's numbers are doubles. */
+const MORE_THAN_ANY = Number.MAX_SAFE_INTEGER;
+/** Replies that arrive in another order differ by less than this: the commands that are under way at a time. */
+const LATEST = 1_000;
+
+interface Known {
+  readonly generation: number;
+  /** The greatest number of a write that Redis has confirmed. */
+  readonly writes: number;
+  /** The latest numbers that were given. */
+  readonly given: Set<number>;
+  readonly greatest: number;
+}
+
 export function knownWrites(shards: number): KnownWrites {
   const process = `process:${randomUUID()}`;
-  const known = Array.from({ length: shards }, () => ({ generation: 0, writes: 0, greatest: 0 }));
-  const entry = (shard: number) => known[shard] as (typeof known)[number];
+  const known = Array.from(
+    { length: shards },
+    (): Known => ({ generation: 0, writes: 0, given: new Set(), greatest: 0 }),
+  );
+  const entry = (shard: number) => known[shard] as Known;
   let losses = 0;
+
+  function isRepeated(given: Set<number>, writes: number): boolean {
+    if (given.has(writes)) return true;
+    given.add(writes);
+    const [oldest] = given.size > LATEST ? given : [];
+    if (oldest !== undefined) given.delete(oldest);
+    return false;
+  }
+
   return {
     of: (shard) => [process, entry(shard).generation, entry(shard).writes],
     learn(shard, [lost, generation, writes]) {
       const old = entry(shard);
-      if (lost) losses += 1;
-      // A reply that was sent before another process began a generation may arrive late.
-      const isNews = generation > old.generation || (generation === old.generation && writes > old.writes);
       const greatest = Math.max(old.greatest, generation);
-      known[shard] = lost || isNews ? { generation, writes, greatest } : old;
+      if (lost) losses += 1;
+      if (lost || generation > old.generation) {
+        known[shard] = { generation, writes, given: new Set([writes]), greatest };
+        return;
+      }
+      // A reply that was sent before another process began a generation may arrive late.
+      if (generation < old.generation) return;
+      // A number is given twice if the first write is lost. The script does not notice it when the second one was sent before
+      // the first was confirmed: by ioredis once more, after its server had died.
+      const newest = isRepeated(old.given, writes) ? MORE_THAN_ANY : Math.max(old.writes, writes);
+      known[shard] = { ...old, writes: newest };
     },
     greatest: (shard) => entry(shard).greatest,
     losses: () => losses,
