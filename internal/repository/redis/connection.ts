@@ -14,8 +14,9 @@ const TIMING = {
   // A connection that does not answer may have died without a FIN or RST; it is replaced.
   socketTimeout: 2_000,
 };
+const LONGEST_PAUSE_MS = 250;
 /** The pause before the next attempt to connect, ms: short, so that a server that is back is used at once. */
-const reconnectAfter = (attempt: number) => Math.min(attempt * 50, 250);
+const reconnectAfter = (attempt: number) => Math.min(attempt * 50, LONGEST_PAUSE_MS);
 
 /** PEM files; without an authority of its own the well-known ones count. */
 export interface TlsFiles {
@@ -41,8 +42,27 @@ export function openRedis(url: string, log: Log, files: TlsFiles = {}): Redis | 
   return redis;
 }
 
+/**
+ * ioredis gives a client up for good when an attempt to connect ends before it has a socket: when the Sentinels announce a new
+ * primary while they are being asked for it, for instance. This client goes on until it is closed.
+ */
+class LastingRedis extends Redis {
+  #isClosed = false;
+
+  constructor(options: Omit<RedisOptions, 'replyMapping'>) {
+    super(options);
+    const again = () => void (this.#isClosed || this.connect().catch(() => {}));
+    this.on('end', () => setTimeout(again, LONGEST_PAUSE_MS));
+  }
+
+  override disconnect(reconnect = false): void {
+    this.#isClosed ||= !reconnect;
+    super.disconnect(reconnect);
+  }
+}
+
 function clientOf(address: RedisAddress, files: TlsFiles): Redis {
-  return new Redis({
+  return new LastingRedis({
     ...(address.kind === 'sentinel' ? sentinelOf(address, files) : serverOf(address)),
     ...loginOf(address, files),
     ...TIMING,
