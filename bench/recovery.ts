@@ -1,6 +1,6 @@
 /**
  * Measures how soon everything works again after a server was away, and how soon another process takes over.
- * `--outages 3,30` are the lengths in seconds; `--only TEXT` takes the rows that contain the text; each
+ * `--stream kafka` has the stream in Kafka, and breaks it too; `--outages 3,30` are the lengths in seconds; `--only TEXT` takes the rows that contain the text; each
  * `--root DIR` measures the version in another checkout.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,14 +15,12 @@ import { machineLine } from './table.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const LIMIT_MS = { recovery: 2_000, silence: 5_000, takeover: 5_000 };
-const SERVICES = ['order-service', 'scheduler-worker', 'processing-service'];
-/** Whether each of them is not ready while a server is away. */
-const NEEDS = { postgres: SERVICES, redis: ['scheduler-worker'] };
 
 const { values: given } = parseArgs({
   options: {
     outages: { type: 'string', default: '3,30' },
     only: { type: 'string', default: '' },
+    stream: { type: 'string', default: 'postgres' },
     root: { type: 'string', multiple: true, default: [ROOT] },
   },
 });
@@ -32,6 +30,17 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     spawnSync('pkill', ['-KILL', '-P', String(process.pid)]);
     process.exit(130);
   });
+const stream = given.stream === 'kafka' ? 'kafka' : 'postgres';
+const SERVICES = [
+  ...['order-service', 'scheduler-worker', 'processing-service'],
+  ...(stream === 'kafka' ? ['event-relay'] : []),
+];
+/** Which of them are not ready while a server is away. The order-service goes on to take orders without a stream. */
+const NEEDS = {
+  postgres: SERVICES,
+  redis: ['scheduler-worker'],
+  kafka: SERVICES.filter((service) => service !== 'order-service'),
+};
 const outages = given.outages.split(',').map(Number);
 const isWanted = (name: string) => name.toLowerCase().includes(given.only.toLowerCase());
 
@@ -45,7 +54,7 @@ const head = (...cells: string[]) => {
 };
 
 /** When each program said that it is not ready; `(!)` marks one that should have said it, or should not. */
-function honesty({ notReadyMs }: Recovery, away: 'postgres' | 'redis', isMoment = false): string {
+function honesty({ notReadyMs }: Recovery, away: keyof typeof NEEDS, isMoment = false): string {
   return SERVICES.map((service) => {
     const ms = notReadyMs.get(service);
     const isRight = isMoment || (ms !== undefined) === NEEDS[away].includes(service);
@@ -54,7 +63,9 @@ function honesty({ notReadyMs }: Recovery, away: 'postgres' | 'redis', isMoment 
 }
 
 async function measureOutages(servers: Servers, root: string): Promise<void> {
-  const faults = FAULTS.filter(({ name }) => isWanted(name));
+  const faults = FAULTS.filter(
+    ({ name, away }) => isWanted(name) && (away !== 'kafka' || stream === 'kafka'),
+  );
   if (faults.length === 0) return;
   const link = await servers.link();
   const programs = new Map<string, Program>();
@@ -87,13 +98,13 @@ async function measureOutages(servers: Servers, root: string): Promise<void> {
 }
 
 for (const root of given.root) {
-  const servers = await startServers();
+  const servers = await startServers(stream);
   try {
     if (given.root.length > 1) console.log(`\n${root}`);
     console.log(await machineLine(servers.postgres.url, servers.redis().url));
     await measureOutages(servers, root);
     head('lost', 'orders due or placed then complete');
-    await measureTakeovers(servers, {}, root, isWanted, (name, ms) => row(name, cell(ms, LIMIT_MS.takeover)));
+    await measureTakeovers(servers, root, isWanted, (name, ms) => row(name, cell(ms, LIMIT_MS.takeover)));
   } finally {
     await servers.stop();
   }

@@ -1,12 +1,12 @@
 /** The faults of servers: how each begins and ends, and what cannot work meanwhile. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../test/support/until.ts';
-import type { Link, Servers } from './servers.ts';
+import type { Broker, Link, Servers } from './servers.ts';
 
 export interface Fault {
   readonly name: string;
-  /** What is away: everything needs Postgres; Redis is needed by the scheduler-worker. */
-  readonly away: 'postgres' | 'redis';
+  /** The server that is away. */
+  readonly away: 'postgres' | 'redis' | 'kafka';
   /** True if new connections work: there is no outage whose end could be waited for. */
   readonly isMoment?: true;
   /** The returned function ends the fault; it resolves when the server accepts again. */
@@ -130,5 +130,39 @@ export const FAULTS: readonly Fault[] = [
     name: 'Redis fails over behind one address',
     away: 'redis',
     begin: (servers) => servers.demoteRedis(),
+  },
+  {
+    name: 'Kafka killed (SIGKILL)',
+    away: 'kafka',
+    async begin({ kafka }) {
+      kafka?.broker.kill();
+      return async () => kafka?.broker.restart();
+    },
+  },
+  {
+    name: 'Kafka stopped (SIGSTOP)',
+    away: 'kafka',
+    async begin({ kafka }) {
+      const { pid } = (kafka as Broker).broker;
+      process.kill(pid, 'SIGSTOP');
+      return async () => process.kill(pid, 'SIGCONT');
+    },
+  },
+  {
+    name: 'Kafka: network cut',
+    away: 'kafka',
+    async begin({ kafka }) {
+      await kafka?.proxy.cut();
+      return async () => kafka?.proxy.restore();
+    },
+  },
+  {
+    name: 'Kafka: open connections silent',
+    away: 'kafka',
+    isMoment: true,
+    async begin({ kafka }) {
+      kafka?.proxy.silence();
+      return nothing;
+    },
   },
 ];

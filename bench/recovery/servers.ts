@@ -1,5 +1,10 @@
-/** The servers that are broken: Postgres, and two Redis behind one address; programs reach them through proxies. */
+/** The servers that are broken: Postgres, two Redis behind one address, and a Kafka; programs reach them through proxies. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import pg from 'pg';
+import { freePort } from '../../cmd/java/jvm.ts';
+import { type KafkaBroker, startKafka } from '../../cmd/kafka/broker.ts';
 import { type OwnPostgres, startOwnPostgres } from '../../test/support/own-postgres.ts';
 import { type OwnRedis, startOwnRedis } from '../../test/support/own-redis.ts';
 import { proxyTo, type ServerProxy } from '../../test/support/proxy.ts';
@@ -8,6 +13,8 @@ import { until } from '../../test/support/until.ts';
 export interface Servers {
   readonly postgres: OwnPostgres;
   redis(): OwnRedis;
+  /** On the stream in Kafka. */
+  readonly kafka?: Broker;
   /** Stops the primary from taking writes; the returned function promotes the replica behind the same address. */
   demoteRedis(): Promise<() => Promise<void>>;
   /** New proxies, which a program uses alone or with others. */
@@ -21,10 +28,35 @@ export interface Servers {
 export interface Link {
   readonly postgres: ServerProxy;
   readonly redis: ServerProxy;
-  readonly env: { DATABASE_URL: string; REDIS_URL: string };
+  readonly env: { DATABASE_URL: string; REDIS_URL: string; KAFKA_BROKERS?: string };
 }
 
-export async function startServers(): Promise<Servers> {
+/** A broker, and the one proxy that it names to all its clients as its address. */
+export interface Broker {
+  readonly broker: KafkaBroker;
+  readonly proxy: ServerProxy;
+  stop(): Promise<void>;
+}
+
+async function startBroker(): Promise<Broker> {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-bench-kafka-'));
+  const port = await freePort();
+  const proxy = await proxyTo(`tcp://127.0.0.1:${port}`);
+  const advertised = `PLAINTEXT://${new URL(proxy.url).host}`;
+  const broker = await startKafka({ dir, port, properties: { 'advertised.listeners': advertised } });
+  return {
+    broker,
+    proxy,
+    async stop() {
+      await broker.stop();
+      await proxy.close();
+      fs.rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function startServers(stream: 'postgres' | 'kafka'): Promise<Servers> {
+  const kafka = stream === 'kafka' ? await startBroker() : undefined;
   const durable = ['--appendonly', 'yes', '--repl-diskless-sync-delay', '0'];
   const [postgres, ...both] = await Promise.all([
     startOwnPostgres(),
@@ -46,6 +78,7 @@ export async function startServers(): Promise<Servers> {
   return {
     postgres,
     redis: () => primary,
+    ...(kafka ? { kafka } : {}),
     async demoteRedis() {
       await inStep();
       await primary.call('REPLICAOF', '127.0.0.1', '1');
@@ -61,7 +94,11 @@ export async function startServers(): Promise<Servers> {
       const link = {
         postgres: toPostgres,
         redis: toRedis,
-        env: { DATABASE_URL: toPostgres.url, REDIS_URL: toRedis.url },
+        env: {
+          DATABASE_URL: toPostgres.url,
+          REDIS_URL: toRedis.url,
+          ...(kafka ? { KAFKA_BROKERS: new URL(kafka.proxy.url).host } : {}),
+        },
       };
       links.push(link);
       return link;
@@ -85,7 +122,7 @@ export async function startServers(): Promise<Servers> {
     async stop() {
       await client?.end().catch(() => {});
       await Promise.all(links.flatMap(({ postgres, redis }) => [postgres.close(), redis.close()]));
-      await Promise.all([postgres.stop(), ...both.map((redis) => redis.stop())]);
+      await Promise.all([postgres.stop(), kafka?.stop(), ...both.map((redis) => redis.stop())]);
     },
   };
 }

@@ -13,7 +13,7 @@ export interface TrackingLink {
 }
 
 export interface TrackingLinks {
-  /** Letters, digits and `.`, `-`, `_`, `~`, so it needs no escaping in a URL (RFC 3986, section 2.3); at most 99 characters. */
+  /** Letters, digits and `.`, `-`, `_`, `~`, so it needs no escaping in a URL (RFC 3986, section 2.3); at most 98 characters. */
   tokenOf(link: TrackingLink): string;
   /** Throws UNKNOWN_LINK for a token that this installation did not make, LINK_EXPIRED for one that has expired. */
   read(token: string): TrackingLink;

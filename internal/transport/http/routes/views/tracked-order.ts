@@ -4,7 +4,7 @@ import { toDecimal } from '../../../../domain/money.ts';
 import { isFinal, journey, ORDER_STATUSES, type Order } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { OrderView } from '../../../../service/views/ports.ts';
-import { paymentSchema, paymentWord } from './ui-routes.ts';
+import { paymentSchema, paymentWord, timelineOf } from './ui-routes.ts';
 
 const time = z.string().meta({ format: 'date-time' });
 
@@ -58,10 +58,7 @@ export function toTracked(view: OrderView): z.infer<typeof trackedOrder> {
     arrival: eta
       ? { from: toRfc3339(eta.median), to: toRfc3339(eta.p90), computedAt: toRfc3339(eta.computedAt) }
       : null,
-    timeline: order.timeline.map((one) => ({
-      status: 'status' in one ? one.status : one.fact,
-      at: toRfc3339(one.at),
-    })),
+    timeline: timelineOf(order),
     ...(order.scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(order.scheduledAt) }),
     dueAt: toRfc3339(order.dueAt),
     canCancel: !isFinal(order.status),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DELIVERY_ETA, ORDER_MANAGER, orderManagerStatus } from '../../../../domain/dialects.ts';
 import { toDecimal } from '../../../../domain/money.ts';
-import { isFinal } from '../../../../domain/order.ts';
+import { isFinal, type Order } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import type { History, HistoryEntry, OrderView } from '../../../../service/views/ports.ts';
 import { type ViewDeps, viewOrder } from '../../../../service/views/project-views.ts';
@@ -195,14 +195,15 @@ export function toScreen(view: OrderView): z.infer<typeof orderView> {
     })),
     totalAmount: toDecimal(order.total.minor),
     currency: order.total.currency,
-    timeline: order.timeline.map((one) => ({
-      status: 'status' in one ? one.status : one.fact,
-      at: toRfc3339(one.at),
-    })),
+    timeline: timelineOf(order),
     ...(order.scheduledAt === undefined ? {} : { scheduledAt: toRfc3339(order.scheduledAt) }),
     version: order.version,
     updatedAt: toRfc3339(order.updatedAt),
   };
+}
+
+export function timelineOf({ timeline }: Order): { status: string; at: string }[] {
+  return timeline.map((one) => ({ status: 'status' in one ? one.status : one.fact, at: toRfc3339(one.at) }));
 }
 
 /** NONE for an order without items or cost, and for an order that ended before its payment began. */
