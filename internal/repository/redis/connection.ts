@@ -6,13 +6,14 @@ import { TiffinError } from '../../domain/errors.ts';
 import type { Log } from '../../service/ports.ts';
 import { type RedisAddress, redisAddress } from './address.ts';
 
+/** A connection that does not answer for this long may have died without a FIN or RST; it is replaced. */
+export const SILENCE_MS = 2_000;
 const TIMING = {
   connectionName: 'tiffin',
   enableAutoPipelining: false,
   connectTimeout: 2_000,
   commandTimeout: 5_000,
-  // A connection that does not answer may have died without a FIN or RST; it is replaced.
-  socketTimeout: 2_000,
+  socketTimeout: SILENCE_MS,
 };
 const LONGEST_PAUSE_MS = 250;
 /** The pause before the next attempt to connect, ms: short, so that a server that is back is used at once. */

@@ -1,25 +1,19 @@
 /** The due queue in Redis: one sorted set per shard holds waiting orders and timers, scored by due time in epoch ms. */
 import { Cluster, type Redis, type Result } from 'ioredis';
 import type { OrderId } from '../../domain/order.ts';
-import type { TimerKind } from '../../domain/schedule.ts';
 import type { Clock } from '../../service/ports.ts';
-import type { Claim, DueQueue, ScheduleState, Waiting } from '../../service/scheduling/ports.ts';
-import { asUnavailable, tagsOf } from './connection.ts';
+import type { DueQueue, ScheduleState, Waiting } from '../../service/scheduling/ports.ts';
+import { asUnavailable, SILENCE_MS, tagsOf } from './connection.ts';
+import { memberOf, scoredMembers, toClaim } from './due-members.ts';
 import { countingScript, knownWrites, type WriteReply } from './known-writes.ts';
 
 /** Members per ZADD or ZREM; a call of this size takes one or two milliseconds. */
 const COMMAND_BATCH = 1_000;
-const ORDER = 'order:';
 /** The scores from here on are no due times but marks: MARKS of count-write.lua. */
 const MARKS = 9e15;
 
 /** How long after its due time a sent member is remembered; longer than the reconciler looks back. */
 const SENT_MS = 600_000;
-
-/** A member of the sorted set: 'order' or the timer's kind, and the order id. */
-function memberOf(orderId: OrderId, kind: TimerKind | undefined): string {
-  return kind === undefined ? ORDER + orderId : `${kind}:${orderId}`;
-}
 
 const COUNT = countingScript('count.lua');
 const SCRIPTS = {
@@ -32,7 +26,9 @@ const SCRIPTS = {
 declare module 'ioredis' {
   interface RedisCommander<Context> {
     /** claim.lua. */
-    claimDue(...keysAndArguments: (string | number)[]): Result<[WriteReply, ...string[]], Context>;
+    claimDue(
+      ...keysAndArguments: (string | number)[]
+    ): Result<[WriteReply, state: ScheduleState, now: number, serverTime: number, ...string[]], Context>;
     /** begin-generation.lua. */
     beginGeneration(...keysAndArguments: (string | number)[]): Result<[WriteReply], Context>;
     /** count.lua. */
@@ -69,6 +65,12 @@ export function redisDueQueue(
   const stateKey = (shard: number) => `${tags[shard]}:state`;
   /** The first arguments of every counting script. */
   const writing = (shard: number) => [dueKey(shard), stateKey(shard), ...known.of(shard)];
+
+  /** The clock of each shard's server minus `performance.now`, by its last answer. */
+  const aheadMs: number[] = [];
+  /** Until when a server may run a claim that is sent now, by its own clock; '' if that is unknown. */
+  const latestClaim = (shard: number) =>
+    aheadMs[shard] === undefined ? '' : performance.now() + aheadMs[shard] + SILENCE_MS;
 
   /** Groups entries by shard, in batches. */
   function batchesOf<T extends { orderId: OrderId }>(entries: readonly T[]): [shard: number, batch: T[]][] {
@@ -126,11 +128,12 @@ export function redisDueQueue(
       );
     },
     async claim(shard, limit) {
-      const [write, ...claimed] = await asUnavailable(
-        redis.claimDue(...writing(shard), limit, leaseMs, clock?.now() ?? ''),
+      const [write, state, now, serverTime, ...claimed] = await asUnavailable(
+        redis.claimDue(...writing(shard), limit, leaseMs, latestClaim(shard), clock?.now() ?? ''),
       );
       known.learn(shard, write);
-      return toClaim(claimed, limit);
+      aheadMs[shard] = serverTime - performance.now();
+      return toClaim(state, now, claimed, limit);
     },
     async acknowledge(shard, lease, sent = []) {
       // Remembered before it is removed: whoever does not find a member in the queue then finds it among the sent ones.
@@ -194,46 +197,9 @@ export function redisDueQueue(
   }
 }
 
-/** The arguments of ZADD: due time and member of each. */
-function scoredMembers(waiting: readonly Waiting[]): (string | number)[] {
-  const scored: (string | number)[] = [];
-  for (const { orderId, dueAt, kind } of waiting) scored.push(dueAt, memberOf(orderId, kind));
-  return scored;
-}
-
 /** A transaction that is refused says only that a command was; the command's own error says why. */
 function throwCause(error: Error & { previousErrors?: Error[] }): never {
   throw error.previousErrors?.[0] ?? error;
-}
-
-function toClaim([state, now, lease, next, ...scored]: string[], limit: number): Claim {
-  const due: Waiting[] = [];
-  const redelivered: OrderId[] = [];
-  const timers: Claim['timers'][number][] = [];
-  for (let i = 0; i < scored.length; i += 2) {
-    const member = scored[i] as string;
-    const score = Number(scored[i + 1]);
-    // An integer score is a due time; a score with a fraction is a lease that ran out.
-    const isFirst = Number.isInteger(score);
-    if (!member.startsWith(ORDER)) timers.push(toTimer(member, isFirst ? score : Number(now)));
-    else if (isFirst) due.push({ orderId: member.slice(ORDER.length) as OrderId, dueAt: score });
-    else redelivered.push(member.slice(ORDER.length) as OrderId);
-  }
-  return {
-    state: state as ScheduleState,
-    now: Number(now),
-    lease: lease ?? '0',
-    due,
-    redelivered,
-    timers,
-    nextDueAt: next ? Number(next) : undefined,
-    full: scored.length / 2 === limit,
-  };
-}
-
-function toTimer(member: string, dueAt: number): Claim['timers'][number] {
-  const end = member.indexOf(':');
-  return { kind: member.slice(0, end) as TimerKind, orderId: member.slice(end + 1) as OrderId, dueAt };
 }
 
 /** The shard of an order: FNV-1a, 32 bits (Fowler, Noll, Vo), of its id. */
