@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { loadPages } from '../cmd/pages.ts';
+import { createLogger } from '../internal/transport/telemetry/logger.ts';
 import { startTestServers } from './support/start-servers.ts';
 
 /** The time limit of a test file; a file that hangs then fails, and the report names it. */
@@ -37,6 +39,8 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+// Here once, so that the programs that tests start find them.
+await loadPages(createLogger('warn', 'auto'));
 const servers = await startTestServers();
 try {
   if (!interrupted) {
