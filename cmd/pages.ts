@@ -5,11 +5,12 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Log } from '../internal/service/ports.ts';
 import type { Pages } from '../internal/transport/http/routes/views/page-routes.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '..');
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const BUILD_LIMIT_MS = 60_000;
 const MISSING =
   'The pages are not built, and Vite, which builds them, is not installed: run `npm ci` and start again.';
