@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { createContext } from 'preact';
 import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { againOf } from '../again.ts';
 import { type Fault, faultsIn } from '../faults.ts';
 import { OUT_OF_REACH, send } from '../server.ts';
 import {
@@ -34,13 +35,21 @@ const ITEMS = [
 ];
 const START: Values = {
   ...{ customerId: '', customerName: '', totalPrice: '', restaurantId: 'REST-456', time: '' },
-  lines: ['PIZZA-001', 'DRINK-003'].map(lineOf),
+  lines: ['PIZZA-001', 'DRINK-003'].map((item) => lineOf(item)),
   address: { street: '', city: '', state: '', zipCode: '' },
   card: 'tok_approve',
 };
 
-function lineOf(itemId: string): Line {
-  return { itemId, quantity: '1', unitPrice: '' };
+function lineOf(itemId: string, quantity = 1): Line {
+  return { itemId, quantity: String(quantity), unitPrice: '' };
+}
+
+/** With the items of an earlier order, if the address names some. */
+function startValues(): Values {
+  const again = againOf(location.hash);
+  if (!again) return START;
+  const lines = again.items.map(({ itemId, quantity }) => lineOf(itemId, quantity));
+  return { ...START, lines, restaurantId: again.restaurantId ?? '' };
 }
 
 const keys = requestKeys(randomKey);
@@ -50,8 +59,8 @@ const Faults = createContext<ReadonlyMap<string, readonly string[]>>(new Map());
 
 export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => void }) {
   const form = useRef<HTMLFormElement>(null);
-  const [kind, setKind] = useState<Kind>('delivered');
-  const [values, setValues] = useState(START);
+  const [kind, setKind] = useState<Kind>(() => (startValues().restaurantId ? 'delivered' : 'items'));
+  const [values, setValues] = useState(startValues);
   const [faults, setFaults] = useState<readonly Fault[]>([]);
   const [isBusy, setBusy] = useState(false);
   const change = (part: Partial<Values>) => setValues((last) => ({ ...last, ...part }));

@@ -149,10 +149,14 @@ export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
         const held = deps.trackingLinks.read(params.token);
         const view = await viewOf(held);
         const { may, expiresAt } = held;
+        const readToken = may === 'change' && deps.trackingLinks.tokenOf({ ...held, may: 'read' });
         send(ctx, {
           status: 200,
           headers: { ETag: viewTag(view) },
-          body: { ...toTracked(view), link: { may, expiresAt: toRfc3339(expiresAt) } },
+          body: {
+            ...toTracked(view),
+            link: { may, expiresAt: toRfc3339(expiresAt), ...(readToken ? { readToken } : {}) },
+          },
         });
       },
     }),
