@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
+import { bundle } from './support/bundle.ts';
 import { startTestServers } from './support/start-servers.ts';
 
 /** The time limit of a test file; a file that hangs then fails, and the report names it. */
@@ -37,8 +39,10 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-program-'));
 const servers = await startTestServers();
 try {
+  const program = await bundle(dir);
   if (!interrupted) {
     const options = ['--test-concurrency=2', '--test-reporter=spec', `--test-timeout=${FILE_MS}`];
     tests = spawn(
@@ -46,7 +50,7 @@ try {
       ['--import', import.meta.resolve('tsx'), '--test', ...options, ...files],
       {
         cwd: root,
-        env: { ...process.env, ...servers.env },
+        env: { ...process.env, ...servers.env, TEST_PROGRAM: program },
         stdio: 'inherit',
       },
     );
@@ -55,5 +59,6 @@ try {
   }
 } finally {
   await servers.stop();
+  fs.rmSync(dir, { recursive: true, force: true });
 }
 if (interrupted) process.exitCode = 130;

@@ -1,7 +1,8 @@
 /** What a run breaks: servers, providers and the processes of Tiffin, ready to take orders. */
+
+import { bundle } from '../support/bundle.ts';
 import { startProvider } from '../support/notification-provider.ts';
 import { until } from '../support/until.ts';
-import { bundle } from './bundle.ts';
 import type { Scene, Stream } from './fault.ts';
 import { type Fleet, fleetOf } from './fleet.ts';
 import { startPayments } from './providers.ts';
@@ -35,7 +36,10 @@ export async function startInstallation(
   onSmallDisks: boolean,
   closing: (() => unknown)[],
 ): Promise<Installation> {
-  const [servers, program] = await Promise.all([startServers(dir, stream, onSmallDisks), bundle(dir)]);
+  const [servers, program] = await Promise.all([
+    startServers(dir, stream, onSmallDisks),
+    bundle(dir, './test/chaos/member-calls.ts'),
+  ]);
   closing.push(() => servers.stop());
   const { proxies } = servers;
   const messages = await startProvider();

@@ -6,6 +6,8 @@ import { faultOfServer, isSame, type Server, serverSearch } from './server-searc
 
 /** Time limit of one statement, ms. */
 const STATEMENT_LIMIT_MS = 4_000;
+/** How long the server waits for the next statement of a transaction, ms; a silent process holds its locks, and the log, for so long. */
+const TRANSACTION_IDLE_LIMIT_MS = 3_500;
 /** Time limit of making a connection, ms. */
 export const CONNECT_LIMIT_MS = 3_000;
 
@@ -16,7 +18,7 @@ export const CONNECT_LIMIT_MS = 3_000;
  */
 export const SESSION: SessionSettings = {
   statement_timeout: STATEMENT_LIMIT_MS,
-  idle_in_transaction_session_timeout: 10_000,
+  idle_in_transaction_session_timeout: TRANSACTION_IDLE_LIMIT_MS,
   tcp_keepalives_idle: 3,
   tcp_keepalives_interval: 1,
   tcp_keepalives_count: 3,
