@@ -6,11 +6,9 @@ export interface Again {
 }
 
 export function againHash({ restaurantId, items }: Again): string {
-  const lines = items.map(({ itemId, quantity }) => `${quantity} ${itemId}`);
-  return `#${new URLSearchParams([
-    ...(restaurantId ? [['restaurant', restaurantId]] : []),
-    ...lines.map((line) => ['again', line]),
-  ])}`;
+  const fields = new URLSearchParams(restaurantId ? { restaurant: restaurantId } : {});
+  for (const { itemId, quantity } of items) fields.append('again', `${quantity} ${itemId}`);
+  return `#${fields}`;
 }
 
 /** Undefined for the hash of another link; what is no line of one is dropped. */

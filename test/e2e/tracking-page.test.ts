@@ -1,9 +1,11 @@
 /** The page of a tracking link in a real browser: an order followed to the door, the connection lost, changes, and refusals. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import axe from 'axe-core';
+import pg from 'pg';
 import type { Page } from 'playwright-core';
 import { type Look, type Opened, startBrowser, type TestBrowser, whyNoBrowser } from '../support/browser.ts';
 import { ADDRESS } from '../support/builders.ts';
@@ -24,12 +26,14 @@ const IN_TWO_HOURS = () => new Date(Date.now() + 7_200_000).toISOString();
 describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000 }, () => {
   let browser: TestBrowser;
   let program: Program;
+  let databaseUrl: string;
   let drop = async () => {};
   let restaurantId: string;
   let itemId: string;
 
   before(async () => {
     const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
+    databaseUrl = database.url;
     drop = async () => void (await Promise.all([database.drop(), redis.drop()]));
     [program, browser] = await Promise.all([
       startProgram({ DATABASE_URL: database.url, REDIS_URL: redis.url }),
@@ -88,7 +92,7 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
 
   it('follows an order that was placed by the form to the door, without loading the page again', async () => {
     const opened = await browser.open(program.url, { width: 390 });
-    const { page } = opened;
+    const { page, shoot } = opened;
     for (const look of LOOKS) {
       const form = await browser.open(program.url, look);
       await assertSound(form);
@@ -111,8 +115,24 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
     await heading(page, 'A rider is picking up your order');
     await page.getByText(/Arrives in/).waitFor();
     await inEachLook(page.url(), 'track-assigned', 'A rider is picking up your order');
+    await page.getByRole('img', { name: /the rider is .* from the restaurant/ }).waitFor();
+    await putDoor(id, [19.06, 72.862]);
     await rider(id, 'PICKED_UP');
     await heading(page, 'Your order is on its way');
+    for (const [lat, lng] of [
+      [19.074, 72.874],
+      [19.07, 72.873],
+      [19.066, 72.868],
+    ]) {
+      const before = await page.locator('.rider').getAttribute('style');
+      await send('POST', '/v1/riders/ravi/position', { lat, lng });
+      await until(
+        'the rider to move on the map',
+        async () => (await page.locator('.rider').getAttribute('style')) !== before,
+      );
+    }
+    await page.getByText(/The rider is \d+ m from you/).waitFor();
+    await shoot('track-map');
     await inEachLook(page.url(), 'track-on-its-way', 'Your order is on its way');
     await rider(id, 'DELIVERED');
     await heading(page, 'Delivered. Enjoy!');
@@ -125,6 +145,14 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
     assert.equal(await page.getByLabel('Item', { exact: true }).inputValue(), itemId);
     assert.equal(await page.getByLabel('Quantity', { exact: true }).inputValue(), '2');
   });
+
+  /** Tiffin looks up no addresses, so the place of the door is put where a system that does would put it. */
+  async function putDoor(id: string, place: readonly number[]): Promise<void> {
+    const client = new pg.Client({ connectionString: databaseUrl });
+    await client.connect();
+    await client.query('UPDATE deliveries SET dropoff = $1 WHERE order_id = $2', [JSON.stringify(place), id]);
+    await client.end();
+  }
 
   /** The id of the order of the page's link, as only the server tells it. */
   async function orderOn(page: Page): Promise<string> {
@@ -239,6 +267,7 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
       answer.setHeader('Content-Type', 'text/html');
       answer.end(`<iframe src="${program.url}${path}"></iframe><iframe src="${program.url}/"></iframe>`);
     }).listen(0, '127.0.0.1');
+    await once(site, 'listening');
     try {
       const { port } = site.address() as AddressInfo;
       const { page } = await browser.open(`http://localhost:${port}/`);

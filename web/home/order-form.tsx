@@ -168,7 +168,7 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
           Scheduled time <span class="hint">Leave empty to order for now</span>
         </Field>
         {kind !== 'amount' && (
-          <>
+          <div>
             <label for="card">Card</label>
             <select
               id="card"
@@ -180,7 +180,7 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
               ))}
             </select>
             <FaultsAt pointers={['/payment/token']} />
-          </>
+          </div>
         )}
       </Faults.Provider>
       <div role="alert">

@@ -121,7 +121,14 @@ function Order({ order, moved }: { readonly order: Tracked; readonly moved: Ride
         )}
         <Bar order={order} />
       </section>
-      {!isOver && <RouteMap restaurant={restaurant} destination={destination} rider={latest} />}
+      {!isOver && latest && (
+        <RouteMap
+          restaurant={restaurant}
+          destination={destination}
+          rider={latest}
+          isPickedUp={order.status === 'OUT_FOR_DELIVERY'}
+        />
+      )}
       <div class="columns">
         <section class="card" aria-labelledby="steps-title">
           <h2 id="steps-title">Progress</h2>

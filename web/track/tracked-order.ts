@@ -59,10 +59,10 @@ const STEPS: Readonly<Record<string, string>> = {
 };
 const WHY: Readonly<Record<string, string>> = {
   RIDER_ASSIGNED: 'A rider was assigned',
-  PICKED_UP: 'The rider has picked it up',
+  PICKED_UP: 'The rider has your order',
   KITCHEN: 'The kitchen needs this time',
   KITCHEN_LATE: 'The kitchen is taking longer',
-  RIDER_POSITION: 'The rider’s position',
+  RIDER_POSITION: 'The rider’s position tells more',
   TIME_PASSED: 'It is taking longer than expected',
 };
 const HAPPY = ['DELIVERED', 'COMPLETED'];
@@ -92,13 +92,16 @@ export function reasonOf({ reason }: Tracked): string {
 export function whyOf(arrival: NonNullable<Tracked['arrival']>, now: number): string {
   const { why, before } = arrival;
   if (!why) return '';
-  const moved = before ? `; before ${windowText(before, now)}` : '';
-  return `${WHY[why] ?? reasonText(why)}${moved}`;
+  const moved = before ? ` Before, it was ${windowText(before, now)}.` : '';
+  return `${WHY[why] ?? reasonText(why)}.${moved}`;
 }
 
 export function windowText({ from, to }: Window, now: number): string {
-  const [first, last] = [from, to].map((at) => timeText(at, now, 'short'));
-  return first === last ? `${first}` : `${first} – ${last}`;
+  const [first, last] = [new Date(from), new Date(to)];
+  if (timeText(from, now, 'short') === timeText(to, now, 'short')) return timeText(to, now, 'short');
+  const isToday = first.toDateString() === new Date(now).toDateString();
+  const day = isToday ? {} : ({ month: 'short', day: 'numeric' } as const);
+  return new Intl.DateTimeFormat([], { ...day, hour: 'numeric', minute: '2-digit' }).formatRange(first, last);
 }
 
 export interface Step {
