@@ -96,18 +96,23 @@ function Order({ order, moved }: { readonly order: Tracked; readonly moved: Ride
   return (
     <article data-state={mood}>
       <section class="card hero" aria-label="Status">
-        <div role="status" aria-live="polite" id="status">
+        <div role="status">
           <h1>{headlineOf(order, now)}</h1>
-          {mood === 'bad' && reasonOf(order) && <p>{reasonOf(order)}</p>}
-          {order.arrival && !isOver && (
-            <>
-              <p class="big">{windowText(order.arrival, now)}</p>
-              {whyOf(order.arrival, now) && <p class="hint">{whyOf(order.arrival, now)}</p>}
-            </>
+          {mood === 'good' && (
+            <p>
+              at <Time at={order.updatedAt} style="short" />
+            </p>
           )}
+          {mood === 'bad' && reasonOf(order) && <p>{reasonOf(order)}</p>}
         </div>
         {order.arrival && !isOver && (
-          <p class="hint">Arrives {etaText(order.arrival.from, order.arrival.to, now)}</p>
+          <>
+            <p class="big">{windowText(order.arrival, now)}</p>
+            <p>Arrives {etaText(order.arrival.from, order.arrival.to, now)}</p>
+            <p class="hint" role="status">
+              {whyOf(order.arrival, now)}
+            </p>
+          </>
         )}
         {isWaiting(order, now) && (
           <>
@@ -115,7 +120,7 @@ function Order({ order, moved }: { readonly order: Tracked; readonly moved: Ride
               {countdownText(Date.parse(order.dueAt), now)}
             </p>
             <p class="hint">
-              The kitchen begins at <Time at={order.dueAt} style="short" />
+              until the kitchen begins, at <Time at={order.dueAt} style="short" />
             </p>
           </>
         )}
