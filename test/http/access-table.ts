@@ -160,6 +160,6 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'GET /docs': { answers: 200 },
   'GET /docs/:file': { path: '/docs/start.js', answers: 200 },
   'GET /': { answers: 200 },
-  'GET /track/:token': { path: '/track/forged', answers: 200 },
+  'GET /track/:token': { path: '/track/forged', answers: 404 },
   'GET /assets/:file': { path: '/assets/none.js', answers: 404 },
 };
