@@ -161,6 +161,7 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
                 onRemove={() => change({ lines: values.lines.filter((_, at) => at !== n) })}
               />
             ))}
+            <FaultsAt pointers={['/items']} />
             <button type="button" onClick={() => change({ lines: [...values.lines, lineOf('')] })}>
               Add an item
             </button>
@@ -227,7 +228,7 @@ function pointersOf(kind: Kind, { lines }: Values): string[] {
     ...(kind === 'items' ? [`/items/${n}/unitPrice`] : []),
   ]);
   const delivered = ['street', 'city', 'state', 'zipCode'].map((name) => `/deliveryAddress/${name}`);
-  return ['/customerId', '/payment/token', ...items, ...times].concat(
+  return ['/customerId', '/payment/token', '/items', ...items, ...times].concat(
     kind === 'delivered' ? ['/restaurantId', ...delivered] : [],
   );
 }
