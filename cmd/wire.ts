@@ -12,6 +12,7 @@ import { postgresRiders } from '../internal/repository/postgres/delivery/riders.
 import { erasedAmong } from '../internal/repository/postgres/erased-orders.ts';
 import { installationOf } from '../internal/repository/postgres/installation.ts';
 import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
+import { postgresMenus } from '../internal/repository/postgres/inventory/menus.ts';
 import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.ts';
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
 import { consumerDelays } from '../internal/repository/postgres/maintenance/consumer-delays.ts';
@@ -130,6 +131,7 @@ export async function wire(
     orders: postgresOrderStore(pool, () => eventLog.signal(), known),
     orderSchedule: postgresOrderSchedule(pool),
     catalogue: postgresCatalogue(pool),
+    menus: postgresMenus(pool),
     inventory: postgresInventory(),
     payments: postgresPayments(pool),
     tickets: postgresTickets(pool),

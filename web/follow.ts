@@ -17,20 +17,24 @@ export interface Followed<View> {
   readonly connection: Connection;
   /** Why the order cannot be followed; the server's refusal, which asking again does not change. */
   readonly faults: readonly Fault[];
+  /** The last data of each other event. */
+  readonly beside: Readonly<Record<string, unknown>>;
 }
+
+const START = { connection: 'opening', faults: [], beside: {} } as const;
 
 /** `path` is that of the order's view, whose stream is below it. Another `attempt` follows anew. */
 export function useFollowed<View extends { readonly status: string }>(
   path: string,
   attempt = 0,
 ): Followed<View> {
-  const [followed, set] = useState<Followed<View>>({ connection: 'opening', faults: [] });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `attempt` is there to start again
+  const [followed, set] = useState<Followed<View>>(START);
   useEffect(() => {
     const controller = new AbortController();
-    set({ connection: 'opening', faults: [] });
+    set(START);
     void follow<View>(path, controller.signal, (change) => {
-      if (!controller.signal.aborted) set((last) => ({ ...last, ...change }));
+      if (!controller.signal.aborted)
+        set((last) => ({ ...last, ...change, beside: { ...last.beside, ...change.beside } }));
     });
     return () => controller.abort();
   }, [path, attempt]);
@@ -57,10 +61,11 @@ async function follow<View extends { readonly status: string }>(
       if (response.ok && response.body)
         await readStream(response.body, ({ type, data, id }) => {
           if (type === 'end') hasEnded = true;
-          if (type !== 'view') return;
           failures = 0;
-          lastId = id;
-          onChange({ view: JSON.parse(data) as View, connection: 'live' });
+          lastId = id || lastId;
+          const sent: unknown = JSON.parse(data);
+          if (type === 'view') onChange({ view: sent as View, connection: 'live' });
+          else if (type !== 'end') onChange({ beside: { [type]: sent } });
         });
       if (hasEnded) {
         onChange({ connection: 'ended' });

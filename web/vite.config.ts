@@ -1,8 +1,20 @@
 /** How the pages are built (`cmd/pages.ts` does it) and served while they are worked on (`npm run dev:pages`). */
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+
+/** The page of a link has the link's token in its path. */
+const links: Plugin = {
+  name: 'links',
+  configureServer({ middlewares }) {
+    middlewares.use((request, _, next) => {
+      if (request.url?.startsWith('/track/') && !/\.tsx?\b/.test(request.url)) request.url = '/track.html';
+      next();
+    });
+  },
+};
 
 export default defineConfig({
   appType: 'mpa',
+  plugins: [links],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
     target: 'es2022',

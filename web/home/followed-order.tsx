@@ -29,7 +29,6 @@ export function FollowedOrder({ id, attempt, onFound }: Props) {
   const title = useRef<HTMLHeadingElement>(null);
   const isFound = view !== undefined;
   useLayoutEffect(() => title.current?.focus(), []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only when it was found
   useEffect(() => void (isFound && onFound()), [isFound]);
   return (
     <article id="tracking" aria-labelledby="tracking-title" data-state={view && stateOf(view)}>
@@ -146,7 +145,6 @@ function Cancel({ id, isHidden, onCancelled }: CancelProps) {
   const button = useRef<HTMLButtonElement>(null);
   const hadFocus = useRef(false);
   hadFocus.current = document.activeElement === button.current && button.current !== null;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the focus would be lost with the button
   useLayoutEffect(() => void (isHidden && hadFocus.current && onCancelled()), [isHidden]);
   async function cancel(): Promise<void> {
     const params = { path: { id } };

@@ -104,18 +104,20 @@ function Find() {
       }}
     >
       <h2>Track an order</h2>
-      <label for="find-id">Order id</label>
-      <div class="row">
-        <input
-          id="find-id"
-          autocomplete="off"
-          autocapitalize="none"
-          spellcheck={false}
-          required
-          value={id}
-          onInput={(event) => setId(event.currentTarget.value)}
-        />
-        <button type="submit">Track</button>
+      <div>
+        <label for="find-id">Order id</label>
+        <div class="row">
+          <input
+            id="find-id"
+            autocomplete="off"
+            autocapitalize="none"
+            spellcheck={false}
+            required
+            value={id}
+            onInput={(event) => setId(event.currentTarget.value)}
+          />
+          <button type="submit">Track</button>
+        </div>
       </div>
     </form>
   );

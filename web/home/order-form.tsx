@@ -1,9 +1,11 @@
 /** The form for a new order, with each fault of the server's answer at its field. */
-import type { ComponentChildren } from 'preact';
-import { createContext } from 'preact';
-import { useContext, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { againOf } from '../again.ts';
 import { type Fault, faultsIn } from '../faults.ts';
-import { OUT_OF_REACH, send } from '../server.ts';
+import { allowed, OUT_OF_REACH, send } from '../server.ts';
+import { Faults, FaultsAt, Field } from './field.tsx';
+import { ItemLine } from './item-line.tsx';
+import { Menu } from './menu.tsx';
 import {
   type Kind,
   type Line,
@@ -32,26 +34,46 @@ const ITEMS = [
   ...['PIZZA-001', 'DRINK-003', 'sushi-set', 'pho-bo', 'pizza-pepperoni', 'burger-classic', 'fries-large'],
   'item-zero-stock',
 ];
+const CUSTOMER = 'tiffin.customer';
 const START: Values = {
-  ...{ customerId: '', customerName: '', totalPrice: '', restaurantId: 'REST-456', time: '' },
-  lines: ['PIZZA-001', 'DRINK-003'].map(lineOf),
+  ...{ customerId: '', customerName: '', totalPrice: '', restaurantId: '', time: '' },
+  lines: [],
   address: { street: '', city: '', state: '', zipCode: '' },
   card: 'tok_approve',
 };
 
-function lineOf(itemId: string): Line {
-  return { itemId, quantity: '1', unitPrice: '' };
+function lineOf(itemId: string, quantity = 1): Line {
+  return { itemId, quantity: String(quantity), unitPrice: '' };
+}
+
+/** An earlier order that was not of a restaurant. */
+function isByItems(): boolean {
+  const again = againOf(location.hash);
+  return again !== undefined && again.restaurantId === undefined;
+}
+
+/** With the items of an earlier order, if the address names some. */
+function startValues(): Values {
+  const again = againOf(location.hash);
+  const customerId = customer();
+  if (!again) return { ...START, customerId };
+  const lines = again.items.map(({ itemId, quantity }) => lineOf(itemId, quantity));
+  return { ...START, customerId, lines, restaurantId: again.restaurantId ?? '' };
 }
 
 const keys = requestKeys(randomKey);
 
-/** The faults of each visible field by its JSON pointer. */
-const Faults = createContext<ReadonlyMap<string, readonly string[]>>(new Map());
+/** Who orders from this browser; a server that asks for tokens wants the one of the token. */
+function customer(): string {
+  const known = allowed(() => localStorage.getItem(CUSTOMER)) ?? `guest-${randomKey().slice(0, 8)}`;
+  allowed(() => localStorage.setItem(CUSTOMER, known));
+  return known;
+}
 
 export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => void }) {
   const form = useRef<HTMLFormElement>(null);
-  const [kind, setKind] = useState<Kind>('delivered');
-  const [values, setValues] = useState(START);
+  const [kind, setKind] = useState<Kind>(() => (isByItems() ? 'items' : 'delivered'));
+  const [values, setValues] = useState(startValues);
   const [faults, setFaults] = useState<readonly Fault[]>([]);
   const [isBusy, setBusy] = useState(false);
   const change = (part: Partial<Values>) => setValues((last) => ({ ...last, ...part }));
@@ -62,6 +84,11 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
   useLayoutEffect(() => {
     if (faults.length > 0) form.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus();
   }, [faults]);
+
+  function choose(next: Kind): void {
+    setKind(next);
+    if (next === 'items' && values.lines.length === 0) change({ lines: [lineOf('')] });
+  }
 
   async function place(): Promise<void> {
     const { path, body } = toRequest(kind, trimmed(values));
@@ -97,7 +124,7 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
           <legend>Kind of order</legend>
           {KINDS.map(([value, text]) => (
             <label key={value} class="choice">
-              <input type="radio" name="kind" checked={kind === value} onChange={() => setKind(value)} />{' '}
+              <input type="radio" name="kind" checked={kind === value} onChange={() => choose(value)} />{' '}
               {text}
             </label>
           ))}
@@ -121,24 +148,20 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
             Customer
           </Field>
         )}
-        {kind === 'delivered' && (
-          <Field name="restaurantId" autocapitalize="none" {...bind('restaurantId')}>
-            Restaurant
-          </Field>
-        )}
-        {kind !== 'amount' && (
+        {kind === 'delivered' && <Menu {...values} onChange={change} />}
+        {kind === 'items' && (
           <fieldset>
             <legend>Items</legend>
             {values.lines.map((line, n) => (
-              <Item
+              <ItemLine
                 key={n}
                 n={n}
                 line={line}
-                hasPrice={kind === 'items'}
                 onChange={(part) => changeLine(n, part)}
                 onRemove={() => change({ lines: values.lines.filter((_, at) => at !== n) })}
               />
             ))}
+            <FaultsAt pointers={['/items']} />
             <button type="button" onClick={() => change({ lines: [...values.lines, lineOf('')] })}>
               Add an item
             </button>
@@ -159,7 +182,7 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
           Scheduled time <span class="hint">Leave empty to order for now</span>
         </Field>
         {kind !== 'amount' && (
-          <>
+          <div>
             <label for="card">Card</label>
             <select
               id="card"
@@ -171,7 +194,7 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
               ))}
             </select>
             <FaultsAt pointers={['/payment/token']} />
-          </>
+          </div>
         )}
       </Faults.Provider>
       <div role="alert">
@@ -205,95 +228,13 @@ function pointersOf(kind: Kind, { lines }: Values): string[] {
     ...(kind === 'items' ? [`/items/${n}/unitPrice`] : []),
   ]);
   const delivered = ['street', 'city', 'state', 'zipCode'].map((name) => `/deliveryAddress/${name}`);
-  return ['/customerId', '/payment/token', ...items, ...times].concat(
+  return ['/customerId', '/payment/token', '/items', ...items, ...times].concat(
     kind === 'delivered' ? ['/restaurantId', ...delivered] : [],
   );
 }
 
 function trimmed(values: Values): Values {
   return JSON.parse(JSON.stringify(values), (_, value) => (typeof value === 'string' ? value.trim() : value));
-}
-
-interface FieldProps {
-  readonly type?: 'number' | 'datetime-local';
-  readonly autocomplete?: string;
-  readonly autocapitalize?: 'none';
-  readonly inputMode?: 'decimal' | 'numeric';
-  readonly spellcheck?: boolean;
-  readonly list?: string;
-  readonly min?: string;
-  readonly step?: string;
-  readonly name: string;
-  readonly value: string;
-  readonly onValue: (value: string) => void;
-  readonly pointers?: readonly string[];
-  readonly children: ComponentChildren;
-}
-
-/** A labelled field with its faults below. */
-export function Field({ name, value, onValue, pointers = [`/${name}`], children, ...rest }: FieldProps) {
-  const faults = useContext(Faults);
-  const isInvalid = pointers.some((pointer) => faults.has(pointer));
-  return (
-    <div class="field">
-      <label for={name}>{children}</label>
-      <input
-        autocomplete="off"
-        {...rest}
-        id={name}
-        value={value}
-        onInput={(event) => onValue(event.currentTarget.value)}
-        {...(isInvalid ? { 'aria-invalid': 'true', 'aria-describedby': `fault-of-${name}` } : {})}
-      />
-      <FaultsAt pointers={pointers} id={`fault-of-${name}`} />
-    </div>
-  );
-}
-
-function FaultsAt({ pointers, id }: { readonly pointers: readonly string[]; readonly id?: string }) {
-  const faults = useContext(Faults);
-  const found = pointers.flatMap((pointer) => faults.get(pointer) ?? []);
-  return found.length > 0 ? (
-    <p class="fault" id={id}>
-      {found.join('; ')}
-    </p>
-  ) : null;
-}
-
-interface ItemProps {
-  readonly n: number;
-  readonly line: Line;
-  readonly hasPrice: boolean;
-  readonly onChange: (part: Partial<Line>) => void;
-  readonly onRemove: () => void;
-}
-
-function Item({ n, line, hasPrice, onChange, onRemove }: ItemProps) {
-  const field = (name: keyof Line) => ({
-    name: `items-${n}-${name}`,
-    value: line[name],
-    onValue: (value: string) => onChange({ [name]: value }),
-    pointers: [`/items/${n}/${name}`, ...(name === 'itemId' ? [`/items/${n}`] : [])],
-  });
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset in a fieldset would draw a second frame
-    <div class="line" role="group" aria-label={`Item ${n + 1}`}>
-      <Field {...field('itemId')} list="items" autocapitalize="none" spellcheck={false}>
-        Item
-      </Field>
-      <Field {...field('quantity')} type="number" min="1" step="1" inputMode="numeric">
-        Quantity
-      </Field>
-      {hasPrice && (
-        <Field {...field('unitPrice')} inputMode="decimal">
-          Price, if not in the catalogue
-        </Field>
-      )}
-      <button type="button" aria-label={`Remove item ${n + 1}`} onClick={onRemove}>
-        Remove
-      </button>
-    </div>
-  );
 }
 
 const ADDRESS = [

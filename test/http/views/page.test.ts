@@ -11,7 +11,8 @@ import { recordingLog } from '../../support/recording-log.ts';
 import { type Api, startApi } from '../api.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
-const PAGES = { '/': 'index.html', '/track/some-token': 'track.html' } as const;
+const LINK = `/track/o1~r~zzzz~${'a'.repeat(22)}`;
+const PAGES = { '/': 'index.html', [LINK]: 'track.html' };
 const MOST_BYTES = 100_000;
 
 let api: Api;
@@ -56,6 +57,12 @@ test('the pages and all of their files are served to anyone, with their media ty
     assert.match(headers['content-type'] ?? '', types[path.extname(file)]!, file);
     assert.equal(headers['x-content-type-options'], 'nosniff');
   }
+  const cut = await api.ask('GET', LINK.slice(0, -1));
+  assert.deepEqual(
+    [cut.status, cut.text],
+    [404, html('track.html')],
+    'the page says that the link is not whole',
+  );
   assert.equal((await api.ask('GET', '/assets/none-0.js')).status, 404);
   assert.equal((await api.ask('GET', '/assets/..%2Findex.html')).status, 404);
 });
@@ -75,7 +82,7 @@ test('a page is asked for anew each time, and its files are kept for good, for t
   const tag = { 'if-none-match': String(first.headers.etag) };
   const again = await api.ask('GET', '/', { headers: tag });
   assert.deepEqual([again.status, again.text], [304, '']);
-  assert.equal((await api.ask('GET', '/track/x', { headers: tag })).status, 200);
+  assert.equal((await api.ask('GET', LINK, { headers: tag })).status, 200);
   for (const file of namedIn(html('index.html'))) {
     assert.match(file, /-[\w-]{8}\.\w+$/);
     const { headers } = await api.ask('GET', `/${file}`);
@@ -124,7 +131,7 @@ test('only the page of a link may be shown in a frame of another site', async ()
   const policyOf = async (route: string) =>
     String((await api.ask('GET', route)).headers['content-security-policy']);
   assert.match(await policyOf('/'), /frame-ancestors 'none'/);
-  assert.doesNotMatch(await policyOf('/track/x'), /frame-ancestors/);
+  assert.doesNotMatch(await policyOf(LINK), /frame-ancestors/);
 });
 
 describe('a start', { timeout: 120_000 }, () => {

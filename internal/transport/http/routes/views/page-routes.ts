@@ -6,6 +6,7 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
 import { type Answer, type Route, route } from '../../route.ts';
+import { isTokenLike } from '../../tracking-links.ts';
 
 export interface Pages {
   /** By path from the root of the build, such as `index.html` and `assets/index-1a2b3c4d.js`. */
@@ -78,9 +79,15 @@ export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
       path: '/track/:token',
       params: { token: z.string().min(1).meta({ description: 'The token of a tracking link' }) },
       summary: 'The page of a tracking link; other sites may show it in a frame',
-      answers: ANSWERS,
-      // All that it may do is in its address, which a page that frames it has to know already.
-      handle: (ctx) => page(ctx, 'track.html', POLICY),
+      answers: {
+        ...ANSWERS,
+        404: { description: 'The page, which says that there is no such link', type: 'text/html' },
+      },
+      async handle(ctx, { params }) {
+        // All that it may do is in its address, which a page that frames it has to know already.
+        await page(ctx, 'track.html', POLICY);
+        if (!isTokenLike(params.token) && ctx.status === 200) ctx.status = 404;
+      },
     }),
     route({
       ...open,

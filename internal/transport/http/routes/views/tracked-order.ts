@@ -84,7 +84,16 @@ const trackedOrder = z
   .meta({ id: 'TrackedOrder' });
 
 export const followedOrder = trackedOrder
-  .extend({ link: z.object({ may: z.enum(['read', 'change']), expiresAt: time }) })
+  .extend({
+    link: z.object({
+      may: z.enum(['read', 'change']),
+      expiresAt: time,
+      readToken: z
+        .string()
+        .optional()
+        .meta({ description: 'Of a link for changing: the token of one for reading, to send on' }),
+    }),
+  })
   .meta({ id: 'FollowedOrder' });
 
 export const changedOrder = trackedOrder

@@ -164,10 +164,14 @@ export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
         const view = await viewOf(held);
         const { may, expiresAt } = held;
         const rider = await riderOf(deps, view);
+        const readToken = may === 'change' && deps.trackingLinks.tokenOf({ ...held, may: 'read' });
         send(ctx, {
           status: 200,
           headers: { ETag: viewTag(view, ...(rider?.placeAt ? [rider.placeAt] : [])) },
-          body: { ...toTracked(view, may, rider), link: { may, expiresAt: toRfc3339(expiresAt) } },
+          body: {
+            ...toTracked(view, may, rider),
+            link: { may, expiresAt: toRfc3339(expiresAt), ...(readToken ? { readToken } : {}) },
+          },
         });
       },
     }),
