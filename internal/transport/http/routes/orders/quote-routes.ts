@@ -27,11 +27,9 @@ const quote = z
       )
       .meta({ description: 'What there is too little of now; stock is taken when the order is due' }),
     dueAt: time.meta({ description: 'When the work on the order would begin' }),
-    arrival: z
-      .object({ from: time, to: time })
-      .meta({
-        description: 'The earliest window: the restaurant and a rider are free when the order is due',
-      }),
+    arrival: z.object({ from: time, to: time }).meta({
+      description: 'The earliest window: the restaurant and a rider are free when the order is due',
+    }),
   })
   .meta({ id: 'Quote' });
 
