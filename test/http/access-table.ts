@@ -150,6 +150,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'DELETE /admin/dlq': { path: '/admin/dlq?group=query-service.views', answers: operators },
 
   // Everyone: the provider's webhook is signed instead
+  'POST /v1/quotes': { answers: 200, body: { restaurantId: 'REST-456', items } },
   'GET /v1/restaurants': { answers: 200 },
   'GET /v1/restaurants/:rid/menu': { path: '/v1/restaurants/REST-456/menu', answers: 200 },
   'POST /webhooks/payments': { answers: 401, body: { status: 'approved', orderId: 'o', id: 'a' } },
