@@ -107,7 +107,7 @@ async function main(args: readonly string[]): Promise<void> {
 /** Runs the demo as a client in a process of its own; Tiffin continues after the demo has ended. */
 function startDemo(url: string): void {
   const demo = fileURLToPath(new URL('./demo/main.ts', import.meta.url));
-  fork(demo, ['--url', url], { execArgv: process.execArgv });
+  fork(demo, ['--url', url], { execArgv: ['--import', import.meta.resolve('tsx')] });
 }
 
 /** The first steps to try, shown when Tiffin starts in a terminal. */

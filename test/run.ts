@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { bundle } from './support/bundle.ts';
+import { loadPages } from '../cmd/pages.ts';
+import { createLogger } from '../internal/transport/telemetry/logger.ts';
+import { bundle, bundled } from './support/bundle.ts';
 import { startTestServers } from './support/start-servers.ts';
 
 /** The time limit of a test file; a file that hangs then fails, and the report names it. */
@@ -39,18 +41,21 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-program-'));
+// Here once, so that the programs that tests start find them.
+await loadPages(createLogger('warn', 'auto'));
+const PROGRAM = 'cmd/tiffin.ts';
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-bundle-'));
 const servers = await startTestServers();
 try {
-  const program = await bundle(dir);
+  await bundle(dir, [PROGRAM, ...files]);
   if (!interrupted) {
     const options = ['--test-concurrency=2', '--test-reporter=spec', `--test-timeout=${FILE_MS}`];
     tests = spawn(
       process.execPath,
-      ['--import', import.meta.resolve('tsx'), '--test', ...options, ...files],
+      ['--enable-source-maps', '--test', ...options, ...files.map((file) => bundled(dir, file))],
       {
         cwd: root,
-        env: { ...process.env, ...servers.env, TEST_PROGRAM: program },
+        env: { ...process.env, ...servers.env, TEST_PROGRAM: bundled(dir, PROGRAM) },
         stdio: 'inherit',
       },
     );

@@ -48,7 +48,7 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-/** `program` is the file that `bundle` has made; `dir` takes a file of each process's log. */
+/** `program` is the file of each process; `dir` takes a file of each process's log. */
 export function fleetOf(env: Readonly<Record<string, string>>, program: string, dir: string): Fleet {
   const members = new Map<string, Member>();
   return {

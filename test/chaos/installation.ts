@@ -1,6 +1,6 @@
 /** What a run breaks: servers, providers and the processes of Tiffin, ready to take orders. */
 
-import { bundle } from '../support/bundle.ts';
+import { bundle, bundled } from '../support/bundle.ts';
 import { startProvider } from '../support/notification-provider.ts';
 import { until } from '../support/until.ts';
 import type { Scene, Stream } from './fault.ts';
@@ -29,6 +29,8 @@ const SETTINGS = {
   ETA_REFRESH_MS: '2000',
 };
 
+const MEMBER = 'test/chaos/member.ts';
+
 /** Data and logs go to `dir`; `closing` takes what ends each part. */
 export async function startInstallation(
   dir: string,
@@ -36,10 +38,7 @@ export async function startInstallation(
   onSmallDisks: boolean,
   closing: (() => unknown)[],
 ): Promise<Installation> {
-  const [servers, program] = await Promise.all([
-    startServers(dir, stream, onSmallDisks),
-    bundle(dir, './test/chaos/member-calls.ts'),
-  ]);
+  const [servers] = await Promise.all([startServers(dir, stream, onSmallDisks), bundle(dir, [MEMBER])]);
   closing.push(() => servers.stop());
   const { proxies } = servers;
   const messages = await startProvider();
@@ -55,7 +54,7 @@ export async function startInstallation(
     PAYMENT_WEBHOOK_SECRET: payments.secret,
     NOTIFICATION_URL: messages.url,
   };
-  const fleet = fleetOf({ ...SETTINGS, ...addresses }, program, dir);
+  const fleet = fleetOf({ ...SETTINGS, ...addresses }, bundled(dir, MEMBER), dir);
   closing.push(() => fleet.stop());
   await startFleet(fleet, stream);
   return { servers, messages, payments, fleet, urlOf };

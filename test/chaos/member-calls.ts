@@ -1,8 +1,10 @@
 /** Loaded into a process of Tiffin before the program: as messages ask, kills it at a call of a driver, or hands records over late. */
+import { subscribe } from 'node:diagnostics_channel';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import kafkajs from 'kafkajs';
 import pg from 'pg';
+import type { DiagnosticsChannel } from 'undici';
 import type { Call } from './faults/kill-points.ts';
 
 export interface Message {
@@ -72,7 +74,12 @@ wrap(pg.Client.prototype, 'query', 'pg', (query: string | { name?: string; text?
   typeof query === 'string' ? query : (query.name ?? query.text ?? ''),
 );
 wrap(Redis.prototype, 'sendCommand', 'redis', (command: { name: string }) => command.name);
-wrap(globalThis, 'fetch', 'fetch', (url: string | URL) => String(url));
+const HTTP = { before: 'undici:request:create', after: 'undici:request:trailers' } as const;
+for (const [when, channel] of Object.entries(HTTP))
+  subscribe(channel, (message) => {
+    const { request } = message as DiagnosticsChannel.RequestCreateMessage;
+    pass('http', when as keyof typeof HTTP, request.path);
+  });
 
 const kafka = kafkajs.Kafka.prototype as unknown as Record<'producer' | 'consumer', Method>;
 const { producer, consumer } = kafka;

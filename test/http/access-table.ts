@@ -157,10 +157,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'GET /openapi.json': { answers: 200 },
   'GET /docs': { answers: 200 },
   'GET /docs/:file': { path: '/docs/start.js', answers: 200 },
-  ...Object.fromEntries(
-    ['', 'app.js', 'elements.js', 'server.js', 'tracking.js', 'view.js', 'style.css'].map((file) => [
-      `GET /${file}`,
-      { answers: 200 },
-    ]),
-  ),
+  'GET /': { answers: 200 },
+  'GET /track/:token': { path: '/track/forged', answers: 200 },
+  'GET /assets/:file': { path: '/assets/none.js', answers: 404 },
 };

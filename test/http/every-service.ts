@@ -21,7 +21,7 @@ export async function startEveryService(env: Readonly<Record<string, string>> = 
   const modules = await Promise.all(
     readdirSync(FOLDER)
       .filter((file) => file.endsWith('.ts'))
-      .map((file) => import(path.join(FOLDER, file))),
+      .map((file) => import(`../../cmd/services/${path.basename(file, '.ts')}.ts`)),
   );
   const services = modules.map(
     (module) => Object.values<(from: typeof wiring) => Service>(module)[0]?.(wiring) as Service,

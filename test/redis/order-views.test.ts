@@ -7,8 +7,8 @@ import { Cluster, type Redis } from 'ioredis';
 import type { Order } from '../../internal/domain/order.ts';
 import { toRfc3339 } from '../../internal/domain/schedule.ts';
 import { openRedis, serversOf } from '../../internal/repository/redis/connection.ts';
+import { redisListener } from '../../internal/repository/redis/listener.ts';
 import { redisOrderViews } from '../../internal/repository/redis/order-views.ts';
-import { redisViewListener } from '../../internal/repository/redis/view-listener.ts';
 import type { OrderView, Revision } from '../../internal/service/views/ports.ts';
 import { isNewer } from '../../internal/service/views/project-views.ts';
 import { CONTENTS, movedTo, nextId, orderAt, placedOrder } from '../support/builders.ts';
@@ -261,7 +261,7 @@ for (const [name, start] of viewServers())
     });
 
     it('a listener of an order is notified of each stored change, and not of a refused one', async () => {
-      const listener = redisViewListener(redis, channel);
+      const listener = redisListener(redis, channel);
       const order = placedBy('asha');
       const heard: string[] = [];
       const deaf = listener.listen(order.id, () => heard.push('deaf'));
@@ -331,7 +331,7 @@ for (const [name, start] of viewServers())
     it('every listener is notified after the connection was lost and restored', async () => {
       const proxy = await proxyTo(server.url);
       const cut = openRedis(proxy.url, recordingLog());
-      const listener = redisViewListener(cut, channel);
+      const listener = redisListener(cut, channel);
       let told = 0;
       try {
         listener.listen('o' as Order['id'], () => {

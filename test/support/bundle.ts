@@ -1,4 +1,4 @@
-/** The program as one file, so that a process starts in a third of the time. */
+/** Programs and tests as plain JavaScript: each of their processes starts in a third of the time that tsx takes. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -6,31 +6,45 @@ import { build } from 'esbuild';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
-/** Puts the file into `dir`, beside a link to the packages; it finds its scripts and pages where its sources are. `first` is loaded before it. */
-export async function bundle(dir: string, ...first: string[]): Promise<string> {
-  const modules = [...first, './cmd/tiffin.ts'].map((module) => `import '${module}';`);
-  const outfile = path.join(dir, 'tiffin.mjs');
+/**
+ * Puts each of the files, which are relative to the root, into `dir` as `<file without .ts>.mjs`, with what they share in files of
+ * its own, and a link to the packages. Each module finds its scripts and pages where its source is.
+ */
+export async function bundle(dir: string, files: readonly string[]): Promise<void> {
   fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));
   await build({
-    stdin: { contents: modules.join(''), resolveDir: ROOT },
-    outfile,
+    entryPoints: files.map((file) => path.join(ROOT, file)),
+    outdir: dir,
+    outbase: ROOT,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
+    splitting: true,
     platform: 'node',
     format: 'esm',
     packages: 'external',
     keepNames: true,
+    sourcemap: 'linked',
     plugins: [
       {
         name: 'sources',
         setup: ({ onLoad }) =>
-          onLoad({ filter: /\.ts$/ }, ({ path: file }) => ({
-            loader: 'ts',
-            contents: fs
-              .readFileSync(file, 'utf8')
-              .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(file).href)),
-          })),
+          onLoad({ filter: /\.ts$/ }, ({ path: file }) => ({ loader: 'ts', contents: located(file) })),
       },
     ],
   });
-  return outfile;
+}
+
+/** The text of the file, with the place of the source wherever it asks for its own. */
+function located(file: string): string {
+  const url = pathToFileURL(file).href;
+  return fs
+    .readFileSync(file, 'utf8')
+    .replaceAll(/\bimport\.meta\.resolve\('(\.[^']+)'\)/g, (_, to) => JSON.stringify(new URL(to, url).href))
+    .replaceAll(/\bimport\.meta\.url\b/g, JSON.stringify(url))
+    .replaceAll(/\bimport\.meta\.dirname\b/g, JSON.stringify(path.dirname(file)));
+}
+
+/** Where `bundle` has put a file. */
+export function bundled(dir: string, file: string): string {
+  return path.join(dir, file.replace(/\.ts$/, '.mjs'));
 }

@@ -1,7 +1,6 @@
 /** Reads the schema of the tables and the migrations, for the tests that compare the two. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { type DrizzleSnapshotJSON, generateDrizzleJson, generateMigration } from 'drizzle-kit/api';
 import { MIGRATIONS } from '../../internal/repository/postgres/database.ts';
 
@@ -17,7 +16,9 @@ export function readJournal(): Journal {
 
 /** The tables as the schema describes them now. */
 export async function describedTables(): Promise<DrizzleSnapshotJSON> {
-  const files = fs.readdirSync(SCHEMA).map((file) => import(pathToFileURL(path.join(SCHEMA, file)).href));
+  const files = fs
+    .readdirSync(SCHEMA)
+    .map((file) => import(`../../internal/repository/postgres/schema/${path.basename(file, '.ts')}.ts`));
   const exported = Object.assign({}, ...(await Promise.all(files)));
   return JSON.parse(JSON.stringify(generateDrizzleJson(exported)));
 }

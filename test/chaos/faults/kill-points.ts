@@ -2,9 +2,9 @@
 
 /** A call of a driver; `member-calls.ts` watches for it in the process. */
 export interface Call {
-  readonly driver: 'pg' | 'redis' | 'kafka send' | 'kafka commit' | 'fetch';
+  readonly driver: 'pg' | 'redis' | 'kafka send' | 'kafka commit' | 'http';
   readonly when: 'before' | 'after';
-  /** A regular expression, without regard to case, for the statement's name or text, the command, or the URL. */
+  /** A regular expression, without regard to case, for the statement's name or text, the command, or the path. */
   readonly match: string;
 }
 
@@ -74,7 +74,7 @@ export const POINTS: Readonly<Record<string, Point>> = {
     withinFirst: 2,
   },
   'money returned, not stored': {
-    call: { driver: 'fetch', when: 'after', match: '/(voids|refunds)$' },
+    call: { driver: 'http', when: 'after', match: '/(voids|refunds)$' },
     victims: ['payment-service'],
     withinFirst: 2,
   },
