@@ -163,7 +163,7 @@ describe('Kafka when something dies or falls silent', { skip, timeout: 300_000 }
   it('brokers that permit no such short session are asked for a longer one, with one warning', async () => {
     const { bus, passes, lines } = await reader(
       broker.brokers,
-      busBySettings(broker.brokers, { KAFKA_SESSION_TIMEOUT_MS: '2000' }),
+      busBySettings(broker.brokers, { KAFKA_SESSION_TIMEOUT_MS: '2000', KAFKA_PARTITIONS: '1' }),
     );
     try {
       await passes(1);
