@@ -158,15 +158,24 @@ for (const [name, start] of viewServers())
       await stage.put([viewOf(order)]);
       assert.equal((await stage.get(order.id))?.order.status, 'CREATED');
       assert.equal((await views().get(order.id))?.order.status, 'PROCESSING');
-      const literal = (await keys('*')).filter((key) => !key.endsWith(':revision'));
-      assert.deepEqual(literal, [
-        'customer:asha:last_orders',
-        `order:${order.id}`,
-        `order_status:${order.id}`,
-        'stage:customer:asha:last_orders',
-        `stage:order:${order.id}`,
-        `stage:order_status:${order.id}`,
-      ]);
+      const all = await keys('*');
+      const revisions = all.filter((key) => key.endsWith(':revision'));
+      const status = `order_status:${order.id}`;
+      assert.deepEqual(
+        revisions,
+        name === CLUSTER ? [`stage:{stage:${status}}:revision`, `tiffin:{${status}}:revision`] : [],
+      );
+      assert.deepEqual(
+        all.filter((key) => !revisions.includes(key)),
+        [
+          'customer:asha:last_orders',
+          `order:${order.id}`,
+          `order_status:${order.id}`,
+          'stage:customer:asha:last_orders',
+          `stage:order:${order.id}`,
+          `stage:order_status:${order.id}`,
+        ],
+      );
     });
 
     it('a view of another database is a miss and is replaced, whatever its revision', async () => {
