@@ -1,7 +1,7 @@
 /**
  * Measures how soon everything works again after a server was away, and how soon another process takes over.
- * `--stream kafka` has the stream in Kafka, and breaks it too; `--outages 3,30` are the lengths in seconds; `--only TEXT` takes the rows that contain the text; each
- * `--root DIR` measures the version in another checkout.
+ * `--stream kafka` has the stream in Kafka, and breaks it too; `--outages 3,30` are the lengths in seconds; `--only TEXT` takes
+ * the rows that contain the text; each `--root DIR` measures the version in another checkout.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

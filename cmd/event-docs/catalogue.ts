@@ -108,8 +108,8 @@ export async function allConsumers(): Promise<AnyConsumer[]> {
   const consumers: AnyConsumer[] = [];
   const files = await readdir(SERVICE_DIR, { recursive: true });
   for (const file of files.filter((name) => /(?<!\.test)\.ts$/.test(name)).sort()) {
-    const name = file.slice(0, -'.ts'.length);
-    const module: Record<string, unknown> = await import(`../../internal/service/${name}.ts`);
+    // A text with the beginning and the end of the path, so that a bundler knows which files are meant.
+    const module: Record<string, unknown> = await import(`../../internal/service/${file.slice(0, -3)}.ts`);
     for (const [name, make] of Object.entries(module)) {
       if (name.endsWith('Consumer') && typeof make === 'function')
         consumers.push(make(placeholder, placeholder));

@@ -14,6 +14,8 @@ export interface Message {
 
 const LOG_READS = /^read-(events|topics)$/;
 const HEARTBEAT_MS = 500;
+/** What undici announces: a request that it is about to send, and the end of its answer. */
+const HTTP = { before: 'undici:request:create', after: 'undici:request:trailers' } as const;
 
 let armed: (Call & { left: number }) | undefined;
 let held = { upToMs: 0, until: 0 };
@@ -74,7 +76,6 @@ wrap(pg.Client.prototype, 'query', 'pg', (query: string | { name?: string; text?
   typeof query === 'string' ? query : (query.name ?? query.text ?? ''),
 );
 wrap(Redis.prototype, 'sendCommand', 'redis', (command: { name: string }) => command.name);
-const HTTP = { before: 'undici:request:create', after: 'undici:request:trailers' } as const;
 for (const [when, channel] of Object.entries(HTTP))
   subscribe(channel, (message) => {
     const { request } = message as DiagnosticsChannel.RequestCreateMessage;
