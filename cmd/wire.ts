@@ -12,6 +12,7 @@ import { postgresRiders } from '../internal/repository/postgres/delivery/riders.
 import { erasedAmong } from '../internal/repository/postgres/erased-orders.ts';
 import { installationOf } from '../internal/repository/postgres/installation.ts';
 import { postgresCatalogue } from '../internal/repository/postgres/inventory/catalogue.ts';
+import { postgresMenus } from '../internal/repository/postgres/inventory/menus.ts';
 import { seedCatalogue } from '../internal/repository/postgres/inventory/seeds.ts';
 import { postgresInventory } from '../internal/repository/postgres/inventory/stock.ts';
 import { consumerDelays } from '../internal/repository/postgres/maintenance/consumer-delays.ts';
@@ -33,11 +34,12 @@ import { postgresTransactions } from '../internal/repository/postgres/transactio
 import { postgresViewSource } from '../internal/repository/postgres/views/view-source.ts';
 import { openRedis, probe, tagsOf } from '../internal/repository/redis/connection.ts';
 import { redisDueQueue } from '../internal/repository/redis/due-queue.ts';
+import { redisListener } from '../internal/repository/redis/listener.ts';
 import { watchMemory } from '../internal/repository/redis/memory.ts';
 import { redisOrderViews } from '../internal/repository/redis/order-views.ts';
+import { redisRiderMoves } from '../internal/repository/redis/rider-moves.ts';
 import { serverClock } from '../internal/repository/redis/server-clock.ts';
 import { redisStoredViews } from '../internal/repository/redis/stored-views.ts';
-import { redisViewListener } from '../internal/repository/redis/view-listener.ts';
 import type { Loop } from '../internal/service/loop.ts';
 import type { Log } from '../internal/service/ports.ts';
 import type { AnyConsumer } from '../internal/service/stream/consumer.ts';
@@ -105,7 +107,8 @@ export async function wire(
   const redisMemory = watchMemory(redis, log);
   const channel = `${config.REDIS_PREFIX}:order-views`;
   const { databaseId, trackingSecret } = await installationOf(pool);
-  const viewListener = redisViewListener(cache, channel);
+  const viewListener = redisListener(cache, channel);
+  const riderMoves = redisRiderMoves(cache, `${config.REDIS_PREFIX}:rider-moves`);
   const eventLog = postgresEventLog(pool, directUrl, log);
   const stored = openHistory(config, pool, clock, log);
   const known = orderCache();
@@ -128,6 +131,7 @@ export async function wire(
     orders: postgresOrderStore(pool, () => eventLog.signal(), known),
     orderSchedule: postgresOrderSchedule(pool),
     catalogue: postgresCatalogue(pool),
+    menus: postgresMenus(pool),
     inventory: postgresInventory(),
     payments: postgresPayments(pool),
     tickets: postgresTickets(pool),
@@ -152,6 +156,7 @@ export async function wire(
       isNearlyFull: cache === redis ? redisMemory.isNearlyFull : async () => false,
     }),
     viewListener,
+    riderMoves,
     trackingLinks: trackingLinks(trackingSecret, clock),
     redisMemory,
     paymentProvider: config.PAYMENT_URL
@@ -190,6 +195,7 @@ export async function wire(
       await eventLog.close();
       await stored.close();
       viewListener.close();
+      riderMoves.close();
       if (cache !== redis) cache.disconnect();
       redis.disconnect();
       await pool.end();

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { loadPages } from '../cmd/pages.ts';
+import { createLogger } from '../internal/transport/telemetry/logger.ts';
 import { bundle, bundled } from './support/bundle.ts';
 import { startTestServers } from './support/start-servers.ts';
 
@@ -39,6 +41,8 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+// Here once, so that the programs that tests start find them.
+await loadPages(createLogger('warn', 'auto'));
 const PROGRAM = 'cmd/tiffin.ts';
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-bundle-'));
 const servers = await startTestServers();

@@ -4,7 +4,9 @@ import { validatedOrdersConsumer } from '../../internal/service/orders/place-val
 import { foodOrderingRoutes } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
 import { orderRoutes } from '../../internal/transport/http/routes/orders/order-routes.ts';
 import { outboxRoutes } from '../../internal/transport/http/routes/orders/outbox-routes.ts';
+import { quoteRoutes } from '../../internal/transport/http/routes/orders/quote-routes.ts';
 import { trackingLinkRoutes } from '../../internal/transport/http/routes/views/tracking-routes.ts';
+import { DELIVERY_RULES } from '../delivery-rules.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 export function orderService(wiring: Wiring): Service {
@@ -24,6 +26,7 @@ export function orderService(wiring: Wiring): Service {
       ...orderRoutes({ ...deps, place }),
       ...trackingLinkRoutes(deps),
       ...foodOrderingRoutes({ ...deps, place }),
+      ...quoteRoutes({ ...deps, rules: DELIVERY_RULES }),
       ...outboxRoutes({ ...deps, place }),
     ],
     consumers: [validatedOrdersConsumer(deps)],

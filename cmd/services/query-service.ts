@@ -12,6 +12,7 @@ import {
   trackingRoutes,
 } from '../../internal/transport/http/routes/views/tracking-routes.ts';
 import { uiRoutes } from '../../internal/transport/http/routes/views/ui-routes.ts';
+import { loadPages } from '../pages.ts';
 import type { Service, Wiring } from '../wire.ts';
 
 /** A customer has one stream for each order on a screen, a restaurant or a desk one for each order in progress. */
@@ -29,7 +30,7 @@ export function queryService(wiring: Wiring): Service {
     name: 'query-service',
     needs: ['postgres', 'redis', 'stream', ...(config.HISTORY_URL ? (['history'] as const) : [])],
     routes: [
-      ...pageRoutes(),
+      ...pageRoutes(loadPages(log)),
       ...deadLetterRoutes(wiring),
       foodOrderView(wiring),
       ...uiRoutes(wiring),

@@ -12,6 +12,8 @@ export interface Rider {
   readonly name: string;
   readonly isOnDuty: boolean;
   readonly place?: Place;
+  /** When the rider was at `place`; absent if that is. */
+  readonly placeAt?: number;
   /** How many orders the rider has. */
   readonly carrying: number;
   /** How many orders the rider may have. */
@@ -36,11 +38,41 @@ export interface Delivery {
   readonly assignedAt?: number;
   readonly pickedUpAt?: number;
   readonly deliveredAt?: number;
-  readonly eta?: { readonly median: number; readonly p90: number; readonly computedAt: number };
+  readonly eta?: Eta & {
+    readonly computedAt: number;
+    /** The last change that a customer would notice; absent for an ETA of an earlier version. */
+    readonly change?: EtaChange;
+  };
+}
+
+/** The window of arrival. */
+export interface Eta {
+  readonly median: number;
+  /** The 90th percentile: nine of ten orders arrive by then. */
+  readonly p90: number;
+}
+
+/** Why a window of arrival changed. KITCHEN: the food is not ready yet; TIME_PASSED: the rider reports no position. */
+export const ETA_REASONS = [
+  'RIDER_ASSIGNED',
+  'PICKED_UP',
+  'KITCHEN',
+  'KITCHEN_LATE',
+  'RIDER_POSITION',
+  'TIME_PASSED',
+] as const;
+export type EtaReason = (typeof ETA_REASONS)[number];
+
+export interface EtaChange {
+  readonly why: EtaReason;
+  readonly at: number;
+  /** Absent for the first window. */
+  readonly from?: Eta;
+  readonly to: Eta;
 }
 
 /** True if the delivery has a rider and has not ended. */
-export function isUnderWay({ state }: Delivery): boolean {
+export function isUnderWay({ state }: Pick<Delivery, 'state'>): boolean {
   return state === 'ASSIGNED' || state === 'PICKED_UP';
 }
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { NOON } from '../../test/support/manual-clock.ts';
-import { assign, type Delivery, type Place, pickUp } from './delivery.ts';
-import { etaOf } from './eta.ts';
+import { assign, type Delivery, type EtaReason, type Place, pickUp } from './delivery.ts';
+import { etaChangeOf, etaOf } from './eta.ts';
 import type { OrderId } from './order.ts';
 
 /** Five metres a second, so a kilometre takes 200 s and the default distance 600 s. */
@@ -111,4 +111,59 @@ test('the passing of time never makes the median earlier, and a pickup never mak
       },
     ),
   );
+});
+
+/** The delivery with the ETA of this moment, and why its window changed last. */
+function refreshed(delivery: Delivery, rider: Place | undefined, now: number, cause?: EtaReason): Delivery {
+  const eta = etaOf(delivery, rider, now, RULES);
+  return {
+    ...delivery,
+    eta: { ...eta, computedAt: now, change: etaChangeOf(delivery, eta, cause, rider, now, RULES) },
+  };
+}
+
+test('a window says why it changed last by a minute or more, when, and what it was before', () => {
+  const way = assigned({ pickup: north(1_000), dropoff: north(3_000), readyAt: NOON + 100_000 });
+  const first = refreshed(way, north(0), NOON, 'RIDER_ASSIGNED');
+  const { median, p90 } = first.eta ?? assert.fail();
+  assert.deepEqual(first.eta?.change, { why: 'RIDER_ASSIGNED', at: NOON, to: { median, p90 } });
+
+  // A metre off the way: the same to a customer, whatever happened.
+  const near = refreshed(first, north(1), NOON, 'PICKED_UP');
+  assert.notEqual(near.eta?.median, median);
+  assert.deepEqual(near.eta?.change, first.eta?.change);
+
+  const stuck = refreshed(near, north(1), NOON + 90_000);
+  const { why, at, from, to } = stuck.eta?.change ?? assert.fail();
+  assert.deepEqual([why, at, from], ['RIDER_POSITION', NOON + 90_000, { median, p90 }]);
+  assert.deepEqual(to, { median: stuck.eta?.median, p90: stuck.eta?.p90 });
+});
+
+test('small steps add up to a change', () => {
+  let delivery = refreshed(assigned(), undefined, NOON, 'RIDER_ASSIGNED');
+  const begun = delivery.eta?.change;
+  const changes = new Set();
+  for (let s = 10; s <= 2_000; s += 10) {
+    delivery = refreshed(delivery, undefined, NOON + s * 1_000);
+    changes.add(delivery.eta?.change);
+  }
+  assert.equal(changes.has(begun), true);
+  // From the 600th second on the ride should be over, so the window moves with the time; the 90th percentile from the 840th.
+  assert.ok(changes.size > 15 && changes.size < 60, String(changes.size));
+  assert.equal(delivery.eta?.change?.why, 'TIME_PASSED');
+});
+
+test('the reason is the kitchen while its food is awaited, and that it is late once the rider stands there', () => {
+  const whyAt = (changes: Partial<Delivery>, rider: Place | undefined, now: number) => {
+    const first = refreshed(assigned({ pickup: north(1_000), ...changes }), north(0), NOON, 'RIDER_ASSIGNED');
+    const moved = { ...first, eta: { ...(first.eta ?? assert.fail()), change: undefined as never } };
+    return refreshed(moved, rider, now).eta?.change?.why;
+  };
+  assert.equal(whyAt({ readyAt: NOON + 900_000 }, north(0), NOON + 60_000), 'KITCHEN');
+  assert.equal(whyAt({ readyAt: NOON + 70_000 }, north(1_000), NOON + 60_000), 'KITCHEN');
+  assert.equal(whyAt({ readyAt: NOON + 70_000 }, north(0), NOON + 60_000), 'RIDER_POSITION');
+  assert.equal(whyAt({ readyAt: NOON + 60_000 }, north(1_050), NOON + 60_000), 'KITCHEN_LATE');
+  assert.equal(whyAt({ readyAt: NOON + 60_000 }, north(1_200), NOON + 60_000), 'RIDER_POSITION');
+  assert.equal(whyAt({}, north(1_000), NOON + 60_000), 'RIDER_POSITION');
+  assert.equal(whyAt({}, undefined, NOON + 60_000), 'TIME_PASSED');
 });

@@ -55,7 +55,7 @@ export type NoAnswer = { readonly outcome: 'none' };
  * abandoned: a process may have requested it and died before it stored the payment.
  */
 export function nextStep(
-  payment: Payment | undefined,
+  payment: Pick<Payment, 'state'> | undefined,
   order: Order,
   isReserved = false,
 ): PaymentStep | undefined {

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { broken, exitCode, tableOf } from '../../cmd/audit/audit.ts';
-import { whyNoDisk } from './disk.ts';
+import { whyNoDisk } from '../support/disk.ts';
 import { describeFault, type Fault, type Stream } from './fault.ts';
 import { NEEDS_A_DISK, planOf } from './plan.ts';
 import { recoveryTable } from './recovery-table.ts';

@@ -10,10 +10,10 @@ import { prepareDataDir } from '../../cmd/embedded/place.ts';
 import { embeddedPostgres } from '../../cmd/embedded/postgres.ts';
 import { type ServerProcess, startServer } from '../../cmd/embedded/server-process.ts';
 import { type KafkaBroker, startKafka } from '../../cmd/kafka/broker.ts';
+import { type Disk, mountDisk } from '../support/disk.ts';
 import { type OwnRedis, startOwnRedis } from '../support/own-redis.ts';
 import { proxyTo, type ServerProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
-import { type Disk, mountDisk } from './disk.ts';
 import type { Peer, Stream } from './fault.ts';
 
 const POSTGRES_MB = 2_000;

@@ -252,17 +252,20 @@ export function fulfilmentContract(name: string, world: World): void {
         const view = async () => (await viewSource.read([id('a'), id('nobody'), id('a')]))[0];
         const plainView = { order, revision: [order.version, 0] as const };
         assert.deepEqual(await view(), plainView);
-        const eta = { median: NOON + 2, p90: NOON + 3, computedAt: NOON + 1 };
+        const window = { median: NOON + 2, p90: NOON + 3 };
+        const change = { why: 'RIDER_ASSIGNED', at: NOON + 1, to: window } as const;
+        const eta = { ...window, computedAt: NOON + 1, change };
+        const way = { pickup: [18.97, 72.81], dropoff: [19, 73] } as const;
         const open = await opened(stores, async (tx) => {
           await inventory.reserve(tx, [{ orderId: id('a'), lines: [{ itemId: 'dal', quantity: 1 }] }]);
           await payments.save(tx, [authorized('a')]);
-          await deliveries.save(tx, [delivery('a', { state: 'ASSIGNED', riderId: 'anna', eta })]);
+          await deliveries.save(tx, [delivery('a', { state: 'ASSIGNED', riderId: 'anna', eta, ...way })]);
         });
         assert.deepEqual(await view(), plainView);
         await open.commit();
         assert.deepEqual(await view(), {
           order,
-          delivery: { state: 'ASSIGNED', riderId: 'anna', eta },
+          delivery: { state: 'ASSIGNED', riderId: 'anna', ...way, eta },
           payment: 'AUTHORIZED',
           reservation: 'reserved',
           revision: [order.version + authorized('a').version + 1 + 2, NOON + 1],

@@ -1,8 +1,10 @@
 /** Streams on a Kafka broker: members with and without a relay, an external producer, and a bus without a database. */
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { readConfig } from '../../cmd/config.ts';
+import { openKafka } from '../../cmd/kafka-clients.ts';
 import { migrateDatabase } from '../../internal/repository/postgres/database.ts';
-import { type KafkaBusOptions, kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
+import { type KafkaBus, type KafkaBusOptions, kafkaBus } from '../../internal/transport/events/kafka-bus.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 import type { Stream } from './event-bus.ts';
@@ -33,6 +35,16 @@ export async function openKafkaStream(brokers: string): Promise<Stream> {
       await database.drop();
     },
   };
+}
+
+/** As `lonelyBus`, opened as the program opens it. */
+export function busBySettings(at: string, settings: Readonly<Record<string, string>>) {
+  const lines: LogLine[] = [];
+  const topicPrefix = `${randomUUID().slice(0, 8)}.`;
+  const config = readConfig({ KAFKA_BROKERS: at, KAFKA_PREFIX: topicPrefix, ...settings });
+  const meter = { count() {}, observe() {} };
+  const bus = openKafka(config, { log: keepLines(lines), meter }, 'lonely') as KafkaBus;
+  return { bus, lines, topicPrefix };
 }
 
 /** A bus with topics of its own and no database. */

@@ -34,7 +34,15 @@ export function ridersContract(name: string, world: World): void {
     holds(
       'a rider is added, changed and found; what is carried stays, and the place if none is given',
       async (stores) => {
-        const anna = { id: 'anna', name: 'anna', isOnDuty: true, place: NEAR, carrying: 0, capacity: 2 };
+        const anna = {
+          id: 'anna',
+          name: 'anna',
+          isOnDuty: true,
+          place: NEAR,
+          placeAt: NOON,
+          carrying: 0,
+          capacity: 2,
+        };
         assert.deepEqual(await put(stores, 'anna', NEAR), anna);
         await take(stores, { anna: 1 });
         const changed = { ...anna, name: 'Anna', isOnDuty: false, carrying: 1 };
@@ -46,13 +54,16 @@ export function ridersContract(name: string, world: World): void {
     holds('a place that is older than the stored one is ignored', async (stores) => {
       const { riders } = stores;
       await put(stores, 'anna', NEAR);
-      const at = async () => (await riders.find(['anna']))[0]?.place;
+      const at = async () => {
+        const [anna] = await riders.find(['anna']);
+        return [anna?.place, anna?.placeAt];
+      };
       assert.equal(await riders.move('anna', FAR, NOON - 1), true);
-      assert.deepEqual(await at(), NEAR);
+      assert.deepEqual(await at(), [NEAR, NOON]);
       assert.equal(await riders.move('anna', FAR, NOON + 1), true);
-      assert.deepEqual(await at(), FAR);
+      assert.deepEqual(await at(), [FAR, NOON + 1]);
       assert.equal(await stores.transactions.run((tx) => riders.move('anna', NEAR, NOON + 2, tx)), true);
-      assert.deepEqual(await at(), NEAR);
+      assert.deepEqual(await at(), [NEAR, NOON + 2]);
       assert.equal(await riders.move('nobody', FAR, NOON), false);
     });
 

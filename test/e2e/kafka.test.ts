@@ -93,6 +93,30 @@ describe('Tiffin on Kafka', { skip }, () => {
     await worker.stop();
   });
 
+  for (const [fault, begin, end] of [
+    ['is killed', () => broker.kill(), () => broker.restart()],
+    ['is silent', () => process.kill(broker.pid, 'SIGSTOP'), () => process.kill(broker.pid, 'SIGCONT')],
+  ] as const)
+    it(`while the broker ${fault}, of the services that need it none is ready; afterwards all are`, async () => {
+      const readyUrls = async () => {
+        const asked = [...running].map(async ({ url }) => {
+          const { status } = await request('GET', `${url}/readyz`);
+          assert.ok(status === 200 || status === 503, String(status));
+          return status === 200 ? url : [];
+        });
+        return (await Promise.all(asked)).flat();
+      };
+      await until('all to be ready', async () => (await readyUrls()).length === running.size);
+      begin();
+      try {
+        // It takes orders, which wait for the broker.
+        await until('the others not to be ready', async () => String(await readyUrls()) === api.url);
+      } finally {
+        await end();
+      }
+      await until('all to be ready again', async () => (await readyUrls()).length === running.size);
+    });
+
   it('no order is lost or completed twice when the broker and a service are killed', async () => {
     const processing = await start('processing-service');
     const client = placeOrders(() => api.url, { prefix: 'k', lanes: 4, dueInMs: () => randomInt(1_000) });

@@ -36,6 +36,12 @@ describe('a Redis with views of several databases', () => {
     assert.equal((await request('POST', `${program.url}/orders`, body)).status, 201);
     await reaches(program.url, 'same', 'COMPLETED');
   };
+  /** The views of such an order include a list of the customer's. */
+  const placeForCustomer = async (program: Program) => {
+    const items = [{ itemId: 'PIZZA-001', quantity: 1, unitPrice: 5 }];
+    const body = { id: 'asha-1', customerId: 'asha', items };
+    assert.equal((await request('POST', `${program.url}/orders`, body)).status, 201);
+  };
   const isStored = (key: string) =>
     until(`${key} to be stored`, async () => (await direct.get(key))?.includes('"COMPLETED"'));
   const shownTotal = async ({ url }: Program) =>
@@ -45,6 +51,7 @@ describe('a Redis with views of several databases', () => {
     const limited = { RATE_LIMIT: '1000' };
     const [prod, stage] = await Promise.all([start(limited), start({ ...limited, REDIS_PREFIX: 'stage' })]);
     await place(prod, 7);
+    await placeForCustomer(prod);
     await isStored('order:same');
     assert.equal((await request('GET', `${stage.url}/ui/orders/same`)).status, 404);
     const subscriber = direct.duplicate();
@@ -52,18 +59,43 @@ describe('a Redis with views of several databases', () => {
     subscriber.on('message', (_channel, id) => changed.push(id));
     await subscriber.subscribe('stage:order-views');
     await place(stage, 8);
+    await placeForCustomer(stage);
     await isStored('stage:order:same');
     await until('the change to be announced', () => changed.includes('same'));
     subscriber.disconnect();
     for (const { url } of [prod, stage]) assert.equal((await request('GET', `${url}/readyz`)).status, 200);
     assert.deepEqual([await shownTotal(prod), await shownTotal(stage)], [7, 8]);
-    const keys = await direct.keys('*');
-    for (const counts of [/^tiffin:rate/, /^stage:rate/]) assert.ok(keys.some((key) => counts.test(key)));
-    assert.ok(keys.includes('tiffin:probe') && keys.includes('stage:probe'));
-    assert.deepEqual(
-      keys.filter((key) => !/^(stage:.*|tiffin:.*|order:same|order_status:same)$/.test(key)),
-      [],
-    );
+    // Both have done the same, so every kind of key that one has the other has, too, with its own prefix.
+    const kinds = async () => {
+      const keys = await direct.keys('*');
+      const isStage = (key: string) => key.startsWith('stage:');
+      const own = (key: string) => key.replace(/^(stage|tiffin):/, '');
+      const [of, others] = [keys.filter(isStage), keys.filter((key) => !isStage(key))];
+      return [of.map(own).sort(), others.map(own).sort()] as const;
+    };
+    const expected = [
+      /^order:/,
+      /^order_status:/,
+      /^customer:asha:/,
+      /^rate:/,
+      /^probe$/,
+      /^views-compared:/,
+      /:due$/,
+    ];
+    let found = await kinds();
+    await until('the keys of both', async () => {
+      found = await kinds();
+      return (
+        String(found[0]) === String(found[1]) &&
+        expected.every((kind) => found[0].some((key) => kind.test(key)))
+      );
+    }).catch(() => {});
+    assert.deepEqual(found[0], found[1]);
+    for (const kind of expected)
+      assert.ok(
+        found[0].some((key) => kind.test(key)),
+        String(kind),
+      );
   });
 
   it('after the database was replaced, an order with the id of an earlier one is shown as it is now', async () => {
@@ -89,13 +121,15 @@ describe('a Redis with views of several databases', () => {
     const own = new Redis(cache.url);
     try {
       const [shared, apart] = await Promise.all([
-        start({ VIEW_TTL_S: '5000' }),
+        start({ VIEW_TTL_S: '5000', ORDER_STATUS_TTL_S: '4000' }),
         start({ REDIS_PREFIX: 'stage', CACHE_REDIS_URL: cache.url }),
       ]);
       await Promise.all([place(shared, 7), place(apart, 8)]);
       await isStored('order:same');
       const ttl = await direct.ttl('order:same');
       assert.ok(ttl > 4_900 && ttl <= 5_000, String(ttl));
+      const statusTtl = await direct.ttl('order_status:same');
+      assert.ok(statusTtl > 3_900 && statusTtl <= 4_000, String(statusTtl));
       await until('the view to be stored', async () =>
         (await own.get('stage:order:same'))?.includes('"COMPLETED"'),
       );

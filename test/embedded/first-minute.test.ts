@@ -110,7 +110,9 @@ test('npm start works for root on a read-only file system', {
   const checkout = checkoutAt(path.join(temporaryDirectory(0o755), 'tiffin'));
   const mount = 'mount --bind . . && mount -o remount,ro,bind "$PWD" && cd "$PWD" && exec "$@"';
   const wrapper = ['unshare', '-m', 'sh', '-c', mount, 'sh'];
-  const { dataDir, reason } = await serveAndRestart(checkout, {}, { wrapper });
+  fs.rmSync(path.join(checkout, 'web', 'dist'), { recursive: true });
+  const { dataDir, reason, url } = await serveAndRestart(checkout, {}, { wrapper });
+  assert.equal((await fetch(url)).status, 200, 'the pages are built, although they cannot be kept');
   assert.match(dataDir, /^\/var\/lib\/tiffin\//);
   assert.match(String(reason), /cannot be written/);
 });

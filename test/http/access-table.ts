@@ -150,6 +150,9 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'DELETE /admin/dlq': { path: '/admin/dlq?group=query-service.views', answers: operators },
 
   // Everyone: the provider's webhook is signed instead
+  'POST /v1/quotes': { answers: 200, body: { restaurantId: 'REST-456', items } },
+  'GET /v1/restaurants': { answers: 200 },
+  'GET /v1/restaurants/:rid/menu': { path: '/v1/restaurants/REST-456/menu', answers: 200 },
   'POST /webhooks/payments': { answers: 401, body: { status: 'approved', orderId: 'o', id: 'a' } },
   'GET /livez': { answers: 200 },
   'GET /readyz': { answers: 200 },
@@ -157,10 +160,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'GET /openapi.json': { answers: 200 },
   'GET /docs': { answers: 200 },
   'GET /docs/:file': { path: '/docs/start.js', answers: 200 },
-  ...Object.fromEntries(
-    ['', 'app.js', 'elements.js', 'server.js', 'tracking.js', 'view.js', 'style.css'].map((file) => [
-      `GET /${file}`,
-      { answers: 200 },
-    ]),
-  ),
+  'GET /': { answers: 200 },
+  'GET /track/:token': { path: '/track/forged', answers: 404 },
+  'GET /assets/:file': { path: '/assets/none.js', answers: 404 },
 };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import kafkajs from 'kafkajs';
+import type { Meter } from '../../internal/service/ports.ts';
 import type { Delivery } from '../../internal/service/stream/ports.ts';
 import {
   type Compression,
@@ -52,9 +53,9 @@ async function produce(topic: string, values: readonly string[], compression: Co
 }
 
 /** Consumes the topic with a bus of its own; `delivered` grows. */
-async function consume(topic: string) {
+async function consume(topic: string, meter?: Meter) {
   const [prefix] = topic.split('raw.');
-  const { bus, lines } = lonelyBus(brokers, prefix);
+  const { bus, lines } = lonelyBus(brokers, prefix, meter && { meter });
   const delivered: Delivery[] = [];
   await bus.subscribe({
     group: randomUUID(),
@@ -66,6 +67,22 @@ async function consume(topic: string) {
   });
   return { bus, delivered, lines };
 }
+
+describe('bytes that cannot be decoded', () => {
+  const { CompressionCodecs, CompressionTypes } = kafkajs;
+  for (const name of ['GZIP', 'Snappy', 'LZ4', 'ZSTD'] as const)
+    it(`are the fault of each record of their batch, with ${name} as with every other codec`, async () => {
+      registerCodecs();
+      // A batch of three records, as far as its header is read.
+      const batch = Buffer.alloc(100, 0xff);
+      batch.writeInt32BE(2, 0);
+      batch.writeInt32BE(3, 34);
+      const codec = CompressionCodecs[CompressionTypes[name] as keyof typeof CompressionCodecs]();
+      const records = await codec.decompress(batch.subarray(38));
+      const faults = records.toString().match(/this record's batch cannot be decoded with \w+: \w*Error/g);
+      assert.equal(faults?.length, 3, records.toString());
+    });
+});
 
 describe('compressed batches', { skip, timeout: 120_000 }, () => {
   for (const compression of ['gzip', 'snappy', 'lz4', 'zstd']) {
@@ -120,6 +137,31 @@ describe('compressed batches', { skip, timeout: 120_000 }, () => {
       delivered.map(({ position, record }) => [position, record]),
       [...values.map((_, n) => [`0-${n}`, fault]), ['0-30', { after: true }]],
     );
+    assert.equal(bus.fault(), undefined);
+    await bus.close();
+  });
+
+  it('a consumer that joins its group and fails at once does so ever more slowly, and is reported once', async () => {
+    const topic = await topicCompressedWith('zstd');
+    await produce(topic, [jsonOf(1)]);
+    const joins: string[] = [];
+    const meter = { count: (name: string) => void joins.push(name), observe() {} };
+    const { bus, delivered, lines } = await consume(topic, meter);
+    // As kafkajs itself does with a compression that it does not know.
+    kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => {
+      throw Object.assign(new Error('ZSTD is not implemented'), { name: 'KafkaJSNotImplemented' });
+    };
+    try {
+      await until('several attempts', () => joins.length > 3);
+    } finally {
+      registerCodecs();
+    }
+    const reports = lines.filter(({ message }) => message === 'the consumer is down and is restarted');
+    assert.deepEqual(
+      reports.map(({ level }) => level),
+      ['warn'],
+    );
+    await until('the record to be read', () => delivered.length === 1);
     assert.equal(bus.fault(), undefined);
     await bus.close();
   });

@@ -11,7 +11,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../cmd/java/jvm.ts';
 import { type KafkaBroker, startKafka } from '../../cmd/kafka/broker.ts';
-import { lonelyBus } from '../contract/kafka-stream.ts';
+import { busBySettings, lonelyBus } from '../contract/kafka-stream.ts';
 import { whyNoKafka } from '../support/kafka.ts';
 import { proxyTo, type ServerProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
@@ -33,6 +33,7 @@ describe('Kafka when something dies or falls silent', { skip, timeout: 300_000 }
     broker = await startKafka({
       dir,
       listeners: { PROXIED: { protocol: 'PLAINTEXT', port, advertisedPort } },
+      properties: { 'group.min.session.timeout.ms': 2_500 },
     });
   });
   after(async () => {
@@ -42,8 +43,7 @@ describe('Kafka when something dies or falls silent', { skip, timeout: 300_000 }
   });
 
   /** A bus whose one consumer reads order.ready; `heard` has the keys. */
-  async function reader(brokers: string, partitions = 6, options: { sessionTimeoutMs?: number } = {}) {
-    const stream = lonelyBus(brokers, undefined, { partitions, ...options });
+  async function reader(brokers: string, stream = lonelyBus(brokers, undefined, { partitions: 6 })) {
     const group = randomUUID();
     const heard = new Set<string>();
     await stream.bus.subscribe({
@@ -161,7 +161,10 @@ describe('Kafka when something dies or falls silent', { skip, timeout: 300_000 }
   });
 
   it('brokers that permit no such short session are asked for a longer one, with one warning', async () => {
-    const { bus, passes, lines } = await reader(broker.brokers, 1, { sessionTimeoutMs: 1_000 });
+    const { bus, passes, lines } = await reader(
+      broker.brokers,
+      busBySettings(broker.brokers, { KAFKA_SESSION_TIMEOUT_MS: '2000', KAFKA_PARTITIONS: '1' }),
+    );
     try {
       await passes(1);
       const warnings = lines.filter(({ level }) => level === 'warn').map(({ message }) => message);

@@ -10,7 +10,7 @@ import { ALL_TOPICS } from '../../internal/domain/topics.ts';
 import { appendEntries } from '../../internal/repository/postgres/stream/event-log.ts';
 import type { Delivery, RecordSink } from '../../internal/service/stream/ports.ts';
 import { resendRefused } from '../../internal/service/stream/refused-records.ts';
-import { kafkaClient, lonelyBus, openKafkaStream } from '../contract/kafka-stream.ts';
+import { busBySettings, kafkaClient, lonelyBus, openKafkaStream } from '../contract/kafka-stream.ts';
 import { processing } from '../contract/stream-member.ts';
 import { kafkaForTests } from '../support/kafka.ts';
 import { until } from '../support/until.ts';
@@ -49,18 +49,47 @@ describe('topics on Kafka', { skip, timeout: 180_000 }, () => {
     });
 
   it('topics are created with the partitions, in-sync replicas and record size of the settings', async () => {
-    const options = { partitions: 2, replicationFactor: 1, minInsyncReplicas: 1, maxRecordBytes: 3_000_000 };
-    const { bus, topicPrefix } = lonelyBus(brokers, undefined, options);
+    const { bus, topicPrefix } = busBySettings(brokers, {
+      KAFKA_PARTITIONS: '2',
+      KAFKA_MIN_INSYNC_REPLICAS: '2',
+      KAFKA_MAX_RECORD_BYTES: '3000000',
+    });
     const topic = `${topicPrefix}order.ready`;
-    const large = { topic: 'order.ready', key: 'o', value: 'x'.repeat(2_500_000), headers: {} };
-    await bus.send([large]);
+    await until('the topics to be created', () => bus.fault() === undefined);
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
     assert.equal(topics[0]?.partitions.length, 2);
     const settings = await settingsOf(topic);
-    assert.equal(settings.get('min.insync.replicas'), '1');
-    assert.ok(Number(settings.get('max.message.bytes')) > 3_000_000);
+    assert.equal(settings.get('min.insync.replicas'), '2');
+    const bytes = Number(settings.get('max.message.bytes'));
+    assert.ok(bytes > 3_000_000);
+    // This replaces the number of in-sync replicas, which one broker cannot have.
+    await limit(topic, bytes);
+    const large = { topic: 'order.ready', key: 'o', value: 'x'.repeat(2_900_000), headers: {} };
+    await bus.send([large]);
     await assert.rejects(bus.send([{ ...large, value: 'x'.repeat(3_100_000) }]), { code: 'INVALID_INPUT' });
     await bus.close();
+  });
+
+  it('records are compressed if the settings say so, and not otherwise', async () => {
+    const record = { topic: 'order.ready', key: 'o', value: 'x'.repeat(100_000), headers: {} };
+    const plain = busBySettings(brokers, {});
+    const compressing = ['gzip', 'snappy'].map(
+      (KAFKA_COMPRESSION) =>
+        busBySettings(brokers, { KAFKA_PREFIX: plain.topicPrefix, KAFKA_COMPRESSION }).bus,
+    );
+    try {
+      await until('the topics to be created', () => plain.bus.fault() === undefined);
+      await limit(`${plain.topicPrefix}order.ready`, 20_000);
+      await until('the refusal of a record that is not compressed', () =>
+        plain.bus.send([record]).then(
+          () => false,
+          (error) => /MESSAGE_TOO_LARGE/.test(error.message),
+        ),
+      );
+      for (const bus of compressing) await bus.send([record]);
+    } finally {
+      await Promise.all([plain.bus, ...compressing].map((bus) => bus.close()));
+    }
   });
 
   it('more replicas than brokers are a fault that names it', async () => {
@@ -79,7 +108,7 @@ describe('topics on Kafka', { skip, timeout: 180_000 }, () => {
     await Promise.all([bus.close(), creator.bus.close()]);
   });
 
-  it('partitions that are added to a topic are read by a consumer that runs', async () => {
+  it('partitions that are added to a topic are written by a producer and read by a consumer that run', async () => {
     const { bus, topicPrefix } = lonelyBus(brokers, undefined, { partitions: 1, metadataMs: 1_000 });
     const topic = `${topicPrefix}order.ready`;
     const read: Delivery[] = [];
@@ -91,17 +120,14 @@ describe('topics on Kafka', { skip, timeout: 180_000 }, () => {
         read.push(...deliveries);
       },
     });
-    await bus.send([{ topic: 'order.ready', key: 'first', value: 1, headers: {} }]);
+    const send = () => bus.send([{ topic: 'order.ready', key: randomUUID(), value: 1, headers: {} }]);
+    await send();
     await until('the first partition to be read', () => read.length === 1);
     await admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] });
-    const producer = kafkaClient(brokers).producer();
-    await producer.connect();
     await until('a record of each new partition', async () => {
-      for (const partition of [1, 2])
-        await producer.send({ topic, messages: [{ partition, key: 'new', value: '2' }] }).catch(() => {});
+      await send();
       return [1, 2].every((partition) => read.some(({ position }) => position.startsWith(`${partition}-`)));
     });
-    await producer.disconnect();
     await bus.close();
   });
 

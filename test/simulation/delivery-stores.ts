@@ -12,7 +12,10 @@ export function deliveryStores(simulation: Scheduler, db: Database) {
   const { call } = simulation;
   const table = db.table<RiderRow>('riders');
   const deliveries = db.table<Delivery>('deliveries');
-  const toRider = ({ movedAt: _, ...rider }: RiderRow): Rider => rider;
+  const toRider = ({ movedAt, ...rider }: RiderRow): Rider => ({
+    ...rider,
+    ...(rider.place ? { placeAt: movedAt } : {}),
+  });
   const isFree = ({ isOnDuty, carrying, capacity }: Rider) => isOnDuty && carrying < capacity;
 
   function carry(session: Session, id: string, by: number): Promise<void> {

@@ -34,6 +34,12 @@ export function viewOf(db: Database, id: OrderId): OrderView[] {
   ];
 }
 
-function shownOf({ state, riderId, eta }: Delivery): NonNullable<OrderView['delivery']> {
-  return { state, ...(riderId ? { riderId } : {}), ...(eta ? { eta } : {}) };
+function shownOf({ state, riderId, pickup, dropoff, eta }: Delivery): NonNullable<OrderView['delivery']> {
+  return {
+    state,
+    ...(riderId ? { riderId } : {}),
+    ...(pickup ? { pickup } : {}),
+    ...(dropoff ? { dropoff } : {}),
+    ...(eta ? { eta } : {}),
+  };
 }

@@ -29,18 +29,20 @@ export interface OwnPostgres {
   stop(): Promise<void>;
 }
 
+/** Its directory is made in `parent`. */
 export async function startOwnPostgres(
   settings: Readonly<Record<string, string>> = {},
+  parent = os.tmpdir(),
 ): Promise<OwnPostgres> {
-  const postgres = await preparePostgres();
+  const postgres = await preparePostgres(undefined, parent);
   postgres.configure({ ...settings, logging_collector: 'on' });
   await postgres.start();
   return postgres;
 }
 
 /** A cluster that is not started; `copyOf` is the directory of another one. */
-async function preparePostgres(copyOf?: string) {
-  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-postgres-'));
+async function preparePostgres(copyOf?: string, parent = os.tmpdir()) {
+  const root = fs.mkdtempSync(path.join(parent, 'tiffin-postgres-'));
   fs.chmodSync(root, 0o755);
   const { dataDir, user } = prepareDataDir(root);
   const dir = path.join(dataDir, 'postgres');

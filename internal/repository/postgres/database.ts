@@ -47,10 +47,15 @@ export function dropSilent(pool: pg.Pool, since: number): void {
 
 /**
  * Waits for what an order would wait for, as a transaction of its own: one text is one transaction. A probe is answered
- * within 2 s, so this gives up before.
+ * within 2 s, so this gives up before. What the last statement counts does not fit into its memory, so the server writes it
+ * to a file beside the tables, which leaves nothing behind.
  */
-const TRY_TO_WRITE = `SET LOCAL lock_timeout = '1s'; LOCK TABLE ${getTableName(orders)}, ${getTableName(events)} IN ROW EXCLUSIVE MODE`;
-const LOCK_NOT_AVAILABLE = '55P03';
+const TRY_TO_WRITE = `SET LOCAL lock_timeout = '1s'; LOCK TABLE ${getTableName(orders)}, ${getTableName(events)} IN ROW EXCLUSIVE MODE;
+  SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 10000)`;
+const WRITE_FAULTS: Readonly<Record<string, string>> = {
+  '55P03': 'a lock keeps orders or events from being written',
+  '53100': 'the disk of the database is full',
+};
 
 /** Why orders cannot be written; undefined if they can. */
 export async function faultOfDatabase(pool: pg.Pool): Promise<string | undefined> {
@@ -65,9 +70,7 @@ export async function faultOfDatabase(pool: pg.Pool): Promise<string | undefined
   } catch (error) {
     // Another connection may reach a server that takes writes.
     client?.release(true);
-    return codeOf(error as Error) === LOCK_NOT_AVAILABLE
-      ? 'a lock keeps orders or events from being written'
-      : reasonOf(error);
+    return WRITE_FAULTS[codeOf(error as Error)] ?? reasonOf(error);
   }
 }
 

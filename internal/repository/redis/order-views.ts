@@ -17,7 +17,7 @@ const LAST_ORDERS_TTL_S = 86_400;
 /** The prefix of an installation that has the keys of external readers as they are; every other one puts its own before them. */
 const LITERAL_KEYS = 'tiffin';
 /** Version of the form of a snapshot's `view`; a change of the form raises it. */
-const FORM = 1;
+const FORM = 2;
 /** Expiry of every snapshot while the memory of Redis is nearly full, seconds. */
 const SHORT_TTL_S = 10;
 

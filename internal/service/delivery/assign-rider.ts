@@ -198,7 +198,7 @@ export async function storeAssignments(
   }));
   const { events } = await decideOrders(deps, tx, PRODUCER, orders, commands);
   const updated = assignments.map(({ delivery, rider, traceparent }) =>
-    withEta(deps, delivery, rider, traceparent),
+    withEta(deps, delivery, rider, traceparent, 'RIDER_ASSIGNED'),
   );
   await deps.deliveries.save(
     tx,

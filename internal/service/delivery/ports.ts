@@ -12,7 +12,7 @@ export interface Riders {
    */
   free(tx: Transaction, pickups: readonly (Place | undefined)[], limit: number): Promise<Rider[]>;
   /** Adds or changes a rider; `carrying` stays, and so does the place if none is given. `at` is epoch ms. Returns the stored rider. */
-  put(rider: Omit<Rider, 'carrying'>, at: number): Promise<Rider>;
+  put(rider: Omit<Rider, 'carrying' | 'placeAt'>, at: number): Promise<Rider>;
   /** Stores the rider's place as of `at` (epoch ms); ignored if older than the stored one. False if there is no such rider. */
   move(riderId: string, place: Place, at: number, tx?: Transaction): Promise<boolean>;
   /**
@@ -26,6 +26,14 @@ export interface Riders {
   ): Promise<Map<string, number>>;
   /** Lowers `carrying` by one for each time a rider is listed. */
   release(tx: Transaction, riderIds: readonly string[]): Promise<void>;
+}
+
+/** Tells all processes that a rider has moved. Nothing is kept: what is lost is made up for by the rider's next position. */
+export interface RiderMoves {
+  /** Neither waits nor throws. */
+  tell(riderId: string): void;
+  /** Calls the listener on each move, and when moves may have been missed; returns a function that ends it. */
+  listen(riderId: string, listener: () => void): () => void;
 }
 
 export interface Deliveries {

@@ -1,7 +1,7 @@
 /** Refreshes the ETA of each delivery by a timer, from its assignment until its end. */
 import { fact } from '../../domain/announce.ts';
-import { type Delivery, isUnderWay, type Rider } from '../../domain/delivery.ts';
-import { type EtaRules, etaOf } from '../../domain/eta.ts';
+import { type Delivery, type EtaReason, isUnderWay, type Rider } from '../../domain/delivery.ts';
+import { type EtaRules, etaChangeOf, etaOf } from '../../domain/eta.ts';
 import type { Event, EventOf } from '../../domain/events.ts';
 import type { OrderId } from '../../domain/order.ts';
 import { toRfc3339 } from '../../domain/schedule.ts';
@@ -27,20 +27,22 @@ export interface RefreshDeps extends EtaDeps, TimerDeps {
   readonly deliveries: Deliveries;
 }
 
-/** The delivery with its current ETA, the eta.updated event, and the timer of the next refresh. */
+/** The delivery with its current ETA, the eta.updated event, and the timer of the next refresh. `cause` is what happened now. */
 export function withEta(
   { clock, newEventId, rules, etaRefreshMs }: EtaDeps,
   delivery: Delivery,
   rider: Rider | undefined,
   traceparent: string | undefined,
+  cause?: EtaReason,
 ): { delivery: Delivery; event: EventOf<'eta.updated'>; timer: Timer } {
   const now = clock.now();
   const { orderId } = delivery;
   const eta = etaOf(delivery, rider?.place, now, rules);
+  const change = etaChangeOf(delivery, eta, cause, rider?.place, now, rules);
   const payload = { eta: toRfc3339(eta.median), etaP90: toRfc3339(eta.p90), computedAt: toRfc3339(now) };
   const origin = { eventId: newEventId(), at: now, producer: PRODUCER, traceparent };
   return {
-    delivery: { ...delivery, eta: { ...eta, computedAt: now } },
+    delivery: { ...delivery, eta: { ...eta, computedAt: now, change } },
     event: fact('eta.updated', orderId, payload, origin),
     timer: { kind: 'eta', orderId, dueAt: now + etaRefreshMs },
   };

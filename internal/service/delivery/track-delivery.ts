@@ -62,7 +62,7 @@ export async function trackDelivery(deps: TrackDeps, report: RiderReport): Promi
     // The pickup changes the remaining way, so the ETA is refreshed at once.
     const updated =
       changed.state === 'PICKED_UP' &&
-      withEta(deps, changed, rider && { ...rider, ...(place ? { place } : {}) }, traceparent);
+      withEta(deps, changed, rider && { ...rider, ...(place ? { place } : {}) }, traceparent, 'PICKED_UP');
     const after = updated ? updated.delivery : changed;
     const events = await storeWithRiders(deps, tx, [{ before: delivery, after, traceparent }]);
     await tx.appendEvents([...events, ...moved.events, ...(updated ? [updated.event] : [])]);

@@ -56,6 +56,14 @@ export interface Catalogue {
   addItem(item: MenuItem, stock: { stockCount: number; threshold: number }): Promise<void>;
 }
 
+/** The catalogue as customers read it. */
+export interface Menus {
+  /** By id, the ones after `after`; '' is before all. */
+  restaurants(page: { after: string; limit: number }): Promise<Restaurant[]>;
+  /** The items that the restaurant sells, by name, with the units in stock. */
+  menuOf(restaurantId: string, limit: number): Promise<(MenuItem & Pick<Stock, 'stockCount'>)[]>;
+}
+
 export type Lines = readonly Pick<OrderItem, 'itemId' | 'quantity'>[];
 
 export interface ReservationRequest {

@@ -7,7 +7,7 @@ import type { PaymentState } from '../../domain/payment.ts';
 /** The read model of an order: a consistent snapshot of its rows. */
 export interface OrderView {
   readonly order: Order;
-  readonly delivery?: Pick<Delivery, 'state' | 'riderId' | 'eta'>;
+  readonly delivery?: Pick<Delivery, 'state' | 'riderId' | 'pickup' | 'dropoff' | 'eta'>;
   readonly payment?: PaymentState;
   readonly reservation?: 'reserved' | 'released';
   readonly revision: Revision;

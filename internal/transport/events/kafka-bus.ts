@@ -29,7 +29,7 @@ export interface KafkaBusOptions extends KafkaSettings, TopicOptions {
   readonly compression?: Compression;
   /** Time until a dead member's partitions are assigned to other members; 6,000 if the brokers permit no shorter one. */
   readonly sessionTimeoutMs?: number;
-  /** Time after which partitions that were added to a topic are found. */
+  /** Time after which partitions that were added to a topic are read and written. */
   readonly metadataMs?: number;
 }
 
@@ -63,13 +63,11 @@ export function kafkaBus(options: KafkaBusOptions): KafkaBus {
   );
   const ensureOwnTopics = () => topics.ensure(ownTopics);
   const probe = kafkaProbe(open, () => producer.replace());
-  const producer = kafkaProducer(
-    open,
-    probe.answers,
-    ensureOwnTopics,
-    compressionType(compression),
-    options.maxRecordBytes,
-  );
+  const producer = kafkaProducer(open, probe.answers, ensureOwnTopics, {
+    compression: compressionType(compression),
+    metadataMs,
+    maxRecordBytes: options.maxRecordBytes,
+  });
   const lag = kafkaLag(open, topicPrefix);
   const consumers = new Set<KafkaConsumer>();
   const closing = new AbortController();

@@ -12,8 +12,6 @@ const LIMIT_MS = 5_000;
 const AGAIN_MS = 50;
 /** A fault is over after this time if nothing was sent any more. */
 const FAULT_MS = 10_000;
-/** Partitions that are added to a topic are used within this time. */
-const METADATA_MS = 30_000;
 const CLOSE_LIMIT_MS = 3_000;
 const BROKER_LIMIT_MS = 2_000;
 /** About 1.5 s, on the same connection: long enough for a new topic to get its leaders. */
@@ -49,12 +47,18 @@ export interface KafkaProducer {
   close(): Promise<void>;
 }
 
+export interface KafkaProducerOptions {
+  readonly compression: CompressionTypes;
+  /** Time after which partitions that were added to a topic are used. */
+  readonly metadataMs: number;
+  readonly maxRecordBytes?: number | undefined;
+}
+
 export function kafkaProducer(
   open: () => KafkaConnection,
   answers: () => Promise<void>,
   ready: () => Promise<void>,
-  compression: CompressionTypes,
-  maxRecordBytes = RECORD_BYTES,
+  { compression, metadataMs, maxRecordBytes = RECORD_BYTES }: KafkaProducerOptions,
 ): KafkaProducer {
   const queue: Job[] = [];
   let live:
@@ -76,7 +80,7 @@ export function kafkaProducer(
     const connection = open();
     const producer = connection.kafka.producer({
       idempotent: true,
-      metadataMaxAge: METADATA_MS,
+      metadataMaxAge: metadataMs,
       maxInFlightRequests: 1,
       retry: RETRY,
       createPartitioner: Partitioners.DefaultPartitioner,

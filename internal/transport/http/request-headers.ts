@@ -92,9 +92,9 @@ export function etag(version: number): string {
   return `"${version}"`;
 }
 
-/** The entity tag of an order's view: the order's version, then what else the view shows. */
-export function viewTag({ order, revision }: OrderView): string {
-  return `"${[order.version, ...revision].join('.')}"`;
+/** The entity tag of an order's view: the order's version, then what else the view shows, and what is shown beside it. */
+export function viewTag({ order, revision }: OrderView, ...beside: number[]): string {
+  return `"${[order.version, ...revision, ...beside].join('.')}"`;
 }
 
 /**
@@ -105,7 +105,7 @@ export function ifMatch(ctx: Context): number[] | undefined {
   const header = ctx.req.headers['if-match'];
   if (header === undefined || header === '*') return undefined;
   const tags = header.match(/(?:W\/)?"[^"]*"/g) ?? [];
-  return tags.flatMap((tag) => /^"([1-9]\d{0,8})(?:\.\d+\.\d+)?"$/.exec(tag)?.[1] ?? []).map(Number);
+  return tags.flatMap((tag) => /^"([1-9]\d{0,8})(?:\.\d+){0,3}"$/.exec(tag)?.[1] ?? []).map(Number);
 }
 
 /** The W3C Trace Context header, level 1; a malformed one is ignored, as the standard requires. */

@@ -21,6 +21,11 @@ export interface TrackingLinks {
 
 const RIGHTS = { r: 'read', c: 'change' } as const;
 const TOKEN = /^(([A-Za-z0-9._-]{1,64})~([rc])~([0-9a-z]{1,8}))~([\w-]{22})$/;
+/** Whether a text has the form of a token, such as one that was copied in full. */
+export function isTokenLike(text: string): boolean {
+  return TOKEN.test(text);
+}
+
 /** Half of SHA-256's output, as RFC 2104, section 5, allows: 2^128 tokens for each link. */
 const MAC_BYTES = 16;
 

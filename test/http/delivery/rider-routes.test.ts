@@ -14,9 +14,11 @@ describe('the routes of riders', () => {
   let api: Api;
   let operator: { authorization: string };
   let ravi: { authorization: string };
+  const moved: string[] = [];
+  const routes = () => riderRoutes({ ...town, riderMoves: { tell: (id) => moved.push(id) } });
   before(async () => {
     town = await riderTown();
-    api = await startApi({ more: riderRoutes(town), authenticate: jwtAuth({ secret: SECRET }) });
+    api = await startApi({ more: routes(), authenticate: jwtAuth({ secret: SECRET }) });
     [operator, ravi] = await Promise.all([bearer('olga', 'operator'), bearer('ravi', 'rider')]);
   });
   after(async () => {
@@ -129,7 +131,7 @@ describe('the routes of riders', () => {
   it('the routes of a rider accept that rider, and refuse other riders and customers', async () => {
     await ask('PUT', '/v1/riders/ravi', RAVI);
     const others = await Promise.all([bearer('asha', 'rider'), bearer('ravi', 'customer')]);
-    for (const { method, path } of riderRoutes(town)) {
+    for (const { method, path } of routes()) {
       const at = path.replace(':rid', 'ravi').replace(':id', 'a');
       for (const headers of others)
         assert.deepEqual(codes(await ask(method, at, {}, headers)), [403, 'FORBIDDEN'], path);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, before, beforeEach } from 'node:test';
+import { DELIVERY_RULES } from '../../../cmd/delivery-rules.ts';
 import type { OrderId } from '../../../internal/domain/order.ts';
 import { orderPlacer } from '../../../internal/service/orders/place-order.ts';
 import type { OrderView } from '../../../internal/service/views/ports.ts';
@@ -10,6 +11,7 @@ import {
   foodOrderingRoutes,
   foodOrderView,
 } from '../../../internal/transport/http/routes/orders/food-ordering-routes.ts';
+import { quoteRoutes } from '../../../internal/transport/http/routes/orders/quote-routes.ts';
 import { nextId } from '../../support/builders.ts';
 import { DISCOUNT_OF_TEN, type MemoryCatalogue, memoryCatalogue } from '../../support/catalogue.ts';
 import { type MemoryStore, memoryStore } from '../../support/in-memory.ts';
@@ -122,7 +124,11 @@ export function orderingRoom() {
     room.api = await startApi({
       authenticate: jwtAuth({ secret: SECRET }),
       routes: ordering,
-      more: [...foodOrderingRoutes({ ...ordering, now: () => clock.now() }), foodOrderView(reading)],
+      more: [
+        ...foodOrderingRoutes({ ...ordering, now: () => clock.now() }),
+        foodOrderView(reading),
+        ...quoteRoutes({ ...ordering, rules: DELIVERY_RULES }),
+      ],
     });
   });
   afterEach(() => room.api.close());

@@ -1,303 +1,208 @@
-/** The page to create and track orders: its files, its security policy and its functions. */
+/** The pages' files, their security policy, and how a start finds or builds them. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { ORDER_STATUSES } from '../../../internal/domain/order.ts';
-import { pageRoutes } from '../../../internal/transport/http/routes/views/page-routes.ts';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { loadPages } from '../../../cmd/pages.ts';
+import { type Pages, pageRoutes } from '../../../internal/transport/http/routes/views/page-routes.ts';
+import { temporaryDirectory } from '../../embedded/checkout.ts';
+import { recordingLog } from '../../support/recording-log.ts';
 import { type Api, startApi } from '../api.ts';
 
-const WEB = new URL('../../../web/', import.meta.url);
-const read = (file: string) => readFileSync(new URL(file, WEB), 'utf8');
-// The page's JavaScript has no types.
-const {
-  etaText,
-  eventReader,
-  hashOf,
-  headline,
-  isFinal,
-  orderOf,
-  pauseMs,
-  paymentText,
-  randomKey,
-  readRecent,
-  remember,
-  requestKeys,
-  sortFaults,
-  stepText,
-  stockText,
-  timeText,
-  toRequest,
-  toRfc3339,
-} = await import(new URL('view.js', WEB).href);
+const ROOT = path.resolve(import.meta.dirname, '../../..');
+const LINK = `/track/o1~r~zzzz~${'a'.repeat(22)}`;
+const PAGES = { '/': 'index.html', [LINK]: 'track.html' };
+const MOST_BYTES = 100_000;
 
 let api: Api;
+let pages: Pages;
+const html = (name: string) => String(pages.files.get(name));
+/** The files that a text of the build names. */
+const namedIn = (text: string) => [
+  ...new Set([...text.matchAll(/assets\/[\w-]+\.\w+/g)].map(([file]) => file)),
+];
+
 before(async () => {
-  process.env.TZ = 'Europe/Berlin';
-  api = await startApi({ more: pageRoutes() });
+  pages = await loadPages(recordingLog());
+  api = await startApi({ more: pageRoutes(Promise.resolve(pages)) });
 });
 after(() => api.close());
 
-test('the page and all of its files are served to anyone, with their media types', async () => {
-  const files = [
-    'index.html',
-    ...[...read('index.html').matchAll(/(?:src|href)="\/([\w.-]+\.\w+)"/g)].map(([, file]) => file!),
-  ];
-  for (const file of files)
-    for (const [, imported] of read(file).matchAll(/from '\.\/([\w.-]+)'/g))
-      if (!files.includes(imported!)) files.push(imported!);
-  assert.deepEqual(files.sort(), readdirSync(WEB).sort(), 'every file is used by the page');
-  const types: Record<string, RegExp> = { html: /^text\/html/, js: /^text\/javascript/, css: /^text\/css/ };
-  for (const file of files) {
-    const answer = await api.ask('GET', file === 'index.html' ? '/' : `/${file}`);
-    assert.deepEqual([answer.status, answer.text], [200, read(file)], file);
-    assert.match(answer.headers['content-type'] ?? '', types[file.split('.')[1]!]!);
-    assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+/** What a browser loads for a page: its HTML, the files that this names, and those that they import. */
+function loadedBy(page: string): string[] {
+  const loaded = [page];
+  for (const file of loaded) {
+    const text = String(pages.files.get(file));
+    const imported = [...text.matchAll(/(?:from|import)\s*["']\.\/([\w-]+\.js)["']/g)];
+    for (const name of [...namedIn(text), ...imported.map(([, name]) => `assets/${name}`)])
+      if (!loaded.includes(name)) loaded.push(name);
   }
-  for (const { access } of pageRoutes()) assert.equal(access, 'anyone');
+  return loaded;
+}
+
+test('the pages and all of their files are served to anyone, with their media types', async () => {
+  const types: Record<string, RegExp> = {
+    '.html': /^text\/html/,
+    '.js': /^text\/javascript/,
+    '.css': /^text\/css/,
+    '.svg': /^image\/svg\+xml/,
+  };
+  const needed = [...new Set(Object.values(PAGES).flatMap(loadedBy))];
+  assert.deepEqual(needed.sort(), [...pages.files.keys()].sort(), 'every file is used by a page');
+  for (const file of needed) {
+    const route = Object.entries(PAGES).find(([, name]) => name === file)?.[0] ?? `/${file}`;
+    const { status, text, headers } = await api.ask('GET', route);
+    assert.deepEqual([status, text], [200, String(pages.files.get(file))], file);
+    assert.match(headers['content-type'] ?? '', types[path.extname(file)]!, file);
+    assert.equal(headers['x-content-type-options'], 'nosniff');
+  }
+  const cut = await api.ask('GET', LINK.slice(0, -1));
+  assert.deepEqual(
+    [cut.status, cut.text],
+    [404, html('track.html')],
+    'the page says that the link is not whole',
+  );
+  assert.equal((await api.ask('GET', '/assets/none-0.js')).status, 404);
+  assert.equal((await api.ask('GET', '/assets/..%2Findex.html')).status, 404);
 });
 
-test('an unchanged file is answered 304 to a browser that sends its ETag', async () => {
-  const first = await api.ask('GET', '/app.js');
+test('each page takes less than 100 kB with all that it loads, compressed', async () => {
+  for (const [route, page] of Object.entries(PAGES)) {
+    const loaded = loadedBy(page);
+    assert.ok(loaded.length >= 3, `${loaded}`);
+    const bytes = loaded.reduce((sum, file) => sum + gzipSync(pages.files.get(file) as Buffer).length, 0);
+    assert.ok(bytes > 1_000 && bytes < MOST_BYTES, `${route} takes ${bytes} bytes`);
+  }
+});
+
+test('a page is asked for anew each time, and its files are kept for good, for their names say what is in them', async () => {
+  const first = await api.ask('GET', '/');
   assert.equal(first.headers['cache-control'], 'no-cache');
   const tag = { 'if-none-match': String(first.headers.etag) };
-  const again = await api.ask('GET', '/app.js', { headers: tag });
+  const again = await api.ask('GET', '/', { headers: tag });
   assert.deepEqual([again.status, again.text], [304, '']);
-  assert.equal((await api.ask('GET', '/style.css', { headers: tag })).status, 200);
+  assert.equal((await api.ask('GET', LINK, { headers: tag })).status, 200);
+  for (const file of namedIn(html('index.html'))) {
+    assert.match(file, /-[\w-]{8}\.\w+$/);
+    const { headers } = await api.ask('GET', `/${file}`);
+    assert.equal(headers['cache-control'], 'public, max-age=31536000, immutable');
+  }
 });
 
-test('the page loads no external resource, has no inline code, and never inserts text as HTML', async () => {
-  const policy = String((await api.ask('GET', '/')).headers['content-security-policy']);
-  assert.match(policy, /default-src 'none'/);
-  assert.match(policy, /require-trusted-types-for 'script'/);
-  assert.doesNotMatch(policy, /unsafe|https?:|\*/);
-  const html = read('index.html');
-  assert.doesNotMatch(
-    html,
-    /https?:|<style|\sstyle=|\son\w+=|<script(?! type="module" src="\/app\.js"><\/script>)/,
+test('files are sent compressed to clients that can read that', async () => {
+  const origin = `http://127.0.0.1:${api.port}`;
+  const [file = ''] = namedIn(html('index.html')).filter((name) => name.endsWith('.js'));
+  const response = await fetch(`${origin}/${file}`, { headers: { 'Accept-Encoding': 'gzip' } });
+  assert.deepEqual(
+    ['content-encoding', 'vary'].map((name) => response.headers.get(name)),
+    ['gzip', 'Accept-Encoding'],
   );
-  for (const file of readdirSync(WEB).filter((name) => name.endsWith('.js')))
+  assert.equal(await response.text(), String(pages.files.get(file)));
+  const plain = await api.ask('GET', `/${file}`, { headers: { 'accept-encoding': 'identity' } });
+  assert.equal(plain.headers['content-encoding'], undefined);
+  assert.notEqual(plain.headers.etag, response.headers.get('etag'));
+  assert.throws(() => gunzipSync(plain.text));
+});
+
+test('a page loads no external resource, has no inline code, and never inserts text as HTML', async () => {
+  for (const [route, page] of Object.entries(PAGES)) {
+    const { headers } = await api.ask('GET', route);
+    const policy = String(headers['content-security-policy']);
+    assert.match(policy, /default-src 'none'/);
+    assert.match(policy, /require-trusted-types-for 'script'/);
+    assert.doesNotMatch(policy, /unsafe|https?:|\*|data:/);
+    assert.equal(headers['referrer-policy'], 'no-referrer');
+    assert.doesNotMatch(html(page), /https?:|<style|\sstyle=|\son\w+=|<script>|<script(?! type="module" )/);
+  }
+  const sources = fs
+    .readdirSync(path.join(ROOT, 'web'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.tsx?$/.test(name) && !name.startsWith('dist'));
+  assert.ok(sources.length > 10);
+  for (const file of sources)
     assert.doesNotMatch(
-      read(file),
-      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|\.style\b/,
+      fs.readFileSync(path.join(ROOT, 'web', file), 'utf8'),
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(/i,
       file,
     );
 });
 
-test('every field has a label, and every id that the code uses exists once', () => {
-  const html = read('index.html');
-  const ids = [...html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id!);
-  assert.equal(new Set(ids).size, ids.length);
-  const labelled = [...html.matchAll(/\s(?:for|list|aria-labelledby)="([^"]+)"/g)].map(([, id]) => id!);
-  const asked = readdirSync(WEB).flatMap((file) =>
-    [...read(file).matchAll(/(?:\$|say)\('([\w-]+)'/g)].map(([, id]) => id!),
-  );
-  assert.ok(asked.length > 20);
-  for (const id of [...labelled, ...asked]) assert.ok(ids.includes(id), id);
-  for (const [field] of html.matchAll(/<(?:input|select)\b[^>]*>/g)) {
-    const id = /\sid="([^"]+)"/.exec(field)?.[1];
-    assert.ok(
-      id ? labelled.includes(id) : html.includes(`<label>${field}`) || / data-field=/.test(field),
-      field,
+test('only the page of a link may be shown in a frame of another site', async () => {
+  const policyOf = async (route: string) =>
+    String((await api.ask('GET', route)).headers['content-security-policy']);
+  assert.match(await policyOf('/'), /frame-ancestors 'none'/);
+  assert.doesNotMatch(await policyOf(LINK), /frame-ancestors/);
+});
+
+describe('a start', { timeout: 120_000 }, () => {
+  /** A checkout with the pages' sources, not built; with the packages of this one, unless without any. */
+  function checkout(packages = true): string {
+    const root = temporaryDirectory();
+    const filter = (from: string) => from !== path.join(ROOT, 'web', 'dist');
+    fs.cpSync(path.join(ROOT, 'web'), path.join(root, 'web'), { recursive: true, filter });
+    for (const file of ['package.json', 'tsconfig.json'])
+      fs.copyFileSync(path.join(ROOT, file), path.join(root, file));
+    if (packages) fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(root, 'node_modules'));
+    return root;
+  }
+  const builds = (root: string) => fs.readdirSync(path.join(root, 'web', 'dist'));
+  const load = async (root: string) => {
+    const log = recordingLog();
+    const { files, missing } = await loadPages(log, root);
+    return { files, missing, said: log.lines.map(({ level, message }) => `${level}: ${message}`) };
+  };
+  const BUILT = 'info: the pages are built';
+
+  test('builds the pages where they are missing or older than their sources, once', async () => {
+    const root = checkout();
+    const [first, other] = await Promise.all([load(root), load(root)]);
+    assert.deepEqual(
+      [first.said, other.said],
+      [[BUILT], [BUILT]],
+      'two that start together do not disturb each other',
     );
-  }
-});
-
-const VALUES = {
-  customerId: 'customer-1',
-  customerName: 'Asha',
-  totalPrice: '12.50',
-  restaurantId: 'REST-456',
-  lines: [{ itemId: 'PIZZA-001', quantity: '2', unitPrice: '7.5' }],
-  address: { street: '1 Main', city: 'Anytown', state: 'CA', zipCode: '12345' },
-  time: '2030-07-01T18:30',
-  card: 'tok_decline',
-};
-
-test('an order by its amount is sent in the form that the server accepts', async () => {
-  const { path, body } = toRequest('amount', VALUES);
-  assert.deepEqual(body, {
-    customer_name: 'Asha',
-    total_price: '12.50',
-    scheduled_time: '2030-07-01T18:30:00+02:00',
+    assert.deepEqual([...first.files.keys()].sort(), [...pages.files.keys()].sort());
+    const found = await load(root);
+    assert.deepEqual([found.said, found.files], [[], first.files]);
+    const [before] = builds(root);
+    fs.appendFileSync(path.join(root, 'web', 'index.html'), '<!-- changed -->\n');
+    const changed = await load(root);
+    assert.deepEqual(changed.said, [BUILT]);
+    assert.match(String(changed.files.get('index.html')), /changed/);
+    assert.equal(builds(root).length, 1, 'the older build is removed');
+    assert.notEqual(builds(root)[0], before);
   });
-  const placed = await api.ask('POST', path, { body });
-  assert.equal(placed.status, 201);
-  assert.equal(placed.body.scheduled_time, '2030-07-01T16:30:00.000Z');
-});
 
-test('an order by items is sent with prices, and one at a restaurant without prices and with an address', () => {
-  const payment = { token: 'tok_decline' };
-  const scheduledAt = '2030-07-01T18:30:00+02:00';
-  assert.deepEqual(toRequest('items', VALUES), {
-    path: '/orders',
-    body: {
-      customerId: 'customer-1',
-      scheduledAt,
-      items: [{ itemId: 'PIZZA-001', unitPrice: '7.5', quantity: 2 }],
-      payment,
-    },
+  test('keeps the pages in memory where they cannot be stored', async () => {
+    const root = checkout();
+    fs.writeFileSync(path.join(root, 'web', 'dist'), 'no directory can be made here');
+    const { files, said } = await load(root);
+    assert.deepEqual(said, [BUILT]);
+    assert.deepEqual([...files.keys()].sort(), [...pages.files.keys()].sort());
   });
-  assert.deepEqual(toRequest('delivered', VALUES), {
-    path: '/v1/orders',
-    body: {
-      customerId: 'customer-1',
-      restaurantId: 'REST-456',
-      scheduledAt,
-      items: [{ itemId: 'PIZZA-001', quantity: 2 }],
-      deliveryAddress: VALUES.address,
-      payment,
-    },
+
+  test('without Vite takes a build that is there, and else says in one sentence what is missing', async () => {
+    const root = checkout(false);
+    const { files, missing, said } = await load(root);
+    assert.deepEqual([files.size, said], [0, [`warn: ${missing}`]]);
+    const bare = await startApi({ more: pageRoutes(loadPages(recordingLog(), root)) });
+    const page = await bare.ask('GET', '/');
+    assert.deepEqual([page.status, page.text], [503, `${missing}\n`]);
+    assert.equal((await bare.order({ customer_name: 'Asha', total_price: 1 })).status, 201);
+    await bare.close();
+
+    fs.mkdirSync(path.join(root, 'web', 'dist', 'older'), { recursive: true });
+    fs.writeFileSync(path.join(root, 'web', 'dist', 'older', 'index.html'), 'older');
+    const older = await load(root);
+    assert.equal(String(older.files.get('index.html')), 'older');
+    assert.match(older.said.join(), /^warn: the pages are older than their sources/);
   });
-});
 
-test('a request omits empty fields, and each fault from the server is shown at its field', async () => {
-  const empty = { ...VALUES, customerName: '', totalPrice: '', time: '' };
-  const { path, body } = toRequest('amount', empty);
-  assert.deepEqual(body, {});
-  const lines = [{ itemId: '', quantity: '', unitPrice: '' }];
-  const items = toRequest('items', { ...VALUES, customerId: '', lines });
-  assert.deepEqual(items.body.items, [{}]);
-  const address = { ...VALUES.address, state: '' };
-  assert.ok(!('state' in toRequest('delivered', { ...VALUES, address }).body.deliveryAddress));
-  const refused = await api.ask('POST', items.path, { body: items.body });
-  const pointers = new Set(['/customerId', '/items/0/itemId', '/items/0/quantity']);
-  const { beside, others } = sortFaults(refused.body.errors, pointers);
-  assert.deepEqual([...beside.keys()].sort(), [...pointers].sort());
-  assert.deepEqual(others, []);
-  const unplaced = sortFaults((await api.ask('POST', path, { body })).body.errors, pointers);
-  assert.equal(unplaced.beside.size, 0);
-  assert.equal(unplaced.others.length, 1, 'a fault without a field stands in the list');
-});
-
-test('two faults of one field are grouped', () => {
-  const errors = ['must be short', 'must be kind'].map((detail) => ({ detail, pointer: '/a' }));
-  assert.deepEqual(
-    sortFaults(errors, new Set(['/a'])).beside,
-    new Map([['/a', ['must be short', 'must be kind']]]),
-  );
-});
-
-test('a local time gets the offset of its own date, even if a clock change skips it', () => {
-  assert.equal(toRfc3339('2030-01-01T08:05'), '2030-01-01T08:05:00+01:00');
-  assert.equal(toRfc3339('2030-07-01T08:05:09'), '2030-07-01T08:05:09+02:00');
-  assert.equal(toRfc3339('2030-03-31T02:30'), '2030-03-31T03:30:00+02:00');
-  assert.equal(toRfc3339(''), '');
-  process.env.TZ = 'America/St_Johns';
-  assert.equal(toRfc3339('2030-01-01T08:05'), '2030-01-01T08:05:00-03:30');
-  process.env.TZ = 'Europe/Berlin';
-});
-
-test('a request keeps its idempotency key until it is done or its content changes', () => {
-  let made = 0;
-  const keys = requestKeys(() => `key-${++made}`);
-  assert.equal(keys.of(['/orders', { a: 1 }]), 'key-1');
-  assert.equal(keys.of(['/orders', { a: 1 }]), 'key-1');
-  assert.equal(keys.of(['/orders', { a: 2 }]), 'key-2');
-  keys.done();
-  assert.equal(keys.of(['/orders', { a: 2 }]), 'key-3');
-});
-
-test('a random idempotency key is unique and accepted by the server', async () => {
-  assert.notEqual(randomKey(), randomKey());
-  const headers = { 'Idempotency-Key': randomKey() };
-  assert.equal((await api.order({ customer_name: 'Asha', total_price: 1 }, headers)).status, 201);
-});
-
-test('events are read from a stream that is split at any position', () => {
-  const stream =
-    'event: view\r\ndata: {"a":1}\r\n\r\n: still here\n\ndata:x\ndata: y\n\nevent: end\rdata: {}\r\rdata: cut';
-  const wanted = [
-    ['view', '{"a":1}'],
-    ['message', 'x\ny'],
-    ['end', '{}'],
-  ];
-  for (let size = 1; size <= stream.length; size += 1) {
-    const heard: string[][] = [];
-    const take = eventReader((type: string, data: string) => heard.push([type, data]));
-    for (let at = 0; at < stream.length; at += size) take(stream.slice(at, at + size));
-    assert.deepEqual(heard, wanted, `in pieces of ${size}`);
-  }
-});
-
-test('the backoff grows with each attempt, within its bounds and up to fifteen seconds', () => {
-  assert.deepEqual([pauseMs(0, 0), pauseMs(0, 1), pauseMs(3, 1)], [250, 500, 4_000]);
-  assert.deepEqual([pauseMs(2_000, 0), pauseMs(2_000, 1)], [7_500, 15_000]);
-});
-
-test('every status has a text, and an unknown status is shown unchanged', () => {
-  for (const status of ORDER_STATUSES) assert.match(stepText(status), /^[A-Z][a-z ]/, status);
-  assert.equal(stepText('RESCHEDULED'), 'Rescheduled');
-  assert.equal(stepText('FAILED: NO_RIDER'), 'FAILED: NO_RIDER');
-  assert.equal(stockText({ inventory: 'RELEASED' }), 'Released');
-  assert.equal(paymentText({ payment: 'NEW' }), 'NEW');
-});
-
-test('the headline is the most precise status of the timeline with its reason, and ignores late entries', () => {
-  const timeline = ['CREATED', 'PROCESSING', 'CONFIRMED', 'PREPARING'].map((status) => ({ status }));
-  assert.equal(headline({ status: 'CONFIRMED', timeline }), 'Being prepared');
-  const failed = { status: 'FAILED', reason: 'OUT_OF_STOCK', timeline: [...timeline, { status: 'FAILED' }] };
-  assert.equal(headline(failed), 'Failed: out of stock');
-  assert.equal(
-    headline({ status: 'FAILED', reason: 'We closed early', timeline: [{ status: 'REJECTED' }] }),
-    'Rejected by the restaurant: We closed early',
-  );
-  const late = [...timeline, { status: 'CANCELLED' }, { status: 'OUT_FOR_DELIVERY' }];
-  assert.equal(headline({ status: 'CANCELLED', timeline: late }), 'Cancelled');
-  assert.equal(headline({ status: 'NEW', timeline }), 'NEW');
-  assert.deepEqual(
-    ['ASSIGNED', 'DELIVERED', 'FAILED'].map((status) => isFinal({ status })),
-    [false, true, true],
-  );
-});
-
-test('the ETA counts down in minutes and is never negative', () => {
-  const eta = { median: '2030-01-01T12:00:00Z', p90: '2030-01-01T12:07:00Z' };
-  const at = (time: string) => etaText(eta, Date.parse(`2030-01-01T${time}Z`));
-  assert.equal(at('11:48:00'), 'in 12 to 19 min');
-  assert.equal(at('11:48:01'), 'in 12 to 19 min');
-  assert.equal(at('11:49:00'), 'in 11 to 18 min');
-  assert.equal(at('12:02:00'), 'within 5 min');
-  assert.equal(at('12:30:00'), 'any moment now');
-  assert.equal(
-    etaText({ median: eta.median, p90: eta.median }, Date.parse('2030-01-01T11:58:00Z')),
-    'in 2 min',
-  );
-});
-
-test('a time on another day is shown with its date', () => {
-  const now = Date.parse('2030-01-01T12:00:00Z');
-  assert.match(timeText('2030-01-02T12:00:00Z', now), /2030/);
-  assert.doesNotMatch(timeText('2030-01-01T14:00:00Z', now), /2030/);
-  assert.doesNotMatch(timeText('2030-01-01T14:00:07Z', now, 'short'), /07/);
-});
-
-test('the recent orders are up to ten, newest first and each once, and invalid stored data is ignored', () => {
-  const many = Array.from({ length: 12 }, (_, n) => ({ id: `o-${n}`, at: n }));
-  const kept: { id: string }[] = many.reduce((recent, entry) => remember(recent, entry), []);
-  assert.deepEqual([kept.length, kept[0]?.id], [10, 'o-11']);
-  assert.deepEqual(
-    remember(kept, { id: 'o-5', at: 5 })
-      .map(({ id }: { id: string }) => id)
-      .slice(0, 2),
-    ['o-5', 'o-11'],
-  );
-  assert.equal(remember(kept, { id: 'o-5', at: 5 }).length, 10);
-  assert.deepEqual(
-    readRecent(
-      JSON.stringify([
-        { id: 'a', at: 1, more: 2 },
-        { id: '' },
-        { id: 3, at: 1 },
-        { id: 'b', at: 9e15 },
-        { id: 'c' },
-      ]),
-    ),
-    [{ id: 'a', at: 1 }],
-  );
-  for (const text of [null, '', '{', '{}', '7', '[null]', '"x"']) assert.deepEqual(readRecent(text), []);
-});
-
-test('an order id is read back unchanged from the hash of its address', () => {
-  for (const id of ['order-1', 'a.b_c', 'a&b=c#d +e/é']) assert.equal(orderOf(hashOf(id)), id);
-  for (const hash of ['', '#', '#order=', '#order=%20', '#other=1']) assert.equal(orderOf(hash), undefined);
+  test('goes on where a build fails, and the log says why', async () => {
+    const root = checkout();
+    fs.writeFileSync(path.join(root, 'web', 'home', 'main.tsx'), 'this is no <program');
+    const { files, missing, said } = await load(root);
+    assert.deepEqual([files.size, said], [0, ['error: the pages could not be built']]);
+    assert.match(String(missing), /the log has the reason/);
+  });
 });

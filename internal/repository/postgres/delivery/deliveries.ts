@@ -13,7 +13,7 @@ type DeliveryRow = typeof deliveries.$inferSelect;
 
 const columns = getTableColumns(deliveries);
 const { orderId, state, riderId, holdsPlace, attempts, assignedAt, pickedUpAt, deliveredAt } = columns;
-const { eta, etaP90, etaAt } = columns;
+const { eta, etaP90, etaAt, etaChange } = columns;
 
 const find = prepared('find-deliveries', (db) => db.select().from(deliveries).where(isAnyOf(orderId, 'ids')));
 const lock = prepared('lock-deliveries', (db) =>
@@ -22,7 +22,19 @@ const lock = prepared('lock-deliveries', (db) =>
 // The columns of the delivery request never change.
 const save = bulkInsert('save-deliveries', deliveries, columns, {
   target: [orderId],
-  update: [state, riderId, holdsPlace, attempts, assignedAt, pickedUpAt, deliveredAt, eta, etaP90, etaAt],
+  update: [
+    state,
+    riderId,
+    holdsPlace,
+    attempts,
+    assignedAt,
+    pickedUpAt,
+    deliveredAt,
+    eta,
+    etaP90,
+    etaAt,
+    etaChange,
+  ],
 });
 
 export function postgresDeliveries(pool: pg.Pool): Deliveries {
@@ -63,10 +75,11 @@ function toDelivery(row: DeliveryRow): Delivery {
   };
 }
 
-/** The columns of an ETA are all set or all null. */
-export function toEta(row: Pick<DeliveryRow, 'eta' | 'etaP90' | 'etaAt'>): Delivery['eta'] {
-  const { eta: median, etaP90: p90, etaAt: computedAt } = row;
-  return median !== null && p90 !== null && computedAt !== null ? { median, p90, computedAt } : undefined;
+/** The columns of an ETA are all set or all null, but that an ETA of an earlier version has no change. */
+export function toEta(row: Pick<DeliveryRow, 'eta' | 'etaP90' | 'etaAt' | 'etaChange'>): Delivery['eta'] {
+  const { eta: median, etaP90: p90, etaAt: computedAt, etaChange: change } = row;
+  if (median === null || p90 === null || computedAt === null) return undefined;
+  return { median, p90, computedAt, ...(change ? { change } : {}) };
 }
 
 function toRow({ eta, holdsPlace, ...delivery }: Delivery) {
@@ -76,5 +89,6 @@ function toRow({ eta, holdsPlace, ...delivery }: Delivery) {
     eta: eta?.median,
     etaP90: eta?.p90,
     etaAt: eta?.computedAt,
+    etaChange: eta?.change,
   };
 }

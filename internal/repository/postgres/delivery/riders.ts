@@ -8,9 +8,9 @@ import { clientOf } from '../database.ts';
 import { attempt, isAnyOf, namesOf, on, prepared, statement } from '../queries.ts';
 import { riders } from '../schema/delivery.ts';
 
-const { movedAt, ...columns } = getTableColumns(riders);
-const { riderId, isOnDuty, latitude, longitude, carrying, capacity } = columns;
-type RiderRow = Omit<typeof riders.$inferSelect, 'movedAt'>;
+const columns = getTableColumns(riders);
+const { riderId, isOnDuty, latitude, longitude, carrying, capacity, movedAt } = columns;
+type RiderRow = typeof riders.$inferSelect;
 
 const find = prepared('find-riders', (db) =>
   db.select(columns).from(riders).where(isAnyOf(riderId, 'ids')).orderBy(riderId),
@@ -136,7 +136,9 @@ function toRider(row: RiderRow): Rider {
     id: row.riderId,
     name: row.name,
     isOnDuty: row.isOnDuty,
-    ...(row.latitude === null || row.longitude === null ? {} : { place: [row.latitude, row.longitude] }),
+    ...(row.latitude === null || row.longitude === null
+      ? {}
+      : { place: [row.latitude, row.longitude], placeAt: row.movedAt }),
     carrying: row.carrying,
     capacity: row.capacity,
   };

@@ -69,13 +69,13 @@ async function look(connection: Connection, asked: readonly Ids[]) {
   };
 }
 
-function toRestaurant(row: typeof restaurants.$inferSelect): Restaurant {
+export function toRestaurant(row: typeof restaurants.$inferSelect): Restaurant {
   const { restaurantId: id, name, isActive, acceptance, address, latitude, longitude, preparationS } = row;
   const location = latitude === null || longitude === null ? {} : { location: { latitude, longitude } };
   return { id, name, isActive, acceptance, address, ...location, preparationS };
 }
 
-function toMenuItem(row: typeof menuItems.$inferSelect): MenuItem {
+export function toMenuItem(row: typeof menuItems.$inferSelect): MenuItem {
   const { itemId: id, restaurantId, name, price: priceMinor, isActive } = row;
   return { id, restaurantId, name, priceMinor, isActive };
 }

@@ -1,7 +1,7 @@
 /** Tables of riders and deliveries. */
 import { sql } from 'drizzle-orm';
 import { boolean, check, doublePrecision, index, integer, pgTable, varchar } from 'drizzle-orm/pg-core';
-import type { Delivery, Place } from '../../../domain/delivery.ts';
+import type { Delivery, EtaChange, Place } from '../../../domain/delivery.ts';
 import type { OrderId } from '../../../domain/order.ts';
 import { jsonb, timestamptz, varcharC } from './columns.ts';
 
@@ -57,6 +57,7 @@ export const deliveries = pgTable(
     eta: timestamptz('eta'),
     etaP90: timestamptz('eta_p90'),
     etaAt: timestamptz('eta_at'),
+    etaChange: jsonb('eta_change').$type<EtaChange>(),
   },
   (table) => [
     check(

@@ -10,14 +10,14 @@ import { reservations } from '../schema/inventory.ts';
 import { orders } from '../schema/orders.ts';
 import { payments } from '../schema/payments.ts';
 
-const { state, riderId, eta, etaP90, etaAt } = deliveries;
+const { state, riderId, pickup, dropoff, eta, etaP90, etaAt, etaChange } = deliveries;
 const read = prepared('read-views', (db) =>
   db
     .select({
       order: getTableColumns(orders),
       payment: { state: payments.state, version: payments.version },
       reservation: { state: reservations.state },
-      delivery: { state, riderId, eta, etaP90, etaAt },
+      delivery: { state, riderId, pickup, dropoff, eta, etaP90, etaAt, etaChange },
     })
     .from(orders)
     .leftJoin(payments, eq(payments.orderId, orders.orderId))
@@ -56,6 +56,8 @@ function toDelivery(row: NonNullable<ViewRow['delivery']>): NonNullable<OrderVie
   return {
     state: row.state,
     ...(row.riderId === null ? {} : { riderId: row.riderId }),
+    ...(row.pickup === null ? {} : { pickup: row.pickup }),
+    ...(row.dropoff === null ? {} : { dropoff: row.dropoff }),
     ...(eta ? { eta } : {}),
   };
 }

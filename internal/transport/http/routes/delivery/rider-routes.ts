@@ -4,6 +4,7 @@ import type { Delivery, Place, Rider } from '../../../../domain/delivery.ts';
 import { TiffinError } from '../../../../domain/errors.ts';
 import { ORDER_ID, type Order } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
+import type { RiderMoves } from '../../../../service/delivery/ports.ts';
 import { type TrackDeps, trackDelivery } from '../../../../service/delivery/track-delivery.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
 import { traceparent } from '../../request-headers.ts';
@@ -79,13 +80,14 @@ function reportedAt(now: () => number) {
 
 export interface RiderRouteDeps extends TrackDeps {
   readonly orders: Pick<OrderStore, 'find'>;
+  readonly riderMoves: Pick<RiderMoves, 'tell'>;
 }
 
 export function riderRoutes(deps: RiderRouteDeps): readonly Route[] {
   return [registering(deps), moving(deps), listing(deps), reporting(deps)];
 }
 
-function registering({ riders, clock }: RiderRouteDeps): Route {
+function registering({ riders, riderMoves, clock }: RiderRouteDeps): Route {
   return route({
     method: 'PUT',
     path: '/v1/riders/:rid',
@@ -103,11 +105,12 @@ function registering({ riders, clock }: RiderRouteDeps): Route {
       const place = location && toPlace(location);
       const changed = { id: params.rid, name, isOnDuty: onDuty, capacity, ...(place ? { place } : {}) };
       ctx.body = toRider(await riders.put(changed, clock.now()));
+      if (place) riderMoves.tell(params.rid);
     },
   });
 }
 
-function moving({ riders, clock }: RiderRouteDeps): Route {
+function moving({ riders, riderMoves, clock }: RiderRouteDeps): Route {
   return route({
     method: 'POST',
     path: '/v1/riders/:rid/position',
@@ -121,6 +124,7 @@ function moving({ riders, clock }: RiderRouteDeps): Route {
       const at = Math.min(body.timestamp ?? now, now);
       const isKnown = await riders.move(riderIdOf(params.rid), toPlace(body), at);
       if (!isKnown) throw riderNotFound(params.rid);
+      riderMoves.tell(params.rid);
       ctx.status = 204;
     },
   });
@@ -184,6 +188,8 @@ function reporting(deps: RiderRouteDeps): Route {
         ...(location ? { place: toPlace(location) } : {}),
         traceparent: traceparent(ctx),
       });
+      // Other orders that the rider has show the place, too.
+      if (location) deps.riderMoves.tell(params.rid);
       ctx.status = 204;
     },
   });

@@ -73,6 +73,14 @@ function extras(now: () => number) {
   };
 }
 
+const dishes = linesOf(z.object({ itemId, quantity }, object));
+
+/** `POST /v1/quotes`: the fields of `POST /v1/orders` on which the amount depends */
+export function quoteBody(now: () => number) {
+  const { scheduledAt, currency } = extras(now);
+  return z.object({ restaurantId: itemId, items: dishes, scheduledAt, currency }, object);
+}
+
 /** `POST /v1/orders` */
 export function foodOrderBody(now: () => number) {
   return z.object(
@@ -80,7 +88,7 @@ export function foodOrderBody(now: () => number) {
       ...extras(now),
       customerId: externalId,
       restaurantId: itemId,
-      items: linesOf(z.object({ itemId, quantity }, object)),
+      items: dishes,
       deliveryAddress: address,
     },
     object,

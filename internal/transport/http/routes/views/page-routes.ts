@@ -1,49 +1,128 @@
-/** Serves the page to create and track orders: the listed files of web/. */
+/** Serves the built pages: their HTML, and the files that it names, whose names change with their content. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { type Route, route } from '../../route.ts';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { TiffinError } from '../../../../domain/errors.ts';
+import { type Answer, type Route, route } from '../../route.ts';
+import { isTokenLike } from '../../tracking-links.ts';
 
-const WEB = new URL('../../../../../web/', import.meta.url);
+export interface Pages {
+  /** By path from the root of the build, such as `index.html` and `assets/index-1a2b3c4d.js`. */
+  readonly files: ReadonlyMap<string, Buffer>;
+  /** One sentence for people, where there is no build. */
+  readonly missing?: string;
+}
 
-const FILES = [
-  ['/', 'index.html', 'text/html', 'A page to create and track orders'],
-  ['/app.js', 'app.js', 'text/javascript', 'The page’s forms'],
-  ['/elements.js', 'elements.js', 'text/javascript', 'The page’s DOM elements'],
-  ['/server.js', 'server.js', 'text/javascript', 'The page’s requests to the server'],
-  ['/tracking.js', 'tracking.js', 'text/javascript', 'The page’s live tracking of an order'],
-  ['/view.js', 'view.js', 'text/javascript', 'The page’s texts'],
-  ['/style.css', 'style.css', 'text/css', 'The page’s styles'],
-] as const;
+interface Served {
+  readonly type: string;
+  readonly body: Buffer;
+  readonly compressed: Buffer;
+  readonly tag: string;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
 
 // No resources of other origins, no inline code, and no text parsed as HTML.
 const POLICY = [
   "default-src 'none'",
-  ...["script-src 'self'", "style-src 'self'", "connect-src 'self'"],
-  ...["base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"],
-  "require-trusted-types-for 'script'",
-].join('; ');
+  ...["script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'"],
+  ...["base-uri 'none'", "form-action 'self'", "require-trusted-types-for 'script'"],
+];
+const UNFRAMED = "frame-ancestors 'none'";
 
-export function pageRoutes(): readonly Route[] {
-  return FILES.map(([path, file, type, summary]) =>
+const ANSWERS = {
+  200: { description: 'The page', type: 'text/html' },
+  304: { description: 'The page has not changed' },
+  503: { description: 'The pages are not built here', type: 'text/plain' },
+} as const satisfies Record<number, Answer>;
+
+/** The pages may still be on their way from a build; requests wait for it. */
+export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
+  const served = pages.then(({ files, missing }) => ({
+    missing,
+    files: new Map([...files].map(([name, body]) => [name, toServe(name, body)])),
+  }));
+
+  async function page(ctx: Context, name: string, policy: readonly string[]): Promise<void> {
+    const { files, missing } = await served;
+    ctx.set({
+      // The browser asks each time whether there is a newer one; the files that it names are kept for good.
+      'Cache-Control': 'no-cache',
+      'Content-Security-Policy': policy.join('; '),
+      'Referrer-Policy': 'no-referrer',
+    });
+    const file = files.get(name);
+    if (file) return answer(ctx, file);
+    ctx.status = 503;
+    ctx.type = 'text/plain';
+    ctx.body = `${missing}\n`;
+  }
+
+  const open = { method: 'GET', access: 'anyone', tag: 'Screens' } as const;
+  return [
     route({
-      method: 'GET',
-      path,
-      access: 'anyone',
-      tag: 'Screens',
-      summary,
-      answers: { 200: { description: 'The file', type }, 304: { description: 'The file has not changed' } },
-      async handle(ctx) {
-        const body = await readFile(new URL(file, WEB));
-        ctx.body = body;
-        ctx.type = type;
-        ctx.etag = createHash('sha256').update(body).digest('base64url');
-        ctx.set({
-          // The browser revalidates each time, so that all files are of the same version.
-          'Cache-Control': 'no-cache',
-          'Content-Security-Policy': POLICY,
-          'Referrer-Policy': 'no-referrer',
-        });
+      ...open,
+      path: '/',
+      summary: 'The page to create and track orders',
+      answers: ANSWERS,
+      handle: (ctx) => page(ctx, 'index.html', [...POLICY, UNFRAMED]),
+    }),
+    route({
+      ...open,
+      path: '/track/:token',
+      params: { token: z.string().min(1).meta({ description: 'The token of a tracking link' }) },
+      summary: 'The page of a tracking link; other sites may show it in a frame',
+      answers: {
+        ...ANSWERS,
+        404: { description: 'The page, which says that there is no such link', type: 'text/html' },
+      },
+      async handle(ctx, { params }) {
+        // All that it may do is in its address, which a page that frames it has to know already.
+        await page(ctx, 'track.html', POLICY);
+        if (!isTokenLike(params.token) && ctx.status === 200) ctx.status = 404;
       },
     }),
-  );
+    route({
+      ...open,
+      path: '/assets/:file',
+      params: { file: z.string().min(1).meta({ description: 'A file that a page names' }) },
+      summary: 'The scripts, styles and pictures of the pages',
+      answers: {
+        200: { description: 'The file', type: '*/*' },
+        304: { description: 'The file has not changed' },
+        404: { description: 'No page of this version has such a file' },
+      },
+      async handle(ctx, { params }) {
+        const file = (await served).files.get(`assets/${params.file}`);
+        if (!file) throw new TiffinError('ROUTE_NOT_FOUND', `there is no ${ctx.method} ${ctx.path}`);
+        ctx.set('Cache-Control', 'public, max-age=31536000, immutable');
+        answer(ctx, file);
+      },
+    }),
+  ];
+}
+
+function toServe(name: string, body: Buffer): Served {
+  return {
+    type: TYPES[path.extname(name)] ?? 'application/octet-stream',
+    body,
+    compressed: gzipSync(body, { level: 9 }),
+    tag: createHash('sha256').update(body).digest('base64url'),
+  };
+}
+
+function answer(ctx: Context, { type, body, compressed, tag }: Served): void {
+  const isCompressed = ctx.acceptsEncodings('gzip', 'identity') === 'gzip';
+  ctx.vary('Accept-Encoding');
+  if (isCompressed) ctx.set('Content-Encoding', 'gzip');
+  ctx.body = isCompressed ? compressed : body;
+  ctx.type = type;
+  ctx.etag = isCompressed ? `${tag}-gzip` : tag;
 }

@@ -6,6 +6,7 @@ import { isNewer, type ViewDeps, viewOrder } from '../../../../service/views/pro
 import type { Principal } from '../../principal.ts';
 import { type Route, route } from '../../route.ts';
 import { type LiveStreams, type Message, message } from './live-stream.ts';
+import type { RiderFollower } from './rider-position.ts';
 import { EVERYBODY, NOT_FOUND, reachable, TAG, toScreen } from './ui-routes.ts';
 
 export interface StreamDeps extends ViewDeps {
@@ -22,7 +23,23 @@ interface Shown {
 
 interface Follower {
   show(change: Shown): void;
+  /** Sends what is no view. */
+  send(message: Message): void;
   fail(): void;
+}
+
+interface Following {
+  /** Takes note of a view that the follower has read by itself. */
+  see(view: OrderView): void;
+  stop(): void;
+}
+
+/** What a stream shows of an order. */
+export interface Presentation {
+  /** The data of an event `view`. */
+  readonly present: (view: OrderView) => unknown;
+  /** Sends events beside the views. */
+  readonly beside?: (send: (message: Message) => void) => RiderFollower;
 }
 
 const END = message('end', {});
@@ -36,7 +53,7 @@ export const STREAM_ANSWERS = {
 };
 
 export function streamRoute(deps: StreamDeps): Route {
-  const stream = orderStream(deps, toScreen);
+  const stream = orderStream(deps, { present: toScreen });
   return route({
     method: 'GET',
     path: '/ui/orders/:id/stream',
@@ -50,16 +67,16 @@ export function streamRoute(deps: StreamDeps): Route {
   });
 }
 
-/** Answers a request with the changes of an order from the view `first` on, each as `present` shows it. */
+/** Answers a request with the changes of an order from the view `first` on. */
 export function orderStream(
   deps: StreamDeps,
-  present: (view: OrderView) => unknown,
+  { present, beside }: Presentation,
 ): (ctx: Context, principal: Principal, first: OrderView) => Promise<void> {
-  const shownOf = (view: OrderView): Shown => ({
+  const shownOf = async (view: OrderView): Promise<Shown> => ({
     view,
-    shown: message('view', present(view), view.revision.join('-')),
+    shown: message('view', await present(view), view.revision.join('-')),
   });
-  const follow = changesOf(deps, shownOf);
+  const follow = changesOf(deps, shownOf, beside);
   return async (ctx, principal, first) => {
     const { id } = first.order;
     if (isFinal(first.order.status) && hasSeen(ctx, first)) {
@@ -67,6 +84,7 @@ export function orderStream(
       ctx.status = 204;
       return;
     }
+    const begin = await shownOf(first);
     let sent: Revision = [-1, 0];
     let stop = () => {};
     const live = deps.streams.open(ctx, principal, () => stop());
@@ -79,25 +97,39 @@ export function orderStream(
       live.send(END);
       live.end();
     };
-    stop = follow(id, { show, fail: () => live.end() });
-    show(shownOf(first));
+    const following = follow(id, { show, send: live.send, fail: () => live.end() });
+    stop = following.stop;
+    show(begin);
     // Read again: the order may have changed between the first read and the subscription.
     const now = await viewOrder(deps, id);
-    if (now) show(shownOf(now));
+    if (!now) return;
+    following.see(now);
+    show(await shownOf(now));
   };
 }
 
 /** Reads an order's view once for all who follow it, after each change, or after several that come while it is read. */
 function changesOf(
   deps: StreamDeps,
-  shownOf: (view: OrderView) => Shown,
-): (id: OrderId, follower: Follower) => () => void {
-  const followed = new Map<OrderId, { readonly followers: Set<Follower>; readonly stop: () => void }>();
+  shownOf: (view: OrderView) => Promise<Shown>,
+  beside: Presentation['beside'],
+): (id: OrderId, follower: Follower) => Following {
+  const followed = new Map<OrderId, Following & { readonly followers: Set<Follower> }>();
 
-  function startReading(id: OrderId, followers: ReadonlySet<Follower>): () => void {
+  function startReading(id: OrderId, followers: ReadonlySet<Follower>): Following {
     let isStale = false;
     let isReading = false;
-    return deps.onView(id, async () => {
+    let isStopped = false;
+    let newest: Revision = [-1, 0];
+    const others = beside?.((message) => {
+      for (const { send } of followers) send(message);
+    });
+    const see = (view: OrderView) => {
+      if (isStopped || !isNewer(view.revision, newest)) return;
+      newest = view.revision;
+      others?.see(view);
+    };
+    const unlisten = deps.onView(id, async () => {
       isStale = true;
       if (isReading) return;
       isReading = true;
@@ -105,7 +137,8 @@ function changesOf(
         while (isStale) {
           isStale = false;
           const view = await viewOrder(deps, id);
-          const change = view && shownOf(view);
+          if (view) see(view);
+          const change = view && (await shownOf(view));
           if (change) for (const { show } of followers) show(change);
         }
       } catch {
@@ -114,22 +147,33 @@ function changesOf(
         isReading = false;
       }
     });
+    return {
+      see,
+      stop() {
+        isStopped = true;
+        unlisten();
+        others?.stop();
+      },
+    };
   }
 
   return (id, follower) => {
     let group = followed.get(id);
     if (!group) {
       const followers = new Set<Follower>();
-      group = { followers, stop: startReading(id, followers) };
+      group = { followers, ...startReading(id, followers) };
       followed.set(id, group);
     }
-    const { followers, stop } = group;
+    const { followers, see, stop } = group;
     followers.add(follower);
-    return () => {
-      followers.delete(follower);
-      if (followers.size > 0 || followed.get(id)?.followers !== followers) return;
-      followed.delete(id);
-      stop();
+    return {
+      see,
+      stop() {
+        followers.delete(follower);
+        if (followers.size > 0 || followed.get(id)?.followers !== followers) return;
+        followed.delete(id);
+        stop();
+      },
     };
   };
 }

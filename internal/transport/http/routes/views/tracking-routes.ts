@@ -13,8 +13,17 @@ import type { TrackingLink, TrackingLinks } from '../../tracking-links.ts';
 import { answerChange, type ChangeRouteDeps, toCancel, toReschedule } from '../orders/change-routes.ts';
 import { findOrder, orderIdOf, orderNotFound } from '../orders/order-answers.ts';
 import { cancelBody, rescheduleBody } from '../orders/order-schemas.ts';
+import { message } from './live-stream.ts';
+import { type PositionDeps, riderFollower, riderOf } from './rider-position.ts';
 import { orderStream, STREAM_ANSWERS, type StreamDeps } from './stream-route.ts';
-import { changedOrder, followedOrder, toChanged, toTracked } from './tracked-order.ts';
+import {
+  changedOrder,
+  followedOrder,
+  type Right,
+  toChanged,
+  toRiderPlace,
+  toTracked,
+} from './tracked-order.ts';
 
 const TAG = 'Tracking';
 const DAY_S = 86_400;
@@ -118,13 +127,18 @@ export function trackingLinkRoutes(deps: LinkDeps & ChangeRouteDeps): readonly R
   ];
 }
 
-export interface TrackingDeps extends StreamDeps {
+export interface TrackingDeps extends StreamDeps, PositionDeps {
   readonly trackingLinks: TrackingLinks;
 }
 
 /** The routes that show an order by a link. */
 export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
-  const stream = orderStream(deps, toTracked);
+  const streamFor = (may: Right) =>
+    orderStream(deps, {
+      present: async (view) => toTracked(view, may, await riderOf(deps, view)),
+      beside: (send) => riderFollower(deps, (rider) => send(message('rider', toRiderPlace(rider, may)))),
+    });
+  const streams = { read: streamFor('read'), change: streamFor('change') };
   async function viewOf({ orderId }: TrackingLink): Promise<OrderView> {
     const view = await viewOrder(deps, orderId);
     if (!view) throw orderNotFound(orderId);
@@ -149,10 +163,15 @@ export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
         const held = deps.trackingLinks.read(params.token);
         const view = await viewOf(held);
         const { may, expiresAt } = held;
+        const rider = await riderOf(deps, view);
+        const readToken = may === 'change' && deps.trackingLinks.tokenOf({ ...held, may: 'read' });
         send(ctx, {
           status: 200,
-          headers: { ETag: viewTag(view) },
-          body: { ...toTracked(view), link: { may, expiresAt: toRfc3339(expiresAt) } },
+          headers: { ETag: viewTag(view, ...(rider?.placeAt ? [rider.placeAt] : [])) },
+          body: {
+            ...toTracked(view, may, rider),
+            link: { may, expiresAt: toRfc3339(expiresAt), ...(readToken ? { readToken } : {}) },
+          },
         });
       },
     }),
@@ -161,13 +180,14 @@ export function trackingRoutes(deps: TrackingDeps): readonly Route[] {
       path: '/v1/tracking/:token/stream',
       access: 'anyone',
       tag: TAG,
-      summary: 'Streams the changes of a link’s order: an event `view` for each change, `end` after the last',
+      summary:
+        'Streams the changes of a link’s order: an event `view` for each change, `rider` when the rider has moved (at most each second), `end` after the last',
       params,
       headers: ['Last-Event-ID'],
       answers: { ...ANSWERS, ...STREAM_ANSWERS },
       async handle(ctx, { params }) {
         const held = deps.trackingLinks.read(params.token);
-        await stream(ctx, holderOf(held), await viewOf(held));
+        await streams[held.may](ctx, holderOf(held), await viewOf(held));
       },
     }),
   ];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OrderId } from '../../internal/domain/order.ts';
 import { openRedis } from '../../internal/repository/redis/connection.ts';
-import { redisViewListener } from '../../internal/repository/redis/view-listener.ts';
+import { redisListener } from '../../internal/repository/redis/listener.ts';
 import { startOwnRedis } from '../support/own-redis.ts';
 import { proxyTo } from '../support/proxy.ts';
 import { recordingLog } from '../support/recording-log.ts';
@@ -16,7 +16,7 @@ test('a listener hears of changes again after its connection has fallen silent, 
   const server = await startOwnRedis();
   const proxy = await proxyTo(server.url);
   const [direct, through] = [openRedis(server.url, recordingLog()), openRedis(proxy.url, recordingLog())];
-  const listener = redisViewListener(through, CHANNEL);
+  const listener = redisListener(through, CHANNEL);
   t.after(async () => {
     listener.close();
     direct.disconnect();

@@ -1,9 +1,9 @@
-/** Notifies listeners when an order's view changes; all listeners of a process share one Redis connection. */
+/** Notifies listeners of the ids that are published on a channel; all listeners of a channel share one Redis connection. */
 import { Cluster, type Redis } from 'ioredis';
-import type { OrderId } from '../../domain/order.ts';
 
-export interface ViewListener {
-  listen(orderId: OrderId, listener: () => void): () => void;
+export interface Listener {
+  /** Calls `notify` for the id, and when ids may have been missed; returns a function that ends it. */
+  listen(id: string, notify: () => void): () => void;
   close(): void;
 }
 
@@ -15,20 +15,20 @@ const AGAIN_MS = 250;
  */
 const REPEAT_MS = 1_000;
 
-export function redisViewListener(redis: Redis | Cluster, channel: string): ViewListener {
+export function redisListener(redis: Redis | Cluster, channel: string): Listener {
   const listeners = new Map<string, Set<() => void>>();
   let unsubscribe: (() => void) | undefined;
   return {
-    listen(orderId, listener) {
+    listen(wanted, listener) {
       unsubscribe ??= subscribe(redis, channel, (id) => {
         const affected = id === undefined ? [...listeners.values()] : [listeners.get(id) ?? []];
         for (const group of affected) for (const notify of group) notify();
       });
-      const own = listeners.get(orderId) ?? new Set();
-      listeners.set(orderId, own.add(listener));
+      const own = listeners.get(wanted) ?? new Set();
+      listeners.set(wanted, own.add(listener));
       return () => {
         own.delete(listener);
-        if (own.size === 0) listeners.delete(orderId);
+        if (own.size === 0 && listeners.get(wanted) === own) listeners.delete(wanted);
       };
     },
     close: () => unsubscribe?.(),
@@ -36,14 +36,10 @@ export function redisViewListener(redis: Redis | Cluster, channel: string): View
 }
 
 /**
- * Subscribes a connection: `onChange` gets each order id, or undefined after a reconnect, when ids may have been missed. In a
+ * Subscribes a connection: `onChange` gets each id, or undefined after a reconnect, when ids may have been missed. In a
  * cluster every node passes on what is published at any of them; when the connection ends, another node is chosen.
  */
-function subscribe(
-  redis: Redis | Cluster,
-  channel: string,
-  onChange: (orderId?: string) => void,
-): () => void {
+function subscribe(redis: Redis | Cluster, channel: string, onChange: (id?: string) => void): () => void {
   let connection: Redis | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
