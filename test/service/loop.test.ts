@@ -1,4 +1,4 @@
-/** Tests of the runner of background loops: its sleep, wake, backoff and stop. */
+/** Tests of the runner of background loops: its sleep, wake, backoff, faults and stop. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { TiffinError } from '../../internal/domain/errors.ts';
@@ -148,4 +148,24 @@ test('a transient fault is logged once while it lasts, and any other fault each 
       ['error', 'test failed and is retried'],
     ],
   );
+});
+
+test('a round that fails, or does not end, is a fault of its loop until a round succeeds', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const round = gate();
+  const { loop, pass } = setUp(t, async (rounds) => {
+    if (rounds === 1) unavailable();
+    if (rounds === 2) await round.promise;
+    return 100;
+  });
+  await pass(0);
+  assert.match(loop.fault() ?? '', /^test failed: .*the dependency is unreachable/);
+  await pass(50);
+  now += 30_001;
+  assert.equal(loop.fault(), 'test does not go on');
+  round.open();
+  await pass(0);
+  assert.equal(loop.fault(), undefined);
+  await loop.stop();
 });

@@ -49,7 +49,6 @@ export function clientsTo(url: string, options: ClientOptions = {}): Clients {
   const settings: pg.ClientConfig = {
     connectionString: address.plain,
     connectionTimeoutMillis: CONNECT_LIMIT_MS,
-    keepAlive: true,
     query_timeout: STATEMENT_LIMIT_MS + 500,
     application_name: 'tiffin',
     ...(isPooled ? {} : { options: asOptions({ ...SESSION, ...session }) }),

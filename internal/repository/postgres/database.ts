@@ -95,8 +95,8 @@ export interface MigrationOptions {
 /** Applies the pending migrations, over a connection to Postgres itself. */
 export async function migrateDatabase(url: string, options: MigrationOptions = {}): Promise<void> {
   const { folder = MIGRATIONS, isPooled = false } = options;
-  // Migrations have no time limit.
-  const config = { query_timeout: undefined };
+  // Migrations have no time limit, so that only the kernel notices a server that has vanished meanwhile.
+  const config = { query_timeout: undefined, keepAlive: true, keepAliveInitialDelayMillis: 3_000 };
   const client = new (clientsTo(url, { session: { statement_timeout: 0 }, config }))();
   await client.connect().catch((error: unknown) => {
     const reason = reasonOf(error);
