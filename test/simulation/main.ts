@@ -15,8 +15,9 @@ import type { Outcome, Seeds } from './worker.ts';
 
 const USAGE = `Usage: npm run simulate -- [--seed 1] [--runs 1000] [--jobs N] [--out simulation.jsonl]
 
-Simulates --runs runs, with the seeds from --seed on, in --jobs processes (as many as there are processors). A failure prints its seed, and the shortest history that shows it is
-written to --out, which \`npm run audit\` reads. Ends with 2 if many runs did not reach what they are about.
+Simulates --runs runs, with the seeds from --seed on, in --jobs processes (as many as there are processors). A failure prints
+its seed, and the shortest history that shows it is written to --out, which \`npm run audit\` reads. Ends with 2 if many runs did
+not reach what they are about.
 `;
 /** Fewer runs than this need not reach everything. */
 const ENOUGH_RUNS = 1_000;
