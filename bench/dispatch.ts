@@ -9,14 +9,12 @@ import { processingService } from '../cmd/services/processing-service.ts';
 import { schedulerWorker } from '../cmd/services/scheduler-worker.ts';
 import { type Wiring, wire } from '../cmd/wire.ts';
 import type { OrderId } from '../internal/domain/order.ts';
-import { startLoop } from '../internal/service/loop.ts';
-import { dispatcher } from '../internal/service/scheduling/dispatch-due.ts';
-import type { EventBus } from '../internal/service/stream/ports.ts';
+import { startDispatcher, until, watch } from './dispatching.ts';
 import { dueInOneSecond, LEASE_MS, measureQueue, wallClock } from './due-queue-ceiling.ts';
 import { insertWaiting } from './orders.ts';
 import { installPeers, runPeer } from './peers.ts';
 import { median, percentile, spread } from './percentiles.ts';
-import { benchLog, silentMeter } from './quiet.ts';
+import { benchLog } from './quiet.ts';
 import { type BenchServers, withServers } from './servers.ts';
 import { slowestCall } from './slow-calls.ts';
 import {
@@ -40,59 +38,6 @@ const PROCESSED = 20_000;
 
 const log = benchLog();
 
-interface Watched {
-  readonly bus: EventBus;
-  /** Milliseconds from each order's due time until the stream has stored its event. */
-  readonly lateness: number[];
-  published: number;
-  early: number;
-}
-
-/** Wraps the stream and records the lateness of each published order by this machine's clock. */
-function watch(bus: EventBus): Watched {
-  const watched: Watched = {
-    lateness: [],
-    published: 0,
-    early: 0,
-    bus: {
-      ...bus,
-      async publish(events) {
-        const calledAt = wallClock();
-        await bus.publish(events);
-        const storedAt = wallClock();
-        watched.published += events.length;
-        for (const event of events) {
-          if (event.eventType !== 'order.ready') continue;
-          const dueAt = Date.parse(event.payload.dueAt ?? '');
-          if (calledAt < dueAt) watched.early += 1;
-          watched.lateness.push(storedAt - dueAt);
-        }
-      },
-    },
-  };
-  return watched;
-}
-
-/** The dispatcher in its loop, as the scheduler-worker runs it, without the reconciler. */
-function startDispatcher(wiring: Wiring, watched: Watched) {
-  const dispatching = dispatcher(
-    { ...wiring, bus: watched.bus, meter: silentMeter, log, onLost: () => {}, wake: () => loop.wake() },
-    { intervalMs: 1_000 },
-  );
-  const loop = startLoop('dispatch', () => dispatching.runOnce(), log);
-  return {
-    loop,
-    async stop() {
-      await loop.stop();
-      await dispatching.drain();
-    },
-  };
-}
-
-async function until(isSo: () => boolean | Promise<boolean>, everyMs = 1): Promise<void> {
-  while (!(await isSo())) await pause(everyMs);
-}
-
 /** Orders per second, all due at the start, from the first claim until every order is published and acknowledged. */
 async function measureDrain(wiring: Wiring, redis: Redis, pool: pg.Pool): Promise<number> {
   await redis.flushall();
@@ -101,7 +46,7 @@ async function measureDrain(wiring: Wiring, redis: Redis, pool: pg.Pool): Promis
   await wiring.queue.schedule(dueInOneSecond(BURST, -2_000));
   const watched = watch(wiring.bus);
   const started = performance.now();
-  const dispatching = startDispatcher(wiring, watched);
+  const dispatching = startDispatcher(wiring, watched, log);
   await until(() => watched.published === BURST);
   await until(async () => (await redis.zcount('tiffin:{s00}:due', '-inf', '(9e15')) === 0);
   const seconds = (performance.now() - started) / 1000;
@@ -114,7 +59,7 @@ async function measureLateness(wiring: Wiring, redis: Redis, count: number, seco
   await redis.flushall();
   await wiring.queue.setState('running');
   const watched = watch(wiring.bus);
-  const dispatching = startDispatcher(wiring, watched);
+  const dispatching = startDispatcher(wiring, watched, log);
   await pause(100);
   const from = wallClock() + 1_500;
   await wiring.queue.schedule(
@@ -163,7 +108,7 @@ async function measureProcessing({ newDatabase, redisUrl }: BenchServers, redis:
     rows.map((row) => ({ orderId: row.order_id as OrderId, dueAt: Number(row.due) })),
   );
   const watched = watch(wiring.bus);
-  const dispatching = startDispatcher(wiring, watched);
+  const dispatching = startDispatcher(wiring, watched, log);
   await until(() => watched.published === rows.length);
   await dispatching.stop();
 

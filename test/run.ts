@@ -49,7 +49,7 @@ const servers = await startTestServers();
 try {
   await bundle(dir, [PROGRAM, ...files]);
   if (!interrupted) {
-    const options = ['--test-concurrency=2', '--test-reporter=spec', `--test-timeout=${FILE_MS}`];
+    const options = ['--test-concurrency=3', '--test-reporter=spec', `--test-timeout=${FILE_MS}`];
     tests = spawn(
       process.execPath,
       ['--enable-source-maps', '--test', ...options, ...files.map((file) => bundled(dir, file))],

@@ -103,7 +103,9 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
     }
     await page.getByLabel('Spice Route').check();
     for (const _ of [1, 2]) await page.getByRole('button', { name: 'One more Vegetable thali' }).click();
-    await page.getByText('$17.00').waitFor();
+    const quote = page.getByRole('status', { name: 'What you pay' });
+    await quote.getByText('$17.00').waitFor();
+    const quoted = await quote.locator('.total strong').textContent();
     const address = { Street: '9 Sea View', City: 'Mumbai', State: 'MH', 'Zip code': '400020' };
     for (const [name, value] of Object.entries(address))
       await page.getByLabel(name, { exact: true }).fill(value);
@@ -113,6 +115,7 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
     await page.evaluate('loadedOnce = true');
     const id = await orderOn(page);
     await is(id, 'PLACED');
+    assert.equal(await page.locator('.total strong').textContent(), quoted, 'what was quoted is charged');
     await heading(page, 'Your order is confirmed');
     await kitchen(id, { action: 'ACCEPT' });
     await heading(page, 'A rider is picking up your order');

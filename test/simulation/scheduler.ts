@@ -166,19 +166,32 @@ export function scheduler(seed: number, faults: Faults): Scheduler {
 
   const time: VirtualTime = { now: () => now - NOON, setTimer: (ms, work) => later(current, ms, work) };
 
-  async function turn(item: Item): Promise<void> {
+  /** False if the owner of the item is paused. */
+  function begin(item: Item): boolean {
     const { owner } = item;
     now = Math.max(now, item.due);
     if (owner.pausedUntil > now) {
-      const rest = add(owner, owner.pausedUntil - now, () => item.isCancelled || item.work());
-      void rest;
-      return;
+      add(owner, owner.pausedUntil - now, () => item.isCancelled || item.work());
+      return false;
     }
     enter(owner);
     item.work();
-    // Everything that follows from it runs before the next item.
-    await settled();
-    enter(outside);
+    return true;
+  }
+
+  /** Turn by turn; everything that follows from one runs before the next, and no promise of the loop itself is in between. */
+  function runUntil(isOver: () => boolean, end: () => void, fail: (error: unknown) => void): void {
+    const next = () => {
+      enter(outside);
+      try {
+        for (let item = queue.pop(); item && !isOver(); item = queue.pop())
+          if (!item.isCancelled && item.owner.life === item.life && begin(item)) return afterAll(next);
+        end();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    next();
   }
 
   return {
@@ -197,14 +210,12 @@ export function scheduler(seed: number, faults: Faults): Scheduler {
       isCalm = true;
     },
     run: (isOver) =>
-      withVirtualTime(time, async () => {
-        for (let item = queue.pop(); item && !isOver(); item = queue.pop())
-          if (!item.isCancelled && item.owner.life === item.life) await turn(item);
-      }),
+      withVirtualTime(time, () => new Promise((resolve, reject) => runUntil(isOver, resolve, reject))),
   };
 }
 
-/** Resolves when no promise is left to settle: Node runs the ticks after all of them, without a turn of its event loop. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => void process.nextTick(resolve));
+/** Calls `next` when no promise is left to settle: Node runs the ticks after all of them, without a turn of its event loop. */
+function afterAll(next: () => void): void {
+  // From a tick itself the next tick would come before the promises.
+  process.nextTick(queueMicrotask, next);
 }

@@ -9,32 +9,43 @@ export interface VirtualTime {
   setTimer(ms: number, work: () => void): () => void;
 }
 
+/** The time of the run that is under way. */
+let virtual: VirtualTime | undefined;
+let isInstalled = false;
+
 /** Product code sleeps and measures by the time of the simulation until `run` has ended. Only one may run at a time. */
 export async function withVirtualTime<T>(time: VirtualTime, run: () => Promise<T>): Promise<T> {
-  const real = {
-    setTimeout: globalThis.setTimeout,
-    clearTimeout: globalThis.clearTimeout,
-    pause: timers.setTimeout,
-  };
-  const setVirtual = (work: () => void, ms = 0) => {
-    const cancel = time.setTimer(ms, work);
-    const timer = { cancel, unref: () => timer, ref: () => timer };
-    return timer;
-  };
-  globalThis.setTimeout = setVirtual as never;
-  globalThis.clearTimeout = ((timer?: { cancel?: () => void }) => timer?.cancel?.()) as never;
-  timers.setTimeout = ((ms: number, value: unknown) =>
-    new Promise((resolve) => void time.setTimer(ms, () => resolve(value)))) as never;
-  syncBuiltinESMExports();
-  // The method is the prototype's; an own property hides it.
-  Object.defineProperty(performance, 'now', { value: () => time.now(), configurable: true });
+  if (!isInstalled) install();
+  virtual = time;
   try {
     return await run();
   } finally {
-    globalThis.setTimeout = real.setTimeout;
-    globalThis.clearTimeout = real.clearTimeout;
-    timers.setTimeout = real.pause;
-    syncBuiltinESMExports();
-    delete (performance as { now?: unknown }).now;
+    virtual = undefined;
   }
+}
+
+/** Once, since telling all modules takes a few milliseconds. Between runs the timers and the clock are the real ones. */
+function install(): void {
+  isInstalled = true;
+  const { setTimeout: setReal, clearTimeout: clearReal } = globalThis;
+  const pauseReal = timers.setTimeout;
+  const nowReal = performance.now.bind(performance);
+  const setVirtual = (work: () => void, ms = 0, ...args: []) => {
+    if (!virtual) return setReal(work, ms, ...args);
+    const cancel = virtual.setTimer(ms, work);
+    const timer = { cancel, unref: () => timer, ref: () => timer };
+    return timer;
+  };
+  const clearVirtual = (timer?: { cancel?: () => void }) =>
+    timer?.cancel ? timer.cancel() : clearReal(timer as never);
+  const pauseVirtual = (ms: number, value: unknown, ...options: []) =>
+    virtual
+      ? new Promise((resolve) => void virtual?.setTimer(ms, () => resolve(value)))
+      : pauseReal(ms, value, ...options);
+  globalThis.setTimeout = setVirtual as never;
+  globalThis.clearTimeout = clearVirtual as never;
+  timers.setTimeout = pauseVirtual as never;
+  syncBuiltinESMExports();
+  // The method is the prototype's; an own property hides it.
+  Object.defineProperty(performance, 'now', { value: () => virtual?.now() ?? nowReal() });
 }

@@ -8,9 +8,14 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 
 /**
  * Puts each of the files, which are relative to the root, into `dir` as `<file without .ts>.mjs`, with what they share in files of
- * its own, and a link to the packages. Each module finds its scripts and pages where its source is.
+ * its own, and a link to the packages. Each module finds its scripts and pages where its source is. Keeping the names of
+ * functions costs time wherever one is made.
  */
-export async function bundle(dir: string, files: readonly string[]): Promise<void> {
+export async function bundle(
+  dir: string,
+  files: readonly string[],
+  { keepNames = true } = {},
+): Promise<void> {
   fs.symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));
   await build({
     entryPoints: files.map((file) => path.join(ROOT, file)),
@@ -22,7 +27,7 @@ export async function bundle(dir: string, files: readonly string[]): Promise<voi
     platform: 'node',
     format: 'esm',
     packages: 'external',
-    keepNames: true,
+    keepNames,
     sourcemap: 'linked',
     plugins: [
       {

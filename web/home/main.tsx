@@ -43,9 +43,9 @@ function Home() {
         <Access onToken={() => setAttempt(attempt + 1)} />
         {id === undefined ? (
           <>
-            <Find />
-            {recent.length > 0 && <Recent orders={recent} onClear={() => store([])} />}
             <OrderForm onPlaced={keep} />
+            {recent.length > 0 && <Recent orders={recent} onClear={() => store([])} />}
+            <Find />
           </>
         ) : (
           <FollowedOrder key={id} id={id} attempt={attempt} onFound={() => keep(id)} />

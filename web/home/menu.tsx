@@ -81,7 +81,6 @@ function Dishes({ restaurantId, lines, onChange }: MenuProps) {
       : [...lines, { itemId, quantity, unitPrice: '' }];
     onChange({ lines: changed.filter((line) => line.quantity !== '0') });
   };
-  const sum = menu?.items.reduce((total, { itemId, price }) => total + price * countOf(itemId), 0) ?? 0;
   const pointers = [
     '/items',
     ...lines.flatMap((_, n) => ['', '/itemId', '/quantity'].map((of) => `/items/${n}${of}`)),
@@ -103,14 +102,6 @@ function Dishes({ restaurantId, lines, onChange }: MenuProps) {
       </ul>
       <FaultText text={fault} />
       <FaultsAt pointers={pointers} />
-      {menu && (
-        <p class="total" role="status">
-          <span>
-            Items <span class="hint">without fees</span>
-          </span>{' '}
-          <strong>{moneyText(sum, menu.currency)}</strong>
-        </p>
-      )}
     </fieldset>
   );
 }

@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { againOf } from '../again.ts';
 import { type Fault, faultsIn } from '../faults.ts';
 import { allowed, OUT_OF_REACH, send } from '../server.ts';
+import { Address } from './address.tsx';
 import { Faults, FaultsAt, Field } from './field.tsx';
 import { ItemLine } from './item-line.tsx';
 import { Menu } from './menu.tsx';
@@ -15,6 +16,7 @@ import {
   toRequest,
   type Values,
 } from './order-request.ts';
+import { QuoteBox } from './quote.tsx';
 import { hashOf } from './recent-orders.ts';
 import { linkTo } from './tracking-link.ts';
 
@@ -120,8 +122,8 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
     <form id="order" ref={form} noValidate aria-labelledby="order-title" aria-busy={isBusy} onSubmit={submit}>
       <h2 id="order-title">New order</h2>
       <Faults.Provider value={beside}>
-        <fieldset>
-          <legend>Kind of order</legend>
+        <fieldset class="kinds">
+          <legend class="unseen">Kind of order</legend>
           {KINDS.map(([value, text]) => (
             <label key={value} class="choice">
               <input type="radio" name="kind" checked={kind === value} onChange={() => choose(value)} />{' '}
@@ -129,84 +131,94 @@ export function OrderForm({ onPlaced }: { readonly onPlaced: (id: string) => voi
             </label>
           ))}
         </fieldset>
-        {kind === 'amount' ? (
-          <>
-            <Field
-              name="customerName"
-              pointers={['/customer_name']}
-              autocomplete="name"
-              {...bind('customerName')}
-            >
-              Customer’s name
-            </Field>
-            <Field name="totalPrice" pointers={['/total_price']} inputMode="decimal" {...bind('totalPrice')}>
-              Amount
-            </Field>
-          </>
-        ) : (
-          <Field name="customerId" autocomplete="username" autocapitalize="none" {...bind('customerId')}>
-            Customer
-          </Field>
-        )}
-        {kind === 'delivered' && <Menu {...values} onChange={change} />}
-        {kind === 'items' && (
-          <fieldset>
-            <legend>Items</legend>
-            {values.lines.map((line, n) => (
-              <ItemLine
-                key={n}
-                n={n}
-                line={line}
-                onChange={(part) => changeLine(n, part)}
-                onRemove={() => change({ lines: values.lines.filter((_, at) => at !== n) })}
-              />
-            ))}
-            <FaultsAt pointers={['/items']} />
-            <button type="button" onClick={() => change({ lines: [...values.lines, lineOf('')] })}>
-              Add an item
-            </button>
-          </fieldset>
-        )}
-        {kind === 'delivered' && (
-          <fieldset>
-            <legend>Address</legend>
-            <Address values={values} onChange={change} />
-          </fieldset>
-        )}
-        <Field
-          name="time"
-          type="datetime-local"
-          pointers={['/scheduledAt', '/scheduled_time']}
-          {...bind('time')}
-        >
-          Scheduled time <span class="hint">Leave empty to order for now</span>
-        </Field>
-        {kind !== 'amount' && (
-          <div>
-            <label for="card">Card</label>
-            <select
-              id="card"
-              value={values.card}
-              onChange={(event) => change({ card: event.currentTarget.value })}
-            >
-              {CARDS.map(([value, text]) => (
-                <option key={value} value={value}>{`${value}: ${text}`}</option>
+        <div class="part">
+          {kind === 'delivered' && <Menu {...values} onChange={change} />}
+          {kind === 'items' && (
+            <fieldset>
+              <legend>Items</legend>
+              {values.lines.map((line, n) => (
+                <ItemLine
+                  key={n}
+                  n={n}
+                  line={line}
+                  onChange={(part) => changeLine(n, part)}
+                  onRemove={() => change({ lines: values.lines.filter((_, at) => at !== n) })}
+                />
               ))}
-            </select>
-            <FaultsAt pointers={['/payment/token']} />
+              <FaultsAt pointers={['/items']} />
+              <button type="button" onClick={() => change({ lines: [...values.lines, lineOf('')] })}>
+                Add an item
+              </button>
+            </fieldset>
+          )}
+        </div>
+        <div class="part">
+          {kind === 'amount' ? (
+            <>
+              <Field
+                name="customerName"
+                pointers={['/customer_name']}
+                autocomplete="name"
+                {...bind('customerName')}
+              >
+                Customer’s name
+              </Field>
+              <Field
+                name="totalPrice"
+                pointers={['/total_price']}
+                inputMode="decimal"
+                {...bind('totalPrice')}
+              >
+                Amount
+              </Field>
+            </>
+          ) : (
+            <Field name="customerId" autocomplete="username" autocapitalize="none" {...bind('customerId')}>
+              Customer
+            </Field>
+          )}
+          {kind === 'delivered' && (
+            <fieldset class="address">
+              <legend>Address</legend>
+              <Address values={values} onChange={change} />
+            </fieldset>
+          )}
+          <Field
+            name="time"
+            type="datetime-local"
+            pointers={['/scheduledAt', '/scheduled_time']}
+            {...bind('time')}
+          >
+            Scheduled time <span class="hint">Leave empty to order for now</span>
+          </Field>
+          {kind !== 'amount' && (
+            <div>
+              <label for="card">Card</label>
+              <select
+                id="card"
+                value={values.card}
+                onChange={(event) => change({ card: event.currentTarget.value })}
+              >
+                {CARDS.map(([value, text]) => (
+                  <option key={value} value={value}>{`${value}: ${text}`}</option>
+                ))}
+              </select>
+              <FaultsAt pointers={['/payment/token']} />
+            </div>
+          )}
+          {kind === 'delivered' && values.restaurantId && <QuoteBox {...values} />}
+          <div role="alert">
+            <ul id="faults" class="fault">
+              {others.map((detail) => (
+                <li key={detail}>{detail}</li>
+              ))}
+            </ul>
           </div>
-        )}
+          <button class="main" type="submit">
+            Place the order
+          </button>
+        </div>
       </Faults.Provider>
-      <div role="alert">
-        <ul id="faults" class="fault">
-          {others.map((detail) => (
-            <li key={detail}>{detail}</li>
-          ))}
-        </ul>
-      </div>
-      <button class="main" type="submit">
-        Place the order
-      </button>
       <datalist id="items">
         {ITEMS.map((item) => (
           <option key={item} value={item} />
@@ -235,30 +247,4 @@ function pointersOf(kind: Kind, { lines }: Values): string[] {
 
 function trimmed(values: Values): Values {
   return JSON.parse(JSON.stringify(values), (_, value) => (typeof value === 'string' ? value.trim() : value));
-}
-
-const ADDRESS = [
-  ['street', 'Street', 'address-line1'],
-  ['city', 'City', 'address-level2'],
-  ['state', 'State', 'address-level1'],
-  ['zipCode', 'Zip code', 'postal-code'],
-] as const;
-
-function Address({ values, onChange }: { values: Values; onChange: (part: Partial<Values>) => void }) {
-  return (
-    <>
-      {ADDRESS.map(([name, text, autocomplete]) => (
-        <Field
-          key={name}
-          name={name}
-          autocomplete={autocomplete}
-          pointers={[`/deliveryAddress/${name}`]}
-          value={values.address[name]}
-          onValue={(value) => onChange({ address: { ...values.address, [name]: value } })}
-        >
-          {text}
-        </Field>
-      ))}
-    </>
-  );
 }

@@ -1,9 +1,9 @@
 /** Reads the event log for one consumer, page by page from its cursor. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { faultOf, isTransient } from '../../domain/errors.ts';
-import type { EventType } from '../../domain/events.ts';
+import { isEventType } from '../../domain/events.ts';
 import { backoffAfter } from '../../domain/retry.ts';
-import { typesOn } from '../../domain/topics.ts';
+import { TOPICS } from '../../domain/topics.ts';
 import type { Log, LogPosition, Transactions } from '../ports.ts';
 import type { EventLog, LogFilter, Subscription } from './ports.ts';
 
@@ -26,7 +26,7 @@ export function readLog(
   const { group, topics, types, batchSize = BATCH_SIZE, handle } = subscription;
   const filter: LogFilter = {
     types: new Set(
-      types.filter((type) => topics.some((topic) => typesOn(topic).includes(type as EventType))),
+      types.filter((type) => isEventType(type) && TOPICS[type].some((topic) => topics.includes(topic))),
     ),
     topics: new Set(topics),
   };
