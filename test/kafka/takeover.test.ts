@@ -7,19 +7,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../cmd/java/jvm.ts';
 import { type KafkaBroker, startKafka } from '../../cmd/kafka/broker.ts';
 import { busBySettings, lonelyBus } from '../contract/kafka-stream.ts';
 import { whyNoKafka } from '../support/kafka.ts';
 import { proxyTo, type ServerProxy } from '../support/proxy.ts';
+import { gate } from '../support/turns.ts';
 import { until } from '../support/until.ts';
 
 const skip = (await whyNoKafka()) ?? false;
 const MEMBER = fileURLToPath(new URL('member.ts', import.meta.url));
 /** Bound of each recovery; docs/operations.md has what was measured. */
 const LIMIT_MS = 15_000;
+/** Longer than anything waits for an answer. */
+const SILENT_MS = 12_000;
 
 describe('Kafka when something dies or falls silent', { skip, timeout: 300_000 }, () => {
   let dir: string;
@@ -158,6 +161,63 @@ describe('Kafka when something dies or falls silent', { skip, timeout: 300_000 }
     } finally {
       await bus.close();
     }
+  });
+
+  describe('through a proxy', () => {
+    let stream: ReturnType<typeof lonelyBus>;
+    beforeEach(() => {
+      stream = lonelyBus(`127.0.0.1:${new URL(proxy.url).port}`);
+    });
+    afterEach(() => stream.bus.close());
+    const send = (key: string) => stream.bus.send([{ topic: 'order.ready', key, value: 1, headers: {} }]);
+
+    it('a record is stored although the one connection that sends records dies with it', async () => {
+      await send('before');
+      proxy.holdBack(/dies with it/, SILENT_MS, 1);
+      await send('dies with it');
+    });
+
+    it('a process that sends seldom is not held up by a connection that died meanwhile', async () => {
+      const { bus } = stream;
+      await send('before');
+      proxy.silence();
+      await until('the fault', () => bus.fault() !== undefined);
+      await until('it to be well', () => bus.fault() === undefined);
+      const faults: unknown[] = [];
+      const look = setInterval(() => bus.fault() && faults.push(bus.fault()), 5);
+      await send('after');
+      clearInterval(look);
+      assert.deepEqual(faults, []);
+    });
+
+    it('a connection that dies while a batch is in hand is a fault before the batch is done, and work goes on', async () => {
+      const { bus } = stream;
+      const group = randomUUID();
+      const heard = new Set<string>();
+      const batch = gate();
+      await bus.subscribe({
+        group,
+        topics: ['order.ready'],
+        types: [],
+        async handle({ deliveries }) {
+          for (const { key } of deliveries) heard.add(key);
+          await batch.promise;
+        },
+      });
+      try {
+        await send('in hand');
+        await until('it to be in hand', () => heard.has('in hand'));
+        // Heartbeats name the group; fetches have a connection of their own.
+        proxy.holdBack(new RegExp(group), SILENT_MS, 1);
+        await until('the fault', () => bus.fault() !== undefined);
+        batch.open();
+        await send('after');
+        await until('the next record', () => heard.has('after'));
+        await until('it to be well', () => bus.fault() === undefined);
+      } finally {
+        batch.open();
+      }
+    });
   });
 
   it('brokers that permit no such short session are asked for a longer one, with one warning', async () => {

@@ -17,8 +17,8 @@ export interface ServerProxy {
   reappear(stillSilent?: boolean): void;
   /** Holds back every piece of data for this time, in either direction. */
   delay(ms: number): void;
-  /** Forwards data that match later by this time; undefined ends it. */
-  holdBack(request: RegExp | undefined, ms: number): void;
+  /** Forwards data that match later by this time, this many times, and with them what follows; undefined ends it. */
+  holdBack(request: RegExp | undefined, ms: number, times?: number): void;
   /** Cuts a connection instead of forwarding the answer to data that match, this many times; undefined ends it. */
   cutAfter(request: RegExp | undefined, times?: number): void;
   /** Leads new connections to another server; the open ones stay where they are. */
@@ -30,7 +30,7 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
   let target = new URL(serverUrl);
   let delayMs = 0;
   let fatal: { request: RegExp; left: number } | undefined;
-  let late: { request: RegExp; ms: number } | undefined;
+  let late: { request: RegExp; ms: number; left: number } | undefined;
   let hasVanished = false;
   const sockets = new Set<Socket>();
   // A client's end is not answered by itself: a silent server would not.
@@ -59,7 +59,9 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
         upstream.once('data', () => client.destroy());
         upstream.resume();
       }
-      return late?.request.test(text) ? late.ms : 0;
+      if (!late || late.left === 0 || !late.request.test(text)) return 0;
+      late.left -= 1;
+      return late.ms;
     };
     client.pipe(held(onRequest)).pipe(upstream).pipe(held()).pipe(client);
   });
@@ -108,8 +110,8 @@ export async function proxyTo(serverUrl: string): Promise<ServerProxy> {
       if (stillSilent) return;
       for (const socket of sockets) socket.destroy();
     },
-    holdBack(request, ms) {
-      late = request && { request, ms };
+    holdBack(request, ms, times = Number.POSITIVE_INFINITY) {
+      late = request && { request, ms, left: times };
     },
     delay(ms) {
       delayMs = ms;

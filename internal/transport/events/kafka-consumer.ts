@@ -27,9 +27,6 @@ const STOP_LIMIT_MS = 8_000;
 /** After this time without a failure, or after a handled batch, the backoff begins anew. */
 const STEADY_MS = 60_000;
 
-/** A consumer that got no answer for this time does nothing; an idle one gets several a second. */
-const SILENT_MS = 3_000;
-
 const HANDLING_BACKOFF = { firstMs: 50, longestMs: 1_000 };
 const BACKOFF = { firstMs: 50, longestMs: 500 };
 
@@ -69,7 +66,6 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   let hasJoined = false;
   let inHand = 0;
   let noteActivity = () => {};
-  let silentMs = () => 0;
   let failures = 0;
   /** This member's id in the group, until it has left. */
   let memberId: string | undefined;
@@ -78,7 +74,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   async function runConsumer(consumer: Consumer): Promise<void> {
     const { FETCH, GROUP_JOIN } = consumer.events;
     const watch = watchConsumer(consumer, () => inHand > 0);
-    ({ noteActivity, silentMs } = watch);
+    noteActivity = watch.noteActivity;
     consumer.on(FETCH, () => {
       down = undefined;
     });
@@ -113,11 +109,12 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
     if (stopping.signal.aborted) return 0;
     const startedAt = performance.now();
     const connection = deps.open();
+    let consumer: Consumer | undefined;
     try {
       await Promise.race([deps.ensureTopics(topics), stopped]);
       if (memberId && (await leaveGroup(connection.kafka, topicPrefix + group, memberId)))
         memberId = undefined;
-      const consumer = connection.kafka.consumer({
+      consumer = connection.kafka.consumer({
         groupId: topicPrefix + group,
         metadataMaxAge: deps.metadataMs,
         sessionTimeout: deps.session.timeoutMs(),
@@ -129,17 +126,11 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
         // The loop below restarts the consumer after every error, so kafkajs must not.
         retry: { restartOnFailure: async () => false },
       });
-      try {
-        await runConsumer(consumer);
-      } catch (error) {
-        // A request that is never answered would keep kafkajs from disconnecting.
-        connection.sever();
-        throw error;
-      } finally {
-        await within(STOP_LIMIT_MS, consumer.disconnect()).catch(() => {});
-      }
+      await runConsumer(consumer);
       return 0;
     } catch (error) {
+      // A request that is never answered would keep kafkajs from disconnecting.
+      connection.sever();
       if (stopping.signal.aborted || deps.session.isSettledAnew(error)) return 0;
       const fault = asUnavailable(error);
       down = fault.message;
@@ -150,6 +141,8 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
         deps.kafkaLog.fault(fault, 'the consumer is down and is restarted', { consumer: group });
       return backoffMs(failures, BACKOFF);
     } finally {
+      // Waits for the batch in hand.
+      if (consumer) await within(STOP_LIMIT_MS, consumer.disconnect()).catch(() => {});
       connection.sever();
     }
   }
@@ -222,8 +215,7 @@ export function kafkaConsumer(deps: KafkaConsumerDeps, subscription: Subscriptio
   return {
     subscription,
     fault() {
-      const silence = silentMs() > SILENT_MS ? 'Kafka: no broker answers this consumer' : undefined;
-      return down ?? failing.values().next().value ?? silence;
+      return down ?? failing.values().next().value;
     },
     async stop() {
       stopping.abort();

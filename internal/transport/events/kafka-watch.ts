@@ -11,8 +11,6 @@ export interface ConsumerWatch {
   /** Rejects with the reason why the consumer has to be replaced. */
   readonly failed: Promise<never>;
   noteActivity(): void;
-  /** Time since a broker last answered a fetch, a heartbeat or a join. */
-  silentMs(): number;
   stop(): void;
 }
 
@@ -21,7 +19,6 @@ export function watchConsumer(consumer: Consumer, isBusy: () => boolean): Consum
   /** Broker to the time of the fetch that it has not answered yet. */
   const fetching = new Map<number, number>();
   let lastActivity = performance.now();
-  let answeredAt = lastActivity;
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
@@ -29,10 +26,6 @@ export function watchConsumer(consumer: Consumer, isBusy: () => boolean): Consum
   failed.catch(() => {});
   const noteActivity = () => {
     lastActivity = performance.now();
-  };
-  const noteAnswer = () => {
-    answeredAt = performance.now();
-    noteActivity();
   };
 
   consumer.on(events.CRASH, ({ payload }) => fail(payload.error));
@@ -42,16 +35,16 @@ export function watchConsumer(consumer: Consumer, isBusy: () => boolean): Consum
   });
   consumer.on(events.FETCH, ({ payload }) => {
     fetching.delete(payload.nodeId);
-    noteAnswer();
+    noteActivity();
   });
-  consumer.on(events.HEARTBEAT, noteAnswer);
+  consumer.on(events.HEARTBEAT, noteActivity);
   consumer.on(events.REBALANCING, () => {
     fetching.clear();
     noteActivity();
   });
   consumer.on(events.GROUP_JOIN, () => {
     fetching.clear();
-    noteAnswer();
+    noteActivity();
   });
 
   const watch = setInterval(() => {
@@ -62,7 +55,6 @@ export function watchConsumer(consumer: Consumer, isBusy: () => boolean): Consum
   return {
     failed,
     noteActivity,
-    silentMs: () => performance.now() - answeredAt,
     stop: () => clearInterval(watch),
   };
 }
