@@ -74,6 +74,15 @@ export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
       answers: ANSWERS,
       handle: (ctx) => page(ctx, 'index.html', [...POLICY, UNFRAMED]),
     }),
+    ...['', '/:restaurant'].map((id) =>
+      route({
+        ...open,
+        path: `/kitchen${id}`,
+        summary: id ? 'The page of a kitchen: its tickets, live' : 'The page that lists the kitchens',
+        answers: ANSWERS,
+        handle: (ctx) => page(ctx, 'kitchen.html', [...POLICY, UNFRAMED]),
+      }),
+    ),
     route({
       ...open,
       path: '/track/:token',
