@@ -2,7 +2,7 @@
 import { defineConfig, type Plugin } from 'vite';
 
 /** Pages that have an id or a token in their path. */
-const PAGES = ['track', 'kitchen'];
+const PAGES = ['track', 'kitchen', 'rider'];
 
 const links: Plugin = {
   name: 'links',

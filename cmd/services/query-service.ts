@@ -7,6 +7,7 @@ import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/de
 import { kitchenRoutes } from '../../internal/transport/http/routes/views/kitchen-routes.ts';
 import { liveStreams } from '../../internal/transport/http/routes/views/live-stream.ts';
 import { pageRoutes } from '../../internal/transport/http/routes/views/page-routes.ts';
+import { riderBoardRoutes } from '../../internal/transport/http/routes/views/rider-board-routes.ts';
 import { streamRoute } from '../../internal/transport/http/routes/views/stream-route.ts';
 import {
   type TrackingDeps,
@@ -38,6 +39,7 @@ export function queryService(wiring: Wiring): Service {
       streamRoute(live),
       ...trackingRoutes(live),
       ...kitchenRoutes({ ...wiring, streams }),
+      ...riderBoardRoutes({ ...wiring, streams }),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
     loops: () => [startLoop('compare views', viewComparer(wiring), log)],

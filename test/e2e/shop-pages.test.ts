@@ -82,6 +82,77 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
     }
   }
 
+  it('an order goes from the form to the door by four pages, and none of them is loaded again', async () => {
+    const { id: restaurantId } = await openKitchen('Corner House');
+    const customer = await browser.open(program.url, { width: 390 });
+    const kitchen = await browser.open(`${program.url}/kitchen/${restaurantId}`, { width: 390 });
+    const rider = await browser.open(`${program.url}/rider`, { width: 390 });
+    const pages = [customer, kitchen, rider].map(({ page }) => page);
+
+    await inEachLook('/rider', 'riders', 'Who rides?');
+    await rider.page.getByLabel('Your name').fill('Ravi Kumar');
+    await button(rider.page, 'Go on duty').click();
+    await rider.page.waitForURL(/\/rider\/ravi-kumar$/);
+    await rider.page.getByText('You are given the next order near you').waitFor();
+    await inEachLook('/rider/ravi-kumar', 'rider-empty', 'No orders right now');
+    await button(rider.page, 'Go off duty').click();
+    await rider.page.getByText('Go on duty to be given orders.').waitFor();
+    await button(rider.page, 'Go on duty').click();
+    await rider.page.getByText('You are given the next order near you').waitFor();
+
+    await customer.page.getByLabel('Corner House').check();
+    await button(customer.page, 'One more Vegetable thali').click();
+    const address = { Street: '9 Sea View', City: 'Mumbai', State: 'MH', 'Zip code': '400020' };
+    for (const [name, value] of Object.entries(address))
+      await customer.page.getByLabel(name, { exact: true }).fill(value);
+    await button(customer.page, 'Place the order').click();
+    await customer.page.waitForURL(/\/track\//);
+    for (const page of pages) await page.evaluate('loadedOnce = true');
+
+    const heading = (text: string) => customer.page.getByRole('heading', { level: 1, name: text }).waitFor();
+    await button(kitchen.page, 'Accept').click();
+    await heading('A rider is picking up your order');
+    await button(kitchen.page, 'Ready').click();
+    await lane(kitchen.page, 'Ready').getByText('A rider is on the way to you.').waitFor();
+    await rider.page.getByText('The food is ready.').waitFor();
+    await rider.page.getByText('9 Sea View').waitFor();
+    await inEachLook('/rider/ravi-kumar', 'rider-assigned', '9 Sea View');
+
+    await rider.page.getByLabel('Simulated ride').check();
+    await customer.page.getByRole('img', { name: /the rider is .* from the restaurant/ }).waitFor();
+    await button(rider.page, 'Picked up').click();
+    await heading('Your order is on its way');
+    await kitchen.page.getByText('No orders right now').waitFor();
+    await inEachLook('/rider/ravi-kumar', 'rider-picked-up', '9 Sea View');
+    await button(rider.page, 'Delivered').click();
+    await heading('Delivered. Enjoy!');
+    await rider.page.getByText('No orders right now').waitFor();
+    for (const page of pages) assert.equal(await page.evaluate('loadedOnce'), true);
+    assert.deepEqual(
+      [customer, kitchen, rider].flatMap(({ faults }) => faults),
+      [],
+    );
+  });
+
+  it('a rider reports the place of its device, and is told when the browser does not allow it', async () => {
+    await send('PUT', '/v1/riders/geo', { name: 'Geo' });
+    const { page } = await browser.open(`${program.url}/rider/geo`, { width: 390 });
+    await page.getByLabel('From this device').check();
+    await page.getByText('The browser is not allowed to tell where it is').waitFor();
+    await page.context().grantPermissions(['geolocation']);
+    await page.context().setGeolocation({ latitude: 19.05, longitude: 72.85 });
+    await page.getByLabel('Not shown').check();
+    const stored = page.waitForResponse((answer) => answer.url().endsWith('/riders/geo/position'));
+    await page.getByLabel('From this device').check();
+    const answer = await stored;
+    assert.equal(answer.status(), 204);
+    assert.deepEqual(answer.request().postDataJSON(), { lat: 19.05, lng: 72.85 });
+  });
+
+  it('a rider that does not exist is told so', async () => {
+    await inEachLook('/rider/nobody', 'rider-unknown', 'This rider cannot be shown');
+  });
+
   it('a kitchen finds itself in the list, sees its orders come, and accepts, rejects and finishes them', async () => {
     const kitchen = await openKitchen('Spice Route');
     const opened = await browser.open(`${program.url}/kitchen`, { width: 390 });
@@ -92,18 +163,21 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
     await inEachLook(`/kitchen/${kitchen.id}`, 'kitchen-empty', 'No orders right now');
     await page.evaluate('loadedOnce = true');
 
-    const collected = { deliveryAddress: undefined, specialInstructions: 'No onions, please' };
-    const first = await order(kitchen, collected);
+    const line = { menu_item_id: kitchen.itemId, quantity: 2 };
+    const first = (await send('POST', '/api/v1/orders', { restaurant_id: kitchen.id, items: [line] }))
+      .order_id;
     await lane(page, 'New').getByText('Vegetable thali').waitFor();
     await page.getByText('New order: 2 × Vegetable thali').waitFor();
     assert.match(await page.title(), /^\(1\) Spice Route/);
-    await order(kitchen);
-    await lane(page, 'New').getByText('Vegetable thali').nth(1).waitFor();
+    await order(kitchen, { specialInstructions: 'No onions, please' });
+    await lane(page, 'New').getByText('No onions, please').waitFor();
     await inEachLook(`/kitchen/${kitchen.id}`, 'kitchen-new', 'No onions, please');
 
     await button(page, '5 minutes more').first().press('Enter');
     await button(page, 'Accept').first().press('Enter');
-    await lane(page, 'Cooking').getByText('No onions, please').waitFor();
+    await lane(page, 'Cooking')
+      .getByText(/min left/)
+      .waitFor();
     await inEachLook(`/kitchen/${kitchen.id}`, 'kitchen-cooking', 'Ready by');
     await button(page, 'Ready').press('Enter');
     await lane(page, 'Ready').getByText('The customer collects it.').waitFor();

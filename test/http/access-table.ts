@@ -116,6 +116,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
     path: `${RIDER}/orders`,
     answers: [401, 403, 403, 403, 403, 200, 403, 200],
   },
+  'GET /v1/riders/:rid/orders/stream': {
+    path: `${RIDER}/orders/stream`,
+    answers: [401, 403, 403, 403, 403, 200, 403, 200],
+  },
   'PATCH /v1/riders/:rid/orders/:id': {
     path: `${RIDER}/orders/{order}`,
     answers: [401, 403, 403, 403, 403, 204, 403, 204],
@@ -165,6 +169,8 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'GET /docs': { answers: 200 },
   'GET /docs/:file': { path: '/docs/start.js', answers: 200 },
   'GET /': { answers: 200 },
+  'GET /rider': { answers: 200 },
+  'GET /rider/:rider': { path: '/rider/rider-1', answers: 200 },
   'GET /kitchen': { answers: 200 },
   'GET /kitchen/:restaurant': { path: '/kitchen/REST-456', answers: 200 },
   'GET /track/:token': { path: '/track/forged', answers: 404 },

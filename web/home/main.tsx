@@ -40,6 +40,7 @@ function Home() {
         </h1>
         <nav class="links" aria-label="Other pages">
           <a href="/kitchen">Kitchens</a>
+          <a href="/rider">Riders</a>
           <a href="/docs">API</a>
         </nav>
       </header>

@@ -13,6 +13,13 @@ export interface BoardDeps {
   readonly boardsEveryMs?: number;
 }
 
+/** The answers of a route with such a stream, beside its 404. */
+export const BOARD_ANSWERS = {
+  200: { description: 'Server-Sent Events', type: 'text/event-stream' },
+  429: { description: 'This principal has too many streams open' },
+  503: { description: 'Too many streams are open' },
+};
+
 interface Watched {
   /** The board as it was sent last, as JSON. */
   text: string;

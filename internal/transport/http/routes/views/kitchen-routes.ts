@@ -3,7 +3,7 @@ import { ORDER_ID } from '../../../../domain/order.ts';
 import type { Catalogue } from '../../../../service/inventory/ports.ts';
 import { type Route, route } from '../../route.ts';
 import { readTickets, type TicketDeps, toTicket, unknownRestaurant } from '../restaurants/open-tickets.ts';
-import { type BoardDeps, boardStreams } from './board.ts';
+import { BOARD_ANSWERS, type BoardDeps, boardStreams } from './board.ts';
 
 /** More than a kitchen can have in hand at once; the list has pages. */
 const MOST_TICKETS = 100;
@@ -34,12 +34,7 @@ export function kitchenRoutes(deps: KitchenDeps): readonly Route[] {
       tag: 'Restaurants',
       summary:
         'Streams a restaurant’s open and accepted tickets: an event `view` with all of them (at most 100) at the beginning and after each change. There is nothing to resume: a client that connects again gets the current state',
-      answers: {
-        200: { description: 'Server-Sent Events', type: 'text/event-stream' },
-        404: { description: 'There is no such restaurant' },
-        429: { description: 'This principal has too many streams open' },
-        503: { description: 'Too many streams are open' },
-      },
+      answers: { ...BOARD_ANSWERS, 404: { description: 'There is no such restaurant' } },
       async handle(ctx, { params: { rid }, principal }) {
         if (!ORDER_ID.test(rid)) throw unknownRestaurant(rid);
         await stream(ctx, principal, rid);
