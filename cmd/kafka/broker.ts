@@ -76,7 +76,7 @@ async function open(options: KafkaOptions, onEvent: (msg: string) => void): Prom
     await run(java(), [...format, 'format', '-t', CLUSTER_ID, '-c', config, ...users]);
   }
   const command = [
-    ...['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', '-Djava.awt.headless=true'],
+    ...['-Xms256m', '-Xmx512m', '-XX:+UseSerialGC', '-Djava.awt.headless=true'],
     ...[...classPath, `-Dlog4j2.configurationFile=${LOG_CONFIG}`, 'kafka.Kafka', config],
   ];
   const log = join(dir, 'broker.log');

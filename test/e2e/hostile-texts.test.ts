@@ -152,7 +152,7 @@ describe('a text that tries to be a script', { skip: whyNoBrowser(), timeout: 28
       const recent = HOSTILE.slice(0, 10).map((id) => ({ id, at: 1 }));
       await page.evaluate(`localStorage.setItem('tiffin.recent', ${JSON.stringify(JSON.stringify(recent))})`);
       await page.reload();
-      await page.getByText(HOSTILE[0]).waitFor();
+      await page.getByRole('link', { name: HOSTILE[0] }).waitFor();
       await shoot('recent');
       for (const text of HOSTILE) {
         await page.evaluate(`location.hash = 'order=' + encodeURIComponent(${JSON.stringify(text)})`);

@@ -23,9 +23,9 @@ const faults = z
 
 const HEADERS: Record<string, Json> = {
   ETag: {
-    description: 'The version that is shown, for If-Match and If-None-Match',
+    description: 'Names the state that is shown, for If-Match and If-None-Match',
     required: true,
-    schema: { type: 'string', pattern: '^"[0-9.]+"$' },
+    schema: { type: 'string', pattern: '^"[\\w.-]+"$' },
   },
   Location: {
     description: 'The path of the order',
