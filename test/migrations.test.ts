@@ -16,6 +16,7 @@ const LANDED = {
   '0005_erasure': '5285cd07b302b0d083a1baae6e481a7031cf85b9dfe4f3db4fd8c3776224dabf',
   '0006_tracking': '45d50884e97911ee6b227699ddf1c9a53d5d166dad67eb60dbb55980078791c3',
   '0007_eta_reasons': 'f455dca6ebb8431222405ca89938ad0be96c638a4a1b5322f259d09e9ef3acda',
+  '0008_ticket_ready': 'c6b192c0c945d90fc14f09ff4beaeab1ccad523a3d9209c109195426a992174d',
 };
 
 test('every change of the schema has a migration; `npm run migration` generates it', async () => {

@@ -1,4 +1,4 @@
-/** Follows an order by its stream of events, and connects again until the order has ended. */
+/** Follows an order, or a board, by its stream of events, and connects again until the stream has ended for good. */
 import { useEffect, useState } from 'preact/hooks';
 import { eventReader, pauseMs, type Sent } from './event-stream.ts';
 import { type Fault, faultsIn } from './faults.ts';
@@ -23,8 +23,8 @@ export interface Followed<View> {
 
 const START = { connection: 'opening', faults: [], beside: {} } as const;
 
-/** `path` is that of the order's view, whose stream is below it. Another `attempt` follows anew. */
-export function useFollowed<View extends { readonly status: string }>(
+/** `path` is that of an order's view or of a list of orders, whose stream is below it. Another `attempt` follows anew. */
+export function useFollowed<View extends { readonly status?: string }>(
   path: string,
   attempt = 0,
 ): Followed<View> {
@@ -41,7 +41,7 @@ export function useFollowed<View extends { readonly status: string }>(
   return followed;
 }
 
-async function follow<View extends { readonly status: string }>(
+async function follow<View extends { readonly status?: string }>(
   path: string,
   signal: AbortSignal,
   onChange: (change: Partial<Followed<View>>) => void,
@@ -81,7 +81,7 @@ async function follow<View extends { readonly status: string }>(
 }
 
 /** Reads the order again until stock and payment have settled. */
-async function afterEnd<View extends { readonly status: string }>(
+async function afterEnd<View extends { readonly status?: string }>(
   path: string,
   signal: AbortSignal,
   onView: (view: View) => void,
@@ -93,7 +93,7 @@ async function afterEnd<View extends { readonly status: string }>(
     const view = response?.ok
       ? ((await response.json().catch(() => undefined)) as View | undefined)
       : undefined;
-    if (view && isFinal(view)) onView(view);
+    if (view?.status && isFinal({ status: view.status })) onView(view);
   }
 }
 

@@ -1,12 +1,15 @@
 /** How the pages are built (`cmd/pages.ts` does it) and served while they are worked on (`npm run dev:pages`). */
 import { defineConfig, type Plugin } from 'vite';
 
-/** The page of a link has the link's token in its path. */
+/** Pages that have an id or a token in their path. */
+const PAGES = ['track', 'kitchen', 'rider'];
+
 const links: Plugin = {
   name: 'links',
   configureServer({ middlewares }) {
     middlewares.use((request, _, next) => {
-      if (request.url?.startsWith('/track/') && !/\.tsx?\b/.test(request.url)) request.url = '/track.html';
+      const page = PAGES.find((name) => new RegExp(`^/${name}(/|$)`).test(request.url ?? ''));
+      if (page && !/\.tsx?\b/.test(request.url ?? '')) request.url = `/${page}.html`;
       next();
     });
   },
@@ -18,7 +21,7 @@ export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
     target: 'es2022',
-    rolldownOptions: { input: ['index.html', 'track.html'].map((file) => `${import.meta.dirname}/${file}`) },
+    rolldownOptions: { input: ['index', ...PAGES].map((page) => `${import.meta.dirname}/${page}.html`) },
     // The policy allows no inline resources; every browser that runs ES2022 preloads modules by itself.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -73,3 +73,8 @@ export function reasonText(reason: string): string {
 export function moneyText(amount: number, currency: string): string {
   return amount.toLocaleString([], { style: 'currency', currency });
 }
+
+/** An id as people read it: the end of a long one, which tells orders of one time apart. */
+export function shortId(id: string): string {
+  return id.length > 14 ? `…${id.slice(-8)}` : id;
+}

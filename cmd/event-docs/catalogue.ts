@@ -66,6 +66,7 @@ export const ORIGINS: Record<EventType, Origin> = {
   'payment.refunded': { by: ['payment-service'], when: 'the payment was refunded' },
   'restaurant.accepted': { by: ['restaurant-service'], when: 'the restaurant accepted the ticket' },
   'restaurant.rejected': { by: ['restaurant-service'], when: 'the restaurant rejected the ticket' },
+  'restaurant.ready': { by: ['restaurant-service'], when: 'the restaurant reported that the food is ready' },
   'rider.requested': {
     by: ['restaurant-service', 'processing-service'],
     when: 'an order needs a rider',

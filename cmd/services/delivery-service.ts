@@ -1,6 +1,7 @@
 /** delivery-service assigns riders to orders, tracks deliveries, and estimates times of arrival. */
 import { assignmentsConsumer } from '../../internal/service/delivery/accept-assignments.ts';
 import { matchConsumer, requestConsumer } from '../../internal/service/delivery/assign-rider.ts';
+import { readyConsumer } from '../../internal/service/delivery/note-ready.ts';
 import { etaConsumer } from '../../internal/service/delivery/refresh-eta.ts';
 import { releaseConsumer } from '../../internal/service/delivery/track-delivery.ts';
 import { riderRoutes } from '../../internal/transport/http/routes/delivery/rider-routes.ts';
@@ -23,6 +24,7 @@ export function deliveryService(wiring: Wiring): Service {
       matchConsumer(deps),
       assignmentsConsumer(deps),
       etaConsumer(deps),
+      readyConsumer(deps),
       releaseConsumer(deps),
     ],
   };

@@ -4,8 +4,10 @@ import { viewComparer } from '../../internal/service/views/compare-views.ts';
 import { historyConsumer, viewsConsumer } from '../../internal/service/views/project-views.ts';
 import { foodOrderView } from '../../internal/transport/http/routes/orders/food-ordering-routes.ts';
 import { deadLetterRoutes } from '../../internal/transport/http/routes/stream/dead-letter-routes.ts';
+import { kitchenRoutes } from '../../internal/transport/http/routes/views/kitchen-routes.ts';
 import { liveStreams } from '../../internal/transport/http/routes/views/live-stream.ts';
 import { pageRoutes } from '../../internal/transport/http/routes/views/page-routes.ts';
+import { riderBoardRoutes } from '../../internal/transport/http/routes/views/rider-board-routes.ts';
 import { streamRoute } from '../../internal/transport/http/routes/views/stream-route.ts';
 import {
   type TrackingDeps,
@@ -36,6 +38,8 @@ export function queryService(wiring: Wiring): Service {
       ...uiRoutes(wiring),
       streamRoute(live),
       ...trackingRoutes(live),
+      ...kitchenRoutes({ ...wiring, streams }),
+      ...riderBoardRoutes({ ...wiring, streams }),
     ],
     consumers: [viewsConsumer(wiring), historyConsumer(wiring)],
     loops: () => [startLoop('compare views', viewComparer(wiring), log)],

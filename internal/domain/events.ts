@@ -99,6 +99,7 @@ export const PAYLOADS = {
     estimatedReadyTime: time.optional(),
   }),
   'restaurant.rejected': z.object({ restaurantId: z.string(), rejectedAt: time, reason: z.string() }),
+  'restaurant.ready': z.object({ restaurantId: z.string(), readyAt: time }),
   'rider.requested': z.object({
     pickupLocation: place.optional(),
     deliveryAddress: address.optional(),

@@ -33,6 +33,7 @@ describe('the topics', () => {
     'inventory.low_stock': ['raw.inventory-events', 'order_events'],
     'restaurant.accepted': ['order_accepted', 'raw.order-events'],
     'restaurant.rejected': ['raw.order-events'],
+    'restaurant.ready': ['raw.order-events'],
     'rider.requested': ['rider_request'],
     'delivery.assigned': ['rider_assigned', 'raw.delivery-events'],
     'eta.updated': ['raw.delivery-events'],

@@ -33,6 +33,7 @@ export const TOPICS: Record<EventType, readonly string[]> = {
   'payment.refunded': ['raw.payment-events'],
   'restaurant.accepted': ['order_accepted', 'raw.order-events'],
   'restaurant.rejected': ['raw.order-events'],
+  'restaurant.ready': ['raw.order-events'],
   'rider.requested': ['rider_request'],
   'delivery.requested': ['raw.delivery-events'],
   'delivery.assigned': ['rider_assigned', 'raw.delivery-events'],

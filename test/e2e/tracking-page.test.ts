@@ -4,22 +4,22 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import axe from 'axe-core';
 import pg from 'pg';
 import type { Page } from 'playwright-core';
-import { type Look, type Opened, startBrowser, type TestBrowser, whyNoBrowser } from '../support/browser.ts';
+import {
+  axeFinds,
+  LOOKS,
+  type Opened,
+  startBrowser,
+  type TestBrowser,
+  whyNoBrowser,
+} from '../support/browser.ts';
 import { ADDRESS } from '../support/builders.ts';
 import { type Program, request, startProgram } from '../support/program.ts';
 import { proxyTo } from '../support/proxy.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
-const LOOKS: readonly Look[] = [
-  { width: 390, colours: 'light' },
-  { width: 390, colours: 'dark' },
-  { width: 1280, colours: 'light' },
-  { width: 1280, colours: 'dark' },
-];
 const KITCHEN = { lat: 19.076, lng: 72.8777 };
 const IN_TWO_HOURS = () => new Date(Date.now() + 7_200_000).toISOString();
 
@@ -75,12 +75,6 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
     });
   const heading = (page: Page, text: string) => page.getByRole('heading', { level: 1, name: text }).waitFor();
 
-  /** What axe-core finds; run by the browser itself, which the page's policy does not forbid. */
-  async function axeFinds(page: Page): Promise<string[]> {
-    const script = `${axe.source}; axe.run().then(({ violations }) => violations.map(
-      ({ id, nodes }) => id + ': ' + nodes.map(({ html, failureSummary }) => html + ' ' + failureSummary).join(' | ')))`;
-    return (await page.evaluate(script)) as string[];
-  }
   async function assertSound({ page, faults }: Opened): Promise<void> {
     assert.deepEqual(await axeFinds(page), []);
     assert.ok(

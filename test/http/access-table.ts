@@ -85,6 +85,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
     path: RESTAURANT,
     answers: [401, 403, 403, 200, 403, 403, 403, 200],
   },
+  'GET /v1/restaurants/:rid/orders/stream': {
+    path: `${RESTAURANT}/stream`,
+    answers: [401, 403, 403, 200, 403, 403, 403, 200],
+  },
   'POST /v1/restaurants/:rid/orders/:oid': {
     path: `${RESTAURANT}/{order}`,
     answers: [401, 403, 403, 200, 403, 403, 403, 200],
@@ -110,6 +114,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
   },
   'GET /v1/riders/:rid/orders': {
     path: `${RIDER}/orders`,
+    answers: [401, 403, 403, 403, 403, 200, 403, 200],
+  },
+  'GET /v1/riders/:rid/orders/stream': {
+    path: `${RIDER}/orders/stream`,
     answers: [401, 403, 403, 403, 403, 200, 403, 200],
   },
   'PATCH /v1/riders/:rid/orders/:id': {
@@ -161,6 +169,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'GET /docs': { answers: 200 },
   'GET /docs/:file': { path: '/docs/start.js', answers: 200 },
   'GET /': { answers: 200 },
+  'GET /rider': { answers: 200 },
+  'GET /rider/:rider': { path: '/rider/rider-1', answers: 200 },
+  'GET /kitchen': { answers: 200 },
+  'GET /kitchen/:restaurant': { path: '/kitchen/REST-456', answers: 200 },
   'GET /track/:token': { path: '/track/forged', answers: 404 },
   'GET /assets/:file': { path: '/assets/none.js', answers: 404 },
 };

@@ -1,6 +1,7 @@
 /** Opens pages in a real Chromium, and collects what no page may do: run a script of a text, or ask for what its policy forbids. */
 import fs from 'node:fs';
 import path from 'node:path';
+import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -25,6 +26,13 @@ export interface Look {
   readonly width?: 390 | 1280;
   readonly colours?: 'light' | 'dark';
 }
+
+export const LOOKS: readonly Look[] = [
+  { width: 390, colours: 'light' },
+  { width: 390, colours: 'dark' },
+  { width: 1280, colours: 'light' },
+  { width: 1280, colours: 'dark' },
+];
 
 export interface Opened {
   readonly page: Page;
@@ -79,4 +87,11 @@ async function open(browser: Browser, url: string, { width = 1280, colours = 'li
       await page.screenshot({ path: path.join(folder, `${name}-${width}-${colours}.png`), fullPage: true });
     },
   };
+}
+
+/** What axe-core finds; run by the browser itself, which the page's policy does not forbid. */
+export async function axeFinds(page: Page): Promise<string[]> {
+  const script = `${axe.source}; axe.run().then(({ violations }) => violations.map(
+    ({ id, nodes }) => id + ': ' + nodes.map(({ html, failureSummary }) => html + ' ' + failureSummary).join(' | ')))`;
+  return (await page.evaluate(script)) as string[];
 }

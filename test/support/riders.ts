@@ -15,6 +15,7 @@ import { postgresTransactions } from '../../internal/repository/postgres/transac
 import { postgresViewSource } from '../../internal/repository/postgres/views/view-source.ts';
 import { assignmentsConsumer } from '../../internal/service/delivery/accept-assignments.ts';
 import { matchConsumer, requestConsumer } from '../../internal/service/delivery/assign-rider.ts';
+import { readyConsumer } from '../../internal/service/delivery/note-ready.ts';
 import { etaConsumer } from '../../internal/service/delivery/refresh-eta.ts';
 import { releaseConsumer, trackDelivery } from '../../internal/service/delivery/track-delivery.ts';
 import type { Restaurant } from '../../internal/service/inventory/ports.ts';
@@ -83,6 +84,7 @@ export async function riderTown() {
     requestConsumer(deps),
     matchConsumer(deps),
     etaConsumer(deps),
+    readyConsumer(deps),
     releaseConsumer(deps),
   ].map((consumer) => subscriptionOf(deps, consumer));
   const live = memoryViews();

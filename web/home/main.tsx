@@ -2,8 +2,9 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import '../style.css';
+import { Access } from '../access.tsx';
 import { Time } from '../elements.tsx';
-import { allowed, onDenied, setToken } from '../server.ts';
+import { allowed } from '../server.ts';
 import { FollowedOrder } from './followed-order.tsx';
 import { OrderForm } from './order-form.tsx';
 import { hashOf, orderOf, type RecentOrder, readRecent, remember } from './recent-orders.ts';
@@ -37,7 +38,11 @@ function Home() {
         <h1 class="brand">
           <a href="/#">Tiffin</a>
         </h1>
-        <a href="/docs">API</a>
+        <nav class="links" aria-label="Other pages">
+          <a href="/kitchen">Kitchens</a>
+          <a href="/rider">Riders</a>
+          <a href="/docs">API</a>
+        </nav>
       </header>
       <main>
         <Access onToken={() => setAttempt(attempt + 1)} />
@@ -52,44 +57,6 @@ function Home() {
         )}
       </main>
     </>
-  );
-}
-
-/** Asks for a token where the server requires one. */
-function Access({ onToken }: { readonly onToken: () => void }) {
-  const [fault, setFault] = useState('');
-  const [text, setText] = useState('');
-  useEffect(() => onDenied(setFault), []);
-  if (!fault) return null;
-  return (
-    <form
-      id="access"
-      class="card"
-      onSubmit={(event) => {
-        event.preventDefault();
-        setToken(text);
-        setFault('');
-        onToken();
-      }}
-    >
-      <p class="fault" role="alert">
-        {fault}
-      </p>
-      <label for="token">Access token</label>
-      <input
-        id="token"
-        type="password"
-        autocomplete="off"
-        spellcheck={false}
-        aria-describedby="token-hint"
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-      />
-      <p class="hint" id="token-hint">
-        Kept until this tab is closed.
-      </p>
-      <button type="submit">Use this token</button>
-    </form>
   );
 }
 

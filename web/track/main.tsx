@@ -3,11 +3,11 @@ import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import '../style.css';
 import type { components } from '../api.d.ts';
-import { Time, useNow } from '../elements.tsx';
-import { type Connection, useFollowed } from '../follow.ts';
+import { Connected, Time, useNow } from '../elements.tsx';
+import { useFollowed } from '../follow.ts';
 import { api, outcomeOf } from '../server.ts';
 import { etaText, timeText } from '../times.ts';
-import { isFinal, moneyText as priceText } from '../words.ts';
+import { isFinal, moneyText as priceText, shortId } from '../words.ts';
 import { Changes, Send } from './changes.tsx';
 import { RouteMap } from './map.tsx';
 import {
@@ -39,30 +39,12 @@ function Page() {
         {view && <span class="hint">Order {shortId(view.orderId)}</span>}
       </header>
       <main class="track">
-        <Connected connection={connection} at={view?.updatedAt} />
+        <Connected connection={connection} isShown={view !== undefined} />
         {faults[0] && <Refused code={faults[0].code ?? ''} />}
         {!view && !faults[0] && <p class="hint">Loading your order …</p>}
         {view && <Order order={view} moved={beside.rider as RiderPlace | undefined} />}
       </main>
     </>
-  );
-}
-
-function shortId(id: string): string {
-  return id.length > 14 ? `…${id.slice(-8)}` : id;
-}
-
-function Connected({ connection, at }: { readonly connection: Connection; readonly at: string | undefined }) {
-  const isLost = connection === 'lost';
-  return (
-    <p class={isLost ? 'notice' : 'unseen'} role="status" id="connection">
-      {isLost && (
-        <>
-          Connection lost. {at && 'This is how it was last seen. '}
-          Connecting again …
-        </>
-      )}
-    </p>
   );
 }
 

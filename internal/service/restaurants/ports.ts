@@ -10,6 +10,8 @@ export interface Ticket {
   readonly openedAt: number;
   readonly answeredAt?: number;
   readonly estimatedReadyAt?: number;
+  /** When the restaurant reported that the food is ready. */
+  readonly readyAt?: number;
   /** Why the restaurant rejected the order. */
   readonly reason?: string;
   readonly closedAt?: number;

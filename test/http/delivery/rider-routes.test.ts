@@ -86,6 +86,7 @@ describe('the routes of riders', () => {
     assert.deepEqual([first.orderId, first.status, second.status], ['a', 'ASSIGNED', 'PICKED_UP']);
     assert.deepEqual(first.pickup, {
       restaurantId: 'r1',
+      name: 'Tardeo Tiffins',
       address: '1 Tardeo Road',
       location: { lat: 18.97, lng: 72.81 },
     });

@@ -104,6 +104,33 @@ describe('the routes of restaurants', () => {
     assert.deepEqual(await town.everything(), before);
   });
 
+  it('a restaurant reports once that an accepted order is ready, which the list and the stream of events say', async () => {
+    await open('a');
+    const ready = (order: string) => say({ action: 'READY' }, { order });
+    assert.deepEqual(codes(await ready('a')), [409, 'ILLEGAL_TRANSITION']);
+    await say(ACCEPT);
+    const readyAt = now();
+    for (let time = 0; time < 3; time += 1) {
+      const { status, body } = await ready('a');
+      assert.deepEqual([status, body], [200, { status: 'READY', readyAt }]);
+      town.clock.advance(1_000);
+    }
+    assert.equal((await list()).body.orders[0].readyAt, readyAt);
+    const told = (await town.events()).filter(({ eventType }) => eventType === 'restaurant.ready');
+    assert.deepEqual(
+      told.map(({ orderId, payload }) => [orderId, payload]),
+      [['a', { restaurantId: 'r1', readyAt }]],
+    );
+    assert.equal(await town.status('a'), 'ACCEPTED');
+    await open('b');
+    await say(ACCEPT, { order: 'b' });
+    await town.command('b', { type: 'cancel' });
+    await town.deliverAll();
+    assert.deepEqual(codes(await ready('b')), [409, 'TOO_LATE']);
+    for (const about of [{ order: 'nowhere' }, { rid: 'auto', headers: operator }])
+      assert.deepEqual(codes(await say({ action: 'READY' }, about)), [404, 'TICKET_NOT_FOUND']);
+  });
+
   it('the routes of a restaurant accept only the restaurant itself and operators', async () => {
     await open('a');
     const before = await town.everything();
@@ -195,6 +222,7 @@ describe('the routes of restaurants', () => {
       status: 'OPEN',
       orderStatus: 'PLACED',
       openedAt: now(),
+      leavesBy: 'RIDER',
       items: [{ itemId: 'sushi-set', quantity: 2 }],
       specialInstructions: 'Extra cheese',
     };

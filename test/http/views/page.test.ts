@@ -12,7 +12,7 @@ import { type Api, startApi } from '../api.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 const LINK = `/track/o1~r~zzzz~${'a'.repeat(22)}`;
-const PAGES = { '/': 'index.html', [LINK]: 'track.html' };
+const PAGES = { '/': 'index.html', [LINK]: 'track.html', '/kitchen': 'kitchen.html', '/rider': 'rider.html' };
 const MOST_BYTES = 100_000;
 
 let api: Api;

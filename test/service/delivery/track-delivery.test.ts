@@ -51,6 +51,25 @@ describe('deliveries in progress', () => {
     assert.deepEqual(await town.carrying(), { 'rider-a': 0 });
   });
 
+  it('food that is ready brings the arrival forward at once, and is noted for a delivery that still looks for a rider', async () => {
+    await town.seed('ACCEPTED', ['waiting']);
+    await town.deliver(town.requested('waiting'));
+    await underWay('a');
+    const readyAt = new Date(town.clock.now()).toISOString();
+    await town.pool.query(`UPDATE deliveries SET ready_at = $1`, [new Date(town.clock.now() + 3_600_000)]);
+    await town.deliver(town.ranOut('eta', 'a'));
+    const late = (await town.delivery('a'))?.eta?.median ?? 0;
+    for (const id of ['a', 'waiting', 'unknown'])
+      await town.deliver(town.happened('restaurant.ready', id, { restaurantId: 'r1', readyAt }));
+    for (const id of ['a', 'waiting'])
+      assert.equal((await town.delivery(id))?.readyAt, Date.parse(readyAt), id);
+    const due = (await town.timersSet()).filter((timer) => /eta/.test(JSON.stringify(timer)));
+    assert.equal(due.length, 1, 'only the delivery with a rider has an ETA');
+    await town.deliver(town.ranOut('eta', 'a'));
+    const early = (await town.delivery('a'))?.eta?.median ?? 0;
+    assert.ok(early <= late - 3_000_000, `from ${late} to ${early}`);
+  });
+
   it('a delivery is refused before its pick-up, and so is a report of a rider who does not have the order', async () => {
     await underWay('a', 'b');
     await assert.rejects(town.report('rider-a', 'a', 'DELIVERED'), code('NOT_PICKED_UP'));

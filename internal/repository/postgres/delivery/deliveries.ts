@@ -12,14 +12,15 @@ import { deliveries } from '../schema/delivery.ts';
 type DeliveryRow = typeof deliveries.$inferSelect;
 
 const columns = getTableColumns(deliveries);
-const { orderId, state, riderId, holdsPlace, attempts, assignedAt, pickedUpAt, deliveredAt } = columns;
+const { orderId, state, riderId, holdsPlace, attempts, readyAt, assignedAt, pickedUpAt, deliveredAt } =
+  columns;
 const { eta, etaP90, etaAt, etaChange } = columns;
 
 const find = prepared('find-deliveries', (db) => db.select().from(deliveries).where(isAnyOf(orderId, 'ids')));
 const lock = prepared('lock-deliveries', (db) =>
   db.select().from(deliveries).where(isAnyOf(orderId, 'ids')).orderBy(orderId).for('update'),
 );
-// The columns of the delivery request never change.
+// Of the columns of the delivery request, only the time at which the kitchen is ready changes.
 const save = bulkInsert('save-deliveries', deliveries, columns, {
   target: [orderId],
   update: [
@@ -27,6 +28,7 @@ const save = bulkInsert('save-deliveries', deliveries, columns, {
     riderId,
     holdsPlace,
     attempts,
+    readyAt,
     assignedAt,
     pickedUpAt,
     deliveredAt,

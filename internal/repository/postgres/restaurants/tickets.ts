@@ -54,5 +54,6 @@ function toTicket(row: typeof tickets.$inferSelect): Ticket {
     ...(row.estimatedReadyAt === null ? {} : { estimatedReadyAt: row.estimatedReadyAt }),
     ...(row.reason === null ? {} : { reason: row.reason }),
     ...(row.closedAt === null ? {} : { closedAt: row.closedAt }),
+    ...(row.readyAt === null ? {} : { readyAt: row.readyAt }),
   };
 }

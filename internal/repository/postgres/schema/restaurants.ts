@@ -16,6 +16,7 @@ export const tickets = pgTable(
     estimatedReadyAt: timestamptz('estimated_ready_at'),
     reason: text('reason'),
     closedAt: timestamptz('closed_at'),
+    readyAt: timestamptz('ready_at'),
   },
   (table) => [
     check('tickets_state_check', sql`${table.state} in ('OPEN', 'ACCEPTED', 'REJECTED', 'CLOSED')`),

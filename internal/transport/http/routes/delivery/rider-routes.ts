@@ -1,61 +1,30 @@
 /** The routes of riders: register, report a position, list assigned orders, report a pick-up or delivery. */
 import { z } from 'zod';
-import type { Delivery, Place, Rider } from '../../../../domain/delivery.ts';
 import { TiffinError } from '../../../../domain/errors.ts';
-import { ORDER_ID, type Order } from '../../../../domain/order.ts';
-import { toRfc3339 } from '../../../../domain/schedule.ts';
-import type { RiderMoves } from '../../../../service/delivery/ports.ts';
+import { ORDER_ID } from '../../../../domain/order.ts';
+import type { Deliveries, RiderMoves, Riders } from '../../../../service/delivery/ports.ts';
 import { type TrackDeps, trackDelivery } from '../../../../service/delivery/track-delivery.ts';
-import type { OrderStore } from '../../../../service/orders/ports.ts';
 import { traceparent } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { orderIdOf } from '../orders/order-answers.ts';
 import { expected, moment, name } from '../orders/order-schemas.ts';
+import {
+  type CarriedDeps,
+  carriedSchema,
+  location,
+  readRider,
+  riderIdOf,
+  riderNotFound,
+  riderSchema,
+  toPlace,
+  toRider,
+} from './carried-orders.ts';
 
 const TAG = 'Riders';
 const ACCESS = { roles: ['rider', 'operator'], self: { rider: 'rid' } } as const;
 const UNKNOWN = { description: 'There is no such rider' };
 /** How far a rider's clock may be ahead of the server's, ms. */
 const CLOCK_SKEW_MS = 60_000;
-
-const degrees = (most: number) =>
-  z
-    .number(expected('a number of degrees'))
-    .min(-most, `must be from -${most} to ${most}`)
-    .max(most, `must be from -${most} to ${most}`);
-const location = z.object({ lat: degrees(90), lng: degrees(180) }, expected('a JSON object'));
-const time = z.string().meta({ format: 'date-time' });
-
-const rider = z
-  .object({
-    riderId: z.string(),
-    name: z.string(),
-    onDuty: z.boolean(),
-    location: location.optional(),
-    carrying: z.int(),
-    capacity: z.int(),
-  })
-  .meta({ id: 'Rider' });
-
-const carried = z
-  .object({
-    orderId: z.string(),
-    status: z.enum(['ASSIGNED', 'PICKED_UP']),
-    pickup: z.object({
-      restaurantId: z.string().optional(),
-      address: z.string().optional(),
-      location: location.optional(),
-      readyAt: time.optional(),
-    }),
-    dropoff: z.object({
-      address: z
-        .object({ street: z.string(), city: z.string(), state: z.string(), zipCode: z.string() })
-        .optional(),
-      contact: z.object({ name: z.string().optional(), phone: z.string().optional() }).optional(),
-    }),
-    eta: time.optional(),
-  })
-  .meta({ id: 'CarriedOrder' });
 
 const WHOLE = 'must be a whole number from 1 to 100';
 const riderBody = z.object(
@@ -78,8 +47,9 @@ function reportedAt(now: () => number) {
   return moment.refine((at) => at <= now() + CLOCK_SKEW_MS, 'must not be in the future');
 }
 
-export interface RiderRouteDeps extends TrackDeps {
-  readonly orders: Pick<OrderStore, 'find'>;
+export interface RiderRouteDeps extends TrackDeps, CarriedDeps {
+  readonly riders: Riders;
+  readonly deliveries: Deliveries;
   readonly riderMoves: Pick<RiderMoves, 'tell'>;
 }
 
@@ -95,7 +65,7 @@ function registering({ riders, riderMoves, clock }: RiderRouteDeps): Route {
     tag: TAG,
     summary: 'Registers or updates a rider; assigned orders stay, and so does the location if none is given',
     body: riderBody,
-    answers: { 200: { description: 'The current rider', schema: rider } },
+    answers: { 200: { description: 'The current rider', schema: riderSchema } },
     async handle(ctx, { params, body }) {
       if (!ORDER_ID.test(params.rid)) {
         const detail = 'the id of a rider must be 1 to 64 letters, digits, dots, hyphens or underscores';
@@ -130,7 +100,7 @@ function moving({ riders, riderMoves, clock }: RiderRouteDeps): Route {
   });
 }
 
-function listing({ riders, deliveries, orders }: RiderRouteDeps): Route {
+function listing(deps: RiderRouteDeps): Route {
   return route({
     method: 'GET',
     path: '/v1/riders/:rid/orders',
@@ -140,18 +110,12 @@ function listing({ riders, deliveries, orders }: RiderRouteDeps): Route {
     answers: {
       200: {
         description: 'The orders, each with pick-up and drop-off',
-        schema: z.object({ orders: z.array(carried) }),
+        schema: z.object({ orders: z.array(carriedSchema) }),
       },
       404: UNKNOWN,
     },
     async handle(ctx, { params }) {
-      const rid = riderIdOf(params.rid);
-      const found = await deliveries.ofRider(rid);
-      // A rider of an external system may carry orders without being registered here.
-      if (found.length === 0 && (await riders.find([rid])).length === 0) throw riderNotFound(rid);
-      const assigned = await orders.find(found.map(({ orderId }) => orderId));
-      const byId = new Map(assigned.map((order) => [order.id, order]));
-      ctx.body = { orders: found.map((delivery) => toCarried(delivery, byId.get(delivery.orderId))) };
+      ctx.body = { orders: (await readRider(deps, riderIdOf(params.rid))).orders };
     },
   });
 }
@@ -193,43 +157,4 @@ function reporting(deps: RiderRouteDeps): Route {
       ctx.status = 204;
     },
   });
-}
-
-/** Parses a rider id; throws RIDER_NOT_FOUND for a malformed one, too. */
-function riderIdOf(text: string): string {
-  if (!ORDER_ID.test(text)) throw riderNotFound(text);
-  return text;
-}
-
-function riderNotFound(id: string): TiffinError {
-  return new TiffinError('RIDER_NOT_FOUND', `there is no rider '${id}'`);
-}
-
-function toPlace({ lat, lng }: z.infer<typeof location>): Place {
-  return [lat, lng];
-}
-
-function toLocation([lat, lng]: Place): z.infer<typeof location> {
-  return { lat, lng };
-}
-
-function toRider({ id, name, isOnDuty, place, carrying, capacity }: Rider): z.infer<typeof rider> {
-  const location = place && toLocation(place);
-  return { riderId: id, name, onDuty: isOnDuty, location, carrying, capacity };
-}
-
-function toCarried(delivery: Delivery, order: Order | undefined): z.infer<typeof carried> {
-  const { restaurantId, pickupAddress, pickup, readyAt, eta } = delivery;
-  return {
-    orderId: delivery.orderId,
-    status: delivery.state as 'ASSIGNED' | 'PICKED_UP',
-    pickup: {
-      restaurantId,
-      address: pickupAddress,
-      location: pickup && toLocation(pickup),
-      readyAt: readyAt === undefined ? undefined : toRfc3339(readyAt),
-    },
-    dropoff: { address: order?.deliveryAddress, contact: order?.contact },
-    eta: eta && toRfc3339(eta.median),
-  };
 }

@@ -1,8 +1,6 @@
 /** The routes of restaurants: list open tickets, accept or reject an order, report it as collected. */
 import { z } from 'zod';
-import { FOOD_ORDERING } from '../../../../domain/dialects.ts';
-import { TiffinError } from '../../../../domain/errors.ts';
-import { ORDER_ID, type Order, type OrderId } from '../../../../domain/order.ts';
+import { ORDER_ID, type OrderId } from '../../../../domain/order.ts';
 import { toRfc3339 } from '../../../../domain/schedule.ts';
 import { changeOrder } from '../../../../service/orders/change-order.ts';
 import type { OrderStore } from '../../../../service/orders/ports.ts';
@@ -13,9 +11,11 @@ import {
   ticketNotFound,
 } from '../../../../service/restaurants/answer-ticket.ts';
 import type { Ticket, Tickets } from '../../../../service/restaurants/ports.ts';
+import { reportReady } from '../../../../service/restaurants/report-ready.ts';
 import { fingerprintOf, idempotencyKey, send, sendAgain, traceparent } from '../../request-headers.ts';
 import { type Route, route } from '../../route.ts';
 import { fromCursor, limit, object, scheduleTime, text, toCursor } from '../orders/order-schemas.ts';
+import { readTickets, ticketSchema, toTicket, unknownRestaurant } from './open-tickets.ts';
 
 const TAG = 'Restaurants';
 const OWN = { roles: ['restaurant', 'operator'], self: { restaurant: 'rid' } } as const;
@@ -27,35 +27,25 @@ const answerBody = (now: () => number) =>
     [
       z.object({ action: z.literal('ACCEPT'), estimatedReadyTime: scheduleTime(now).optional() }),
       z.object({ action: z.literal('REJECT'), reason: text.default('REJECTED') }),
+      z.object({ action: z.literal('READY') }),
       z.object({ action: z.literal('COLLECTED') }),
     ],
     {
       error: (issue) =>
-        issue.code === 'invalid_union' ? 'must be ACCEPT, REJECT or COLLECTED' : object.error(issue),
+        issue.code === 'invalid_union' ? 'must be ACCEPT, REJECT, READY or COLLECTED' : object.error(issue),
     },
   );
 
 const answered = z
   .object({
-    status: z.enum(['ACCEPTED', 'REJECTED', 'COLLECTED']),
+    status: z.enum(['ACCEPTED', 'REJECTED', 'READY', 'COLLECTED']),
     acceptedAt: time.optional(),
     estimatedReadyTime: time.optional(),
     rejectedAt: time.optional(),
     reason: z.string().optional(),
+    readyAt: time.optional(),
   })
   .meta({ id: 'TicketAnswer' });
-
-const ticketSchema = z
-  .object({
-    orderId: z.string(),
-    status: z.enum(['OPEN', 'ACCEPTED', 'REJECTED', 'CLOSED']),
-    orderStatus: z.string().optional(),
-    openedAt: time,
-    estimatedReadyTime: time.optional(),
-    items: z.array(z.object({ itemId: z.string(), name: z.string().optional(), quantity: z.number() })),
-    specialInstructions: z.string().optional(),
-  })
-  .meta({ id: 'Ticket' });
 
 export interface RestaurantDeps extends AnswerDeps {
   readonly orders: OrderStore;
@@ -66,7 +56,7 @@ export function restaurantRoutes(deps: RestaurantDeps): readonly Route[] {
   return [listing(deps), answering(deps)];
 }
 
-function listing({ tickets, orders }: RestaurantDeps): Route {
+function listing(deps: RestaurantDeps): Route {
   return route({
     method: 'GET',
     path: '/v1/restaurants/:rid/orders',
@@ -83,16 +73,12 @@ function listing({ tickets, orders }: RestaurantDeps): Route {
     },
     async handle(ctx, { params, query: { cursor, limit } }) {
       const after = cursor && { openedAt: cursor.createdAt, orderId: cursor.id };
-      if (!ORDER_ID.test(params.rid))
-        throw new TiffinError('UNKNOWN_RESTAURANT', `there is no restaurant '${params.rid}'`);
-      const found = await tickets.listOpen(params.rid, { limit: limit + 1, ...(after ? { after } : {}) });
+      if (!ORDER_ID.test(params.rid)) throw unknownRestaurant(params.rid);
+      const found = await readTickets(deps, params.rid, { limit: limit + 1, ...(after ? { after } : {}) });
       const page = found.slice(0, limit);
-      const ordersById = new Map(
-        (await orders.find(page.map(({ orderId }) => orderId))).map((one) => [one.id, one]),
-      );
-      const last = page.at(-1);
+      const last = page.at(-1)?.ticket;
       ctx.body = {
-        orders: page.map((ticket) => toTicket(ticket, ordersById.get(ticket.orderId))),
+        orders: page.map(toTicket),
         nextCursor:
           found.length > limit && last ? toCursor({ createdAt: last.openedAt, id: last.orderId }) : null,
       };
@@ -106,7 +92,7 @@ function answering(deps: RestaurantDeps): Route {
     path: '/v1/restaurants/:rid/orders/:oid',
     access: OWN,
     tag: TAG,
-    summary: 'Accepts an order, rejects it, or reports that it was collected',
+    summary: 'Accepts an order, rejects it, or reports that it is ready or was collected',
     body: answerBody(() => deps.clock.now()),
     headers: ['Idempotency-Key'],
     answers: {
@@ -117,6 +103,11 @@ function answering(deps: RestaurantDeps): Route {
     async handle(ctx, { params: { rid, oid }, body, principal }) {
       if (!ORDER_ID.test(rid) || !ORDER_ID.test(oid)) throw ticketNotFound(rid, oid);
       const orderId = oid as OrderId;
+      if (body.action === 'READY') {
+        const about = { restaurantId: rid, orderId, traceparent: traceparent(ctx) };
+        ctx.body = { status: 'READY', readyAt: toRfc3339(await reportReady(deps, about)) };
+        return;
+      }
       if (body.action === 'COLLECTED') {
         await assertOwn(deps, rid, orderId);
         await changeOrder(deps, {
@@ -161,22 +152,4 @@ function toResponse({ state, answeredAt = 0, estimatedReadyAt, reason }: Ticket)
           ...(estimatedReadyAt === undefined ? {} : { estimatedReadyTime: toRfc3339(estimatedReadyAt) }),
         };
   return { status: 200, headers: {}, body };
-}
-
-function toTicket(ticket: Ticket, order: Order | undefined): z.infer<typeof ticketSchema> {
-  return {
-    orderId: ticket.orderId,
-    status: ticket.state,
-    ...(order ? { orderStatus: FOOD_ORDERING[order.status] } : {}),
-    openedAt: toRfc3339(ticket.openedAt),
-    ...(ticket.estimatedReadyAt === undefined
-      ? {}
-      : { estimatedReadyTime: toRfc3339(ticket.estimatedReadyAt) }),
-    items: (order?.items ?? []).map(({ itemId, name, quantity }) => ({
-      itemId,
-      ...(name ? { name } : {}),
-      quantity,
-    })),
-    ...(order?.specialInstructions ? { specialInstructions: order.specialInstructions } : {}),
-  };
 }

@@ -37,6 +37,14 @@ const POLICY = [
 ];
 const UNFRAMED = "frame-ancestors 'none'";
 
+/** The pages of those who work. */
+const WORK: Readonly<Record<string, readonly [file: string, summary: string]>> = {
+  '/kitchen': ['kitchen.html', 'The page that lists the kitchens'],
+  '/kitchen/:restaurant': ['kitchen.html', 'The page of a kitchen: its tickets, live'],
+  '/rider': ['rider.html', 'The page on which a rider says who it is'],
+  '/rider/:rider': ['rider.html', 'The page of a rider: the orders that it has, live'],
+};
+
 const ANSWERS = {
   200: { description: 'The page', type: 'text/html' },
   304: { description: 'The page has not changed' },
@@ -74,6 +82,15 @@ export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
       answers: ANSWERS,
       handle: (ctx) => page(ctx, 'index.html', [...POLICY, UNFRAMED]),
     }),
+    ...Object.entries(WORK).map(([path, [file, summary]]) =>
+      route({
+        ...open,
+        path,
+        summary,
+        answers: ANSWERS,
+        handle: (ctx) => page(ctx, file, [...POLICY, UNFRAMED]),
+      }),
+    ),
     route({
       ...open,
       path: '/track/:token',

@@ -1,0 +1,1 @@
+ALTER TABLE "tickets" ADD COLUMN "ready_at" timestamptz(3);
