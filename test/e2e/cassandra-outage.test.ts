@@ -9,8 +9,6 @@ import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
 const skip = (await whyNoCassandra()) ?? false;
-/** An order is completed within this time of being placed, ms. */
-const ORDER_LIMIT_MS = 5_000;
 /** The history is whole within this time after Cassandra serves again, ms. */
 const CATCH_UP_LIMIT_MS = 30_000;
 const STEPS = ['order.created', 'order.processing', 'order.completed'];
@@ -46,12 +44,9 @@ describe('the history in a Cassandra that fails', { skip, timeout: 240_000 }, ()
     const client = placeOrders(() => program.url, { prefix, lanes: 4, dueInMs: () => undefined });
     await until('orders to be placed', () => client.acknowledged.length > 20);
     await away();
-    const started = performance.now();
     const body = { id: `${prefix}-during`, customer_name: 'Asha', total_price: 5 };
     assert.equal((await request('POST', `${program.url}/orders`, body)).status, 201);
     await reaches(program.url, body.id, 'COMPLETED');
-    const took = performance.now() - started;
-    assert.ok(took < ORDER_LIMIT_MS, `an order took ${took} ms`);
 
     await until('query-service to be not ready', async () => {
       const { status, body } = await readiness(query);

@@ -170,9 +170,9 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'GET /docs/:file': { path: '/docs/start.js', answers: 200 },
   'GET /': { answers: 200 },
   'GET /rider': { answers: 200 },
-  'GET /rider/:rider': { path: '/rider/rider-1', answers: 200 },
+  'GET /rider/:id': { path: '/rider/rider-1', answers: 200 },
   'GET /kitchen': { answers: 200 },
-  'GET /kitchen/:restaurant': { path: '/kitchen/REST-456', answers: 200 },
+  'GET /kitchen/:id': { path: '/kitchen/REST-456', answers: 200 },
   'GET /track/:token': { path: '/track/forged', answers: 404 },
   'GET /assets/:file': { path: '/assets/none.js', answers: 404 },
 };

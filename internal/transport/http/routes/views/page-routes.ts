@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { TiffinError } from '../../../../domain/errors.ts';
+import { ORDER_ID } from '../../../../domain/order.ts';
 import { type Answer, type Route, route } from '../../route.ts';
 import { isTokenLike } from '../../tracking-links.ts';
 
@@ -37,19 +38,23 @@ const POLICY = [
 ];
 const UNFRAMED = "frame-ancestors 'none'";
 
-/** The pages of those who work. */
-const WORK: Readonly<Record<string, readonly [file: string, summary: string]>> = {
-  '/kitchen': ['kitchen.html', 'The page that lists the kitchens'],
-  '/kitchen/:restaurant': ['kitchen.html', 'The page of a kitchen: its tickets, live'],
-  '/rider': ['rider.html', 'The page on which a rider says who it is'],
-  '/rider/:rider': ['rider.html', 'The page of a rider: the orders that it has, live'],
-};
+/** The pages of those who work, and those of one of them. */
+const LISTS = [
+  ['/kitchen', 'kitchen.html', 'The page that lists the kitchens'],
+  ['/rider', 'rider.html', 'The page on which a rider says who it is'],
+] as const;
+const BOARDS = [
+  ['/kitchen/:id', 'kitchen.html', 'The page of a kitchen: its tickets, live'],
+  ['/rider/:id', 'rider.html', 'The page of a rider: the orders that it has, live'],
+] as const;
 
 const ANSWERS = {
   200: { description: 'The page', type: 'text/html' },
   304: { description: 'The page has not changed' },
   503: { description: 'The pages are not built here', type: 'text/plain' },
 } as const satisfies Record<number, Answer>;
+/** What the address names can be none; the page says so. */
+const NO_SUCH = { description: 'The page, which says that there is nothing of this name', type: 'text/html' };
 
 /** The pages may still be on their way from a build; requests wait for it. */
 export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
@@ -82,7 +87,7 @@ export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
       answers: ANSWERS,
       handle: (ctx) => page(ctx, 'index.html', [...POLICY, UNFRAMED]),
     }),
-    ...Object.entries(WORK).map(([path, [file, summary]]) =>
+    ...LISTS.map(([path, file, summary]) =>
       route({
         ...open,
         path,
@@ -91,15 +96,25 @@ export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
         handle: (ctx) => page(ctx, file, [...POLICY, UNFRAMED]),
       }),
     ),
+    ...BOARDS.map(([path, file, summary]) =>
+      route({
+        ...open,
+        path,
+        params: { id: z.string().min(1).meta({ description: 'The id of the restaurant or of the rider' }) },
+        summary,
+        answers: { ...ANSWERS, 404: NO_SUCH },
+        async handle(ctx, { params }) {
+          await page(ctx, file, [...POLICY, UNFRAMED]);
+          if (!ORDER_ID.test(params.id) && ctx.status === 200) ctx.status = 404;
+        },
+      }),
+    ),
     route({
       ...open,
       path: '/track/:token',
       params: { token: z.string().min(1).meta({ description: 'The token of a tracking link' }) },
       summary: 'The page of a tracking link; other sites may show it in a frame',
-      answers: {
-        ...ANSWERS,
-        404: { description: 'The page, which says that there is no such link', type: 'text/html' },
-      },
+      answers: { ...ANSWERS, 404: NO_SUCH },
       async handle(ctx, { params }) {
         // All that it may do is in its address, which a page that frames it has to know already.
         await page(ctx, 'track.html', POLICY);
