@@ -23,7 +23,7 @@ export interface Followed<View> {
 
 const START = { connection: 'opening', faults: [], beside: {} } as const;
 
-/** `path` is that of an order's view or of a list of orders, whose stream is below it. Another `attempt` follows anew. */
+/** `path` is that of an order, a restaurant or a rider, whose stream is below it. Another `attempt` follows anew. */
 export function useFollowed<View extends { readonly status?: string }>(
   path: string,
   attempt = 0,

@@ -85,8 +85,8 @@ export const TABLE: Readonly<Record<string, Row>> = {
     path: RESTAURANT,
     answers: [401, 403, 403, 200, 403, 403, 403, 200],
   },
-  'GET /v1/restaurants/:rid/orders/stream': {
-    path: `${RESTAURANT}/stream`,
+  'GET /v1/restaurants/:rid/stream': {
+    path: '/v1/restaurants/REST-456/stream',
     answers: [401, 403, 403, 200, 403, 403, 403, 200],
   },
   'POST /v1/restaurants/:rid/orders/:oid': {
@@ -116,8 +116,8 @@ export const TABLE: Readonly<Record<string, Row>> = {
     path: `${RIDER}/orders`,
     answers: [401, 403, 403, 403, 403, 200, 403, 200],
   },
-  'GET /v1/riders/:rid/orders/stream': {
-    path: `${RIDER}/orders/stream`,
+  'GET /v1/riders/:rid/stream': {
+    path: `${RIDER}/stream`,
     answers: [401, 403, 403, 403, 403, 200, 403, 200],
   },
   'PATCH /v1/riders/:rid/orders/:id': {

@@ -16,7 +16,7 @@ const restaurantId = decodeURIComponent(location.pathname.split('/')[2] ?? '');
 
 function Kitchen() {
   const [attempt, setAttempt] = useState(0);
-  const path = `/v1/restaurants/${encodeURIComponent(restaurantId)}/orders`;
+  const path = `/v1/restaurants/${encodeURIComponent(restaurantId)}`;
   const { view, connection, faults } = useFollowed<Board & { readonly status?: string }>(path, attempt);
   const [isLoud, setLoud] = useSound();
   const news = useNews(view?.orders, isLoud);

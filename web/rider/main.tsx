@@ -21,7 +21,7 @@ const SOURCES: readonly (readonly [Source, string])[] = [
 
 function RiderPage() {
   const [attempt, setAttempt] = useState(0);
-  const path = `/v1/riders/${encodeURIComponent(id)}/orders`;
+  const path = `/v1/riders/${encodeURIComponent(id)}`;
   const { view, connection, faults } = useFollowed<Board & { readonly status?: string }>(path, attempt);
   const [source, setSource] = useState<Source>('none');
   const now = useNow(5_000);

@@ -25,7 +25,7 @@ const HEADERS: Record<string, Json> = {
   ETag: {
     description: 'Names the state that is shown, for If-Match and If-None-Match',
     required: true,
-    schema: { type: 'string', pattern: '^"[\\w.-]+"$' },
+    schema: { type: 'string', pattern: '^"[A-Za-z0-9_.-]+"$' },
   },
   Location: {
     description: 'The path of the order',

@@ -64,7 +64,7 @@ describe('the live board of a kitchen', () => {
   async function ask(rid = 'r1') {
     const controller = new AbortController();
     closing.push(controller);
-    const response = await fetch(`http://127.0.0.1:${api.port}/v1/restaurants/${rid}/orders/stream`, {
+    const response = await fetch(`http://127.0.0.1:${api.port}/v1/restaurants/${rid}/stream`, {
       headers: await bearer(rid, 'restaurant'),
       signal: controller.signal,
     });

@@ -29,7 +29,7 @@ export function kitchenRoutes(deps: KitchenDeps): readonly Route[] {
   return [
     route({
       method: 'GET',
-      path: '/v1/restaurants/:rid/orders/stream',
+      path: '/v1/restaurants/:rid/stream',
       access: { roles: ['restaurant', 'operator'], self: { restaurant: 'rid' } },
       tag: 'Restaurants',
       summary:

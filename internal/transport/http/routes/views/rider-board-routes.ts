@@ -8,7 +8,7 @@ export function riderBoardRoutes(deps: BoardDeps & CarriedDeps): readonly Route[
   return [
     route({
       method: 'GET',
-      path: '/v1/riders/:rid/orders/stream',
+      path: '/v1/riders/:rid/stream',
       access: { roles: ['rider', 'operator'], self: { rider: 'rid' } },
       tag: 'Riders',
       summary:
