@@ -7,7 +7,7 @@ import { fuzz, whyNoSchemathesis } from '../support/schemathesis.ts';
 import { placeOneOfEach } from './placed.ts';
 
 const seed = Number(process.env.SCHEMATHESIS_SEED ?? 20_260_602);
-const seconds = Number(process.env.SCHEMATHESIS_SECONDS ?? 15);
+const seconds = Number(process.env.SCHEMATHESIS_SECONDS ?? 10);
 
 describe('the API, tested by its document with tokens', { skip: await whyNoSchemathesis() }, () => {
   let system: System;

@@ -10,7 +10,7 @@ import { fuzz, whyNoSchemathesis } from '../support/schemathesis.ts';
 import { placeOneOfEach } from './placed.ts';
 
 const seed = Number(process.env.SCHEMATHESIS_SEED ?? 20_260_601);
-const seconds = Number(process.env.SCHEMATHESIS_SECONDS ?? 60);
+const seconds = Number(process.env.SCHEMATHESIS_SECONDS ?? 40);
 
 describe('the API, tested by its document', { skip: await whyNoSchemathesis() }, () => {
   let system: System;

@@ -119,7 +119,8 @@ export function transactionsContract(name: string, world: World): void {
         });
         const second = transactions.run((tx) => tx.lockOrders([id('b'), id('a')]));
         const third = transactions.run((tx) => tx.lockOrders([id('nobody')]));
-        assert.deepEqual([await hasEnded(stores, second), await hasEnded(stores, third)], [false, true]);
+        await third;
+        assert.equal(await hasEnded(stores, second), false);
         await open.commit();
         assert.deepEqual([...(await second).values()].map(({ status }) => status).sort(), [
           'CREATED',
@@ -132,10 +133,8 @@ export function transactionsContract(name: string, world: World): void {
       'an order that is not there yet cannot be locked, so it can be placed meanwhile',
       async (stores) => {
         const open = await opened(stores, (tx) => tx.lockOrders([id('a')]));
-        const placing = seed(stores, order('a'));
-        assert.equal(await hasEnded(stores, placing), true);
+        await seed(stores, order('a'));
         await open.commit();
-        await placing;
       },
     );
 
@@ -185,8 +184,7 @@ export function transactionsContract(name: string, world: World): void {
       const event = randomUUID();
       await stores.transactions.run((tx) => tx.claimEvents('c', [event]));
       const open = await opened(stores, (tx) => tx.claimEvents('c', [event]));
-      const second = stores.transactions.run((tx) => tx.claimEvents('c', [event]));
-      assert.equal(await hasEnded(stores, second), true);
+      await stores.transactions.run((tx) => tx.claimEvents('c', [event]));
       await open.commit();
     });
 

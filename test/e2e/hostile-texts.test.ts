@@ -1,7 +1,14 @@
 /** Texts that try to be scripts, in every field that an order carries, are shown as text by every page of a real browser. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type Look, type Opened, startBrowser, type TestBrowser, whyNoBrowser } from '../support/browser.ts';
+import {
+  LOOKS,
+  type Look,
+  type Opened,
+  startBrowser,
+  type TestBrowser,
+  whyNoBrowser,
+} from '../support/browser.ts';
 import { type Program, request, startProgram } from '../support/program.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
@@ -22,10 +29,6 @@ const HOSTILE = [
 ] as const;
 /** Without a place to break it. */
 const LONG = `${HOSTILE[2]}${'x'.repeat(200)}`;
-const LOOKS: readonly Look[] = [
-  { width: 1280, colours: 'light' },
-  { width: 390, colours: 'dark' },
-];
 
 describe('a text that tries to be a script', { skip: whyNoBrowser(), timeout: 280_000 }, () => {
   let browser: TestBrowser;

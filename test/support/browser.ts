@@ -27,11 +27,16 @@ export interface Look {
   readonly colours?: 'light' | 'dark';
 }
 
+/** Both widths and both themes; for pictures each width in each theme. */
 export const LOOKS: readonly Look[] = [
-  { width: 390, colours: 'light' },
   { width: 390, colours: 'dark' },
   { width: 1280, colours: 'light' },
-  { width: 1280, colours: 'dark' },
+  ...(process.env.SCREENSHOTS
+    ? ([
+        { width: 390, colours: 'light' },
+        { width: 1280, colours: 'dark' },
+      ] as const)
+    : []),
 ];
 
 export interface Opened {
