@@ -15,8 +15,12 @@ const SHIFTED_CLOCK = pathToFileURL(path.join(ROOT, 'test/support/shifted-clock.
 const RESTART_AFTER_MS = 200;
 const STOP_LIMIT_MS = 15_000;
 const READY_LIMIT_MS = 3_000;
-/** Below the range that outgoing connections take their ports from, so that a restarted process finds its own free. */
-const PORTS = portNumbers(21_000, 32_000);
+/**
+ * Below the range that outgoing connections take their ports from, so that a restarted process finds its own free. Each run has
+ * a part of its own: one that begins at the same time finds the same ports free, and would get the answers of the other.
+ */
+const FIRST_PORT = 21_000 + (process.pid % 100) * 110;
+const PORTS = portNumbers(FIRST_PORT, FIRST_PORT + 109);
 
 export interface Member {
   readonly name: string;
