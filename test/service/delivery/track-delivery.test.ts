@@ -181,6 +181,8 @@ describe('deliveries in progress', () => {
             /^(ILLEGAL_TRANSITION|TOO_LATE|NOT_PICKED_UP|RIDER_NOT_ON_ORDER)$/,
           );
         const act = async ({ kind, order, rider }: { kind: string; order: number; rider: number }) => {
+          // What happens one after another has times of its own.
+          town.clock.advance(1);
           const [id, riderId] = [`o${order}`, `r${rider}`];
           const carrier = (await town.delivery(id))?.riderId ?? riderId;
           if (kind === 'request') await town.deliver(town.requested(id));
