@@ -39,10 +39,16 @@ export function withEta(
   const { orderId } = delivery;
   const eta = etaOf(delivery, rider?.place, now, rules);
   const change = etaChangeOf(delivery, eta, cause, rider?.place, now, rules);
-  const payload = { eta: toRfc3339(eta.median), etaP90: toRfc3339(eta.p90), computedAt: toRfc3339(now) };
+  // Readers take the ETA that was computed last, so its time increases also within a millisecond, and on a slower clock.
+  const computedAt = Math.max(now, (delivery.eta?.computedAt ?? 0) + 1);
+  const payload = {
+    eta: toRfc3339(eta.median),
+    etaP90: toRfc3339(eta.p90),
+    computedAt: toRfc3339(computedAt),
+  };
   const origin = { eventId: newEventId(), at: now, producer: PRODUCER, traceparent };
   return {
-    delivery: { ...delivery, eta: { ...eta, computedAt: now, change } },
+    delivery: { ...delivery, eta: { ...eta, computedAt, change } },
     event: fact('eta.updated', orderId, payload, origin),
     timer: { kind: 'eta', orderId, dueAt: now + etaRefreshMs },
   };
