@@ -2,92 +2,53 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
-import {
-  axeFinds,
-  LOOKS,
-  type Opened,
-  startBrowser,
-  type TestBrowser,
-  whyNoBrowser,
-} from '../support/browser.ts';
+import { whyNoBrowser } from '../support/browser.ts';
 import { ADDRESS } from '../support/builders.ts';
-import { type Program, request, startProgram } from '../support/program.ts';
+import { type Pages, startPages } from '../support/opened-pages.ts';
+import { request } from '../support/program.ts';
 import { proxyTo } from '../support/proxy.ts';
-import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
 const KITCHEN = { lat: 19.076, lng: 72.8777 };
 
 describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeout: 280_000 }, () => {
-  let browser: TestBrowser;
-  let program: Program;
-  let drop = async () => {};
+  let pages: Pages;
 
   before(async () => {
-    const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
-    drop = async () => void (await Promise.all([database.drop(), redis.drop()]));
-    [program, browser] = await Promise.all([
-      startProgram({ DATABASE_URL: database.url, REDIS_URL: redis.url }),
-      startBrowser(),
-    ]);
+    pages = await startPages();
   });
-  after(async () => {
-    await browser?.close();
-    await program?.stop();
-    await drop();
-  });
+  after(() => pages?.close());
 
-  async function send(method: string, path: string, body: object) {
-    const answer = await request(method, `${program.url}${path}`, body);
-    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  }
   /** A restaurant of its own for each test, with one dish. */
   async function openKitchen(name: string): Promise<{ id: string; itemId: string }> {
     const kitchen = { name, acceptance: 'manual', address: '1 Hill Road', location: KITCHEN };
-    const { id } = await send('POST', '/api/v1/inventory/add/restaurant', kitchen);
+    const { id } = await pages.send('POST', '/api/v1/inventory/add/restaurant', kitchen);
     const dish = { name: 'Vegetable thali', price: 8.5, initial_qty: 90 };
-    const item = await send('POST', `/api/v1/inventory/add/${id}/item`, dish);
+    const item = await pages.send('POST', `/api/v1/inventory/add/${id}/item`, dish);
     return { id, itemId: item.id };
   }
   async function order({ id, itemId }: { id: string; itemId: string }, more: object = {}): Promise<string> {
     const items = [{ itemId, quantity: 2 }];
     const body = { restaurantId: id, customerId: 'asha', items, deliveryAddress: ADDRESS, ...more };
-    return (await send('POST', '/v1/orders', { ...body, payment: { token: 'tok_approve' } })).orderId;
+    return (await pages.send('POST', '/v1/orders', { ...body, payment: { token: 'tok_approve' } })).orderId;
   }
   const statusesOf = async (id: string): Promise<string[]> =>
-    (await request('GET', `${program.url}/v1/orders/${id}`)).body.timeline.map(
+    (await request('GET', `${pages.program.url}/v1/orders/${id}`)).body.timeline.map(
       ({ status }: { status: string }) => status,
     );
   const is = (id: string, status: string) =>
     until(`${id} to be ${status}`, async () => (await statusesOf(id)).includes(status));
   const lane = (page: Page, name: string) => page.getByRole('region', { name: new RegExp(`^${name}`) });
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
-
-  async function assertSound({ page, faults }: Opened): Promise<void> {
-    assert.deepEqual(await axeFinds(page), []);
-    assert.ok(
-      await page.evaluate('document.documentElement.scrollWidth <= innerWidth'),
-      'it fits the screen',
-    );
-    assert.deepEqual(faults, []);
-  }
-  async function inEachLook(path: string, name: string, text: string): Promise<void> {
-    for (const look of LOOKS) {
-      const opened = await browser.open(`${program.url}${path}`, look);
-      await opened.page.getByText(text).first().waitFor();
-      await assertSound(opened);
-      await opened.shoot(name);
-      await opened.page.context().close();
-    }
-  }
+  const inEachLook = (path: string, name: string, text: string) =>
+    pages.inEachLook(path, name, ({ page }) => page.getByText(text).first().waitFor());
 
   it('an order goes from the form to the door by four pages, and none of them is loaded again', async () => {
     const { id: restaurantId } = await openKitchen('Corner House');
-    const customer = await browser.open(program.url, { width: 390 });
-    const kitchen = await browser.open(`${program.url}/kitchen/${restaurantId}`, { width: 390 });
-    const rider = await browser.open(`${program.url}/rider`, { width: 390 });
-    const pages = [customer, kitchen, rider].map(({ page }) => page);
+    const customer = await pages.open('/', { width: 390 });
+    const kitchen = await pages.open(`/kitchen/${restaurantId}`, { width: 390 });
+    const rider = await pages.open('/rider', { width: 390 });
+    const tabs = [customer, kitchen, rider].map(({ page }) => page);
 
     await inEachLook('/rider', 'riders', 'Who rides?');
     await rider.page.getByLabel('Your name').fill('Ravi Kumar');
@@ -107,7 +68,7 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
       await customer.page.getByLabel(name, { exact: true }).fill(value);
     await button(customer.page, 'Place the order').click();
     await customer.page.waitForURL(/\/track\//);
-    for (const page of pages) await page.evaluate('loadedOnce = true');
+    for (const page of tabs) await page.evaluate('loadedOnce = true');
 
     const heading = (text: string) => customer.page.getByRole('heading', { level: 1, name: text }).waitFor();
     await button(kitchen.page, 'Accept').click();
@@ -127,7 +88,7 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
     await button(rider.page, 'Delivered').click();
     await heading('Delivered. Enjoy!');
     await rider.page.getByText('No orders right now').waitFor();
-    for (const page of pages) assert.equal(await page.evaluate('loadedOnce'), true);
+    for (const page of tabs) assert.equal(await page.evaluate('loadedOnce'), true);
     assert.deepEqual(
       [customer, kitchen, rider].flatMap(({ faults }) => faults),
       [],
@@ -135,8 +96,8 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
   });
 
   it('a rider reports the place of its device, and is told when the browser does not allow it', async () => {
-    await send('PUT', '/v1/riders/geo', { name: 'Geo' });
-    const { page } = await browser.open(`${program.url}/rider/geo`, { width: 390 });
+    await pages.send('PUT', '/v1/riders/geo', { name: 'Geo' });
+    const { page } = await pages.open('/rider/geo', { width: 390 });
     await page.getByLabel('From this device').check();
     await page.getByText('The browser is not allowed to tell where it is').waitFor();
     await page.context().grantPermissions(['geolocation']);
@@ -145,7 +106,7 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
     const stored = page.waitForResponse((answer) => answer.url().endsWith('/riders/geo/position'));
     await page.getByLabel('From this device').check();
     assert.equal((await stored).status(), 204);
-    const { location } = await send('PUT', '/v1/riders/geo', { name: 'Geo' });
+    const { location } = await pages.send('PUT', '/v1/riders/geo', { name: 'Geo' });
     assert.deepEqual(location, { lat: 19.05, lng: 72.85 });
   });
 
@@ -155,7 +116,7 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
 
   it('a kitchen finds itself in the list, sees its orders come, and accepts, rejects and finishes them', async () => {
     const kitchen = await openKitchen('Spice Route');
-    const opened = await browser.open(`${program.url}/kitchen`, { width: 390 });
+    const opened = await pages.open('/kitchen', { width: 390 });
     const { page } = opened;
     await inEachLook('/kitchen', 'kitchens', 'Spice Route');
     await page.getByRole('link', { name: 'Spice Route' }).click();
@@ -164,7 +125,7 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
     await page.evaluate('loadedOnce = true');
 
     const line = { menu_item_id: kitchen.itemId, quantity: 2 };
-    const first = (await send('POST', '/api/v1/orders', { restaurant_id: kitchen.id, items: [line] }))
+    const first = (await pages.send('POST', '/api/v1/orders', { restaurant_id: kitchen.id, items: [line] }))
       .order_id;
     await lane(page, 'New').getByText('Vegetable thali').waitFor();
     await page.getByText('New order: 2 × Vegetable thali').waitFor();
@@ -196,7 +157,7 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
 
   it('a kitchen turns the sound of new tickets off and on, and its browser remembers it', async () => {
     const kitchen = await openKitchen('Quiet Place');
-    const { page } = await browser.open(`${program.url}/kitchen/${kitchen.id}`);
+    const { page } = await pages.open(`/kitchen/${kitchen.id}`);
     // Counts the notes that the page plays.
     await page.evaluate(`notes = 0; const start = OscillatorNode.prototype.start;
       OscillatorNode.prototype.start = function (...at) { notes += 1; return start.apply(this, at); }`);
@@ -215,9 +176,9 @@ describe('the pages of a kitchen and of a rider', { skip: whyNoBrowser(), timeou
 
   it('a kitchen learns that its connection is lost, and catches up', async () => {
     const kitchen = await openKitchen('Far Away');
-    const proxy = await proxyTo(program.url);
+    const proxy = await proxyTo(pages.program.url);
     try {
-      const { page } = await browser.open(`${proxy.url.replace(/\/$/, '')}/kitchen/${kitchen.id}`);
+      const { page } = await pages.open(`${proxy.url.replace(/\/$/, '')}/kitchen/${kitchen.id}`);
       await page.getByText('No orders right now').waitFor();
       await proxy.cut();
       await page.getByText('Connection lost').waitFor();

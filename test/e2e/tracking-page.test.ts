@@ -6,95 +6,57 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import type { Page } from 'playwright-core';
-import {
-  axeFinds,
-  LOOKS,
-  type Opened,
-  startBrowser,
-  type TestBrowser,
-  whyNoBrowser,
-} from '../support/browser.ts';
+import { axeFinds, whyNoBrowser } from '../support/browser.ts';
 import { ADDRESS } from '../support/builders.ts';
-import { type Program, request, startProgram } from '../support/program.ts';
+import { type Pages, startPages } from '../support/opened-pages.ts';
+import { request } from '../support/program.ts';
 import { proxyTo } from '../support/proxy.ts';
-import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
 const KITCHEN = { lat: 19.076, lng: 72.8777 };
 const IN_TWO_HOURS = () => new Date(Date.now() + 7_200_000).toISOString();
 
 describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000 }, () => {
-  let browser: TestBrowser;
-  let program: Program;
-  let databaseUrl: string;
-  let drop = async () => {};
+  let pages: Pages;
   let restaurantId: string;
   let itemId: string;
 
   before(async () => {
-    const [database, redis] = await Promise.all([freshDatabase(), freshRedis()]);
-    databaseUrl = database.url;
-    drop = async () => void (await Promise.all([database.drop(), redis.drop()]));
-    [program, browser] = await Promise.all([
-      startProgram({ DATABASE_URL: database.url, REDIS_URL: redis.url }),
-      startBrowser(),
-    ]);
+    pages = await startPages();
     const kitchen = { name: 'Spice Route', acceptance: 'manual', address: '1 Hill Road', location: KITCHEN };
-    restaurantId = (await send('POST', '/api/v1/inventory/add/restaurant', kitchen)).id;
+    restaurantId = (await pages.send('POST', '/api/v1/inventory/add/restaurant', kitchen)).id;
     const thali = { name: 'Vegetable thali', price: 8.5, initial_qty: 90 };
-    itemId = (await send('POST', `/api/v1/inventory/add/${restaurantId}/item`, thali)).id;
+    itemId = (await pages.send('POST', `/api/v1/inventory/add/${restaurantId}/item`, thali)).id;
     const rider = { name: 'Ravi', location: { lat: 19.07, lng: 72.87 }, capacity: 9 };
-    await send('PUT', '/v1/riders/ravi', rider);
+    await pages.send('PUT', '/v1/riders/ravi', rider);
   });
-  after(async () => {
-    await browser?.close();
-    await program?.stop();
-    await drop();
-  });
+  after(() => pages?.close());
 
-  async function send(method: string, path: string, body: object) {
-    const answer = await request(method, `${program.url}${path}`, body);
-    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  }
   const order = async (more: object = {}): Promise<string> => {
     const items = [{ itemId, quantity: 2 }];
     const body = { restaurantId, customerId: 'asha', items, deliveryAddress: ADDRESS, ...more };
-    return (await send('POST', '/v1/orders', { ...body, payment: { token: 'tok_approve' } })).orderId;
+    return (await pages.send('POST', '/v1/orders', { ...body, payment: { token: 'tok_approve' } })).orderId;
   };
   const linkTo = async (id: string, link: object): Promise<string> =>
-    `/track/${(await send('POST', `/v1/orders/${id}/tracking-links`, link)).token}`;
+    `/track/${(await pages.send('POST', `/v1/orders/${id}/tracking-links`, link)).token}`;
   const kitchen = (id: string, body: object) =>
-    send('POST', `/v1/restaurants/${restaurantId}/orders/${id}`, body);
+    pages.send('POST', `/v1/restaurants/${restaurantId}/orders/${id}`, body);
   const rider = (id: string, status: string) =>
-    send('PATCH', `/v1/riders/ravi/orders/${id}`, { status, timestamp: new Date().toISOString() });
+    pages.send('PATCH', `/v1/riders/ravi/orders/${id}`, { status, timestamp: new Date().toISOString() });
   const is = (id: string, status: string) =>
     until(`${id} to be ${status}`, async () => {
-      const { body } = await request('GET', `${program.url}/v1/orders/${id}`);
+      const { body } = await request('GET', `${pages.program.url}/v1/orders/${id}`);
       return body.timeline.some((entry: { status: string }) => entry.status === status);
     });
   const heading = (page: Page, text: string) => page.getByRole('heading', { level: 1, name: text }).waitFor();
 
-  async function assertSound({ page, faults }: Opened): Promise<void> {
-    assert.deepEqual(await axeFinds(page), []);
-    assert.ok(
-      await page.evaluate('document.documentElement.scrollWidth <= innerWidth'),
-      'it fits the screen',
-    );
-    assert.deepEqual(faults, []);
-  }
-
   it('follows an order that was placed by the form to the door, without loading the page again', async () => {
-    const opened = await browser.open(program.url, { width: 390 });
+    const opened = await pages.open('/', { width: 390 });
     const { page, shoot } = opened;
-    for (const look of LOOKS) {
-      const form = await browser.open(program.url, look);
+    await pages.inEachLook('/', 'home', async (form) => {
       await form.page.getByLabel('Spice Route').check();
       await form.page.getByText('Vegetable thali').waitFor();
-      await assertSound(form);
-      await form.shoot('home');
-      await form.page.context().close();
-    }
+    });
     await page.getByLabel('Spice Route').check();
     for (const _ of [1, 2]) await page.getByRole('button', { name: 'One more Vegetable thali' }).click();
     const quote = page.getByRole('status', { name: 'What you pay' });
@@ -125,7 +87,7 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
       [19.066, 72.868],
     ]) {
       const before = await page.locator('.rider').getAttribute('style');
-      await send('POST', '/v1/riders/ravi/position', { lat, lng });
+      await pages.send('POST', '/v1/riders/ravi/position', { lat, lng });
       await until(
         'the rider to move on the map',
         async () => (await page.locator('.rider').getAttribute('style')) !== before,
@@ -149,7 +111,7 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
 
   /** Tiffin looks up no addresses, so the place of the door is put where a system that does would put it. */
   async function putDoor(id: string, place: readonly number[]): Promise<void> {
-    const client = new pg.Client({ connectionString: databaseUrl });
+    const client = new pg.Client({ connectionString: pages.databaseUrl });
     await client.connect();
     await client.query('UPDATE deliveries SET dropoff = $1 WHERE order_id = $2', [JSON.stringify(place), id]);
     await client.end();
@@ -158,26 +120,21 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
   /** The id of the order of the page's link, as only the server tells it. */
   async function orderOn(page: Page): Promise<string> {
     const token = page.url().split('/').at(-1);
-    return (await request('GET', `${program.url}/v1/tracking/${token}`)).body.orderId;
+    return (await request('GET', `${pages.program.url}/v1/tracking/${token}`)).body.orderId;
   }
 
-  async function inEachLook(url: string, name: string, title: string): Promise<void> {
-    for (const look of LOOKS) {
-      const opened = await browser.open(url, look);
+  const inEachLook = (url: string, name: string, title: string) =>
+    pages.inEachLook(url, name, async (opened) => {
       await heading(opened.page, title);
       await opened.page.getByRole('button', { name: 'Send this link' }).waitFor();
-      await assertSound(opened);
-      await opened.shoot(name);
-      await opened.page.context().close();
-    }
-  }
+    });
 
   it('says that the connection is lost, and catches up', async () => {
     const id = await order();
     await is(id, 'PLACED');
-    const proxy = await proxyTo(program.url);
+    const proxy = await proxyTo(pages.program.url);
     try {
-      const { page, shoot } = await browser.open(`${proxy.url.replace(/\/$/, '')}${await linkTo(id, {})}`, {
+      const { page, shoot } = await pages.open(`${proxy.url.replace(/\/$/, '')}${await linkTo(id, {})}`, {
         width: 390,
       });
       await heading(page, 'Your order is confirmed');
@@ -204,7 +161,7 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
   it('counts down to the kitchen, moves the order to another time, and cancels it, by keyboard alone', async () => {
     const id = await order({ scheduledAt: IN_TWO_HOURS() });
     const path = await linkTo(id, { may: 'change' });
-    const opened = await browser.open(`${program.url}${path}`, { width: 390 });
+    const opened = await pages.open(path, { width: 390 });
     const { page, shoot } = opened;
     await heading(page, 'Your order is scheduled');
     await page
@@ -241,14 +198,14 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
 
   it('shows the holder of a link for reading no way to change the order', async () => {
     const id = await order({ scheduledAt: IN_TWO_HOURS() });
-    const { page } = await browser.open(`${program.url}${await linkTo(id, {})}`);
+    const { page } = await pages.open(await linkTo(id, {}));
     await heading(page, 'Your order is scheduled');
     await page.waitForLoadState('networkidle').catch(() => {});
     assert.deepEqual(await page.getByRole('button').allTextContents(), []);
   });
 
   it('says in one sentence that a link is unknown or has expired', async () => {
-    const { page, shoot } = await browser.open(`${program.url}/track/forged`, { width: 390 });
+    const { page, shoot } = await pages.open('/track/forged', { width: 390 });
     await heading(page, 'There is no such link');
     assert.deepEqual(await axeFinds(page), []);
     await page.route('**/v1/tracking/**', (route) =>
@@ -266,12 +223,14 @@ describe('the page of a tracking link', { skip: whyNoBrowser(), timeout: 280_000
     const path = await linkTo(await order(), {});
     const site = createServer((_, answer) => {
       answer.setHeader('Content-Type', 'text/html');
-      answer.end(`<iframe src="${program.url}${path}"></iframe><iframe src="${program.url}/"></iframe>`);
+      answer.end(
+        `<iframe src="${pages.program.url}${path}"></iframe><iframe src="${pages.program.url}/"></iframe>`,
+      );
     }).listen(0, '127.0.0.1');
     await once(site, 'listening');
     try {
       const { port } = site.address() as AddressInfo;
-      const { page } = await browser.open(`http://localhost:${port}/`);
+      const { page } = await pages.open(`http://localhost:${port}/`);
       const [framed, refused] = [page.frameLocator('iframe').first(), page.frameLocator('iframe').nth(1)];
       await framed.getByRole('heading', { level: 1 }).waitFor();
       assert.equal(await refused.getByText('New order').count(), 0);
