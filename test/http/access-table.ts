@@ -144,6 +144,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'POST /scheduler/pause': { answers: operators },
   'POST /scheduler/resume': { answers: operators },
   'GET /admin/dlq': { answers: operators },
+  'GET /admin/dlq/groups': { answers: operators },
   'GET /admin/dlq/:id': { path: '/admin/dlq/1', answers: [401, 403, 403, 403, 403, 403, 403, 404] },
   'POST /admin/dlq/:id/replay': {
     path: '/admin/dlq/1/replay',
