@@ -39,6 +39,8 @@ export interface Broker {
 }
 
 async function startBroker(): Promise<Broker> {
+  // A broker that starts on the same two cores as everything else spends them on its optimising compiler at first.
+  process.env.JAVA_TOOL_OPTIONS ??= '-XX:TieredStopAtLevel=1';
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tiffin-bench-kafka-'));
   const port = await freePort();
   const proxy = await proxyTo(`tcp://127.0.0.1:${port}`);

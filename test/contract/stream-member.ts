@@ -93,7 +93,7 @@ export function openMember(address: StreamAddress, options: { relays: boolean })
 }
 
 /** Topics that the contract does not read; creating them would slow the broker. */
-const UNUSED_TOPICS: ReadonlySet<string> = new Set(
+export const UNUSED_TOPICS: ReadonlySet<string> = new Set(
   ALL_TOPICS.filter((topic) => topic !== 'raw.order-events' && topic !== 'dlq.order-events'),
 );
 

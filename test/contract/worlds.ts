@@ -90,34 +90,34 @@ export function simulatedWorld(): World {
     const fulfilment = fulfilmentStores(simulation, db, own, []);
     const log = simulatedLog(simulation, db, own);
     const [here, there] = [simulation.process('here'), simulation.process('there')];
+    const elsewhere = between(simulation, here, there);
+    const { lead, resign, read } = log;
     const stores: Stores = {
       ...own,
       ...fulfilment,
-      logs: [log, from(there)],
+      logs: [log, { ...log, lead: elsewhere(lead), resign: elsewhere(resign), read: elsewhere(read) }],
       moment: () => simulation.sleep(1_000),
       stock: async (counts, threshold) => fulfilment.seed(counts, [], threshold),
       shelf: async () => Object.fromEntries([...fulfilment.now().stock].sort(([a], [b]) => (a < b ? -1 : 1))),
     };
 
-    /** The log as another process sees it. */
-    function from(process: Process): EventLog {
-      const elsewhere =
-        <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
-        (...args: A) =>
-          new Promise<R>((resolve, reject) => {
-            const home = (tell: () => void) => simulation.later(here, 0, tell);
-            simulation.later(process, 0, () => {
-              work(...args).then(
-                (result) => home(() => resolve(result)),
-                (error) => home(() => reject(error)),
-              );
-            });
-          });
-      return { ...log, lead: elsewhere(log.lead), resign: elsewhere(log.resign), read: elsewhere(log.read) };
-    }
-
     return within(simulation, here, () => test(stores));
   };
+}
+
+/** Makes functions that run in one process of a simulation and are awaited in another. */
+export function between(simulation: Scheduler, here: Process, there: Process) {
+  return <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
+    (...args: A) =>
+      new Promise<R>((resolve, reject) => {
+        const home = (tell: () => void) => simulation.later(here, 0, tell);
+        simulation.later(there, 0, () => {
+          work(...args).then(
+            (result) => home(() => resolve(result)),
+            (error) => home(() => reject(error)),
+          );
+        });
+      });
 }
 
 /** Runs work as a process of a simulation, until it has ended. */

@@ -137,7 +137,9 @@ export function brokerStream(simulation: Scheduler): Stream {
     const records = await simulation.call('fetch', () =>
       (topics.get(topic) ?? []).slice(from, from + Math.min(FETCH, batchSize)),
     );
-    const wanted = records.filter(({ headers }) => types.includes(headers?.eventType ?? ''));
+    const wanted = records.filter(
+      ({ headers: { eventType } = {} }) => !eventType || types.includes(eventType),
+    );
     if (wanted.length > 0) await handle({ deliveries: wanted, settle: async () => {} });
     await simulation.call('commit offset', () => {
       if (members.holds(group, self)) offsets.set(`${group} ${topic}`, from + records.length);
@@ -147,8 +149,10 @@ export function brokerStream(simulation: Scheduler): Stream {
   const bus: EventBus = {
     publish: (events) => send(events.flatMap((event) => eventRecords(event))),
     async subscribe(subscription) {
-      void (async () => {
-        for (let failures = 0; ; )
+      const self = simulation.current();
+      let isLeaving = false;
+      const reading = (async () => {
+        for (let failures = 0; !isLeaving; )
           try {
             await round(subscription);
             failures = 0;
@@ -156,8 +160,13 @@ export function brokerStream(simulation: Scheduler): Stream {
             failures += 1;
             await simulation.sleep(backoffMs(failures));
           }
+        if (members.holds(subscription.group, self)) members.resign(subscription.group);
       })();
-      return async () => {};
+      return async () => {
+        isLeaving = true;
+        appended.ring();
+        await reading;
+      };
     },
     fault: () => undefined,
     faults: () => new Map(),
