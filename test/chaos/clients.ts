@@ -55,7 +55,7 @@ export function chaosClient(urlOf: (method: string, path: string) => string, his
       for (let attempts = 1; ; attempts++) {
         const answer = await attempt(method, path, init);
         if (answer && !asksAgain(answer)) {
-          end(operation, answer);
+          end(operation, answer, method === 'POST' && attempts > 1);
           return answer;
         }
         retries += 1;
@@ -101,9 +101,10 @@ function operationOf(history: Recorder, method: string, path: string, body: Json
   }
 }
 
-function end(operation: Call | undefined, { status, body }: Answer): void {
+/** `isRepeated`: an earlier attempt of the operation had no answer, so it may take effect after a later one was refused. */
+function end(operation: Call | undefined, { status, body }: Answer, isRepeated: boolean): void {
   if (status >= 200 && status < 300) {
     const dueAt = body?.dueAt === undefined ? {} : { dueAt: Date.parse(body.dueAt) };
     operation?.end('ok', dueAt, body?.order_id ?? body?.orderId);
-  } else operation?.end('fail', { status, code: body?.errors?.[0]?.code });
+  } else operation?.end(isRepeated ? 'info' : 'fail', { status, code: body?.errors?.[0]?.code });
 }

@@ -69,6 +69,14 @@ export function orderViewsContract(
       );
     });
 
+    it('those of which none was stored are named, each time', async () => {
+      const [first, second, third] = [newOrder(), newOrder(), newOrder()];
+      assert.deepEqual(await views.put([first, second].map((order) => viewOf(order))), [first.id, second.id]);
+      const later = [movedTo(first, 'PROCESSING'), second, third];
+      assert.deepEqual(await views.put(later.map((order) => viewOf(order))), [third.id]);
+      assert.deepEqual(await views.put([]), []);
+    });
+
     it('an ETA from a clock that was ahead does not block a later change of the order', async () => {
       const order = { ...orderAt('OUT_FOR_DELIVERY'), id: newOrder().id };
       await views.put([viewOf(order, { revision: [7, NOON + 3_600_000] })]);

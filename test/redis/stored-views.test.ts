@@ -61,7 +61,7 @@ for (const [name, start] of viewServers())
           ...views(),
           async put(some) {
             put.push(...some.map(({ order }) => order.id));
-            await views().put(some);
+            return views().put(some);
           },
         },
         clock,

@@ -90,8 +90,9 @@ export function town(simulation: Scheduler, system: System, api: Process, orders
         return { type: 'ok', value: await attempt() };
       } catch (error) {
         if (!(error instanceof TiffinError)) throw error;
-        if (!isTransient(error)) return { type: 'fail', value: { code: error.code } };
-        if (tries === TRIES) return { type: 'info', value: {} };
+        // A try without an answer may still take effect, after a later one was refused.
+        if (!isTransient(error) && tries === 1) return { type: 'fail', value: { code: error.code } };
+        if (!isTransient(error) || tries === TRIES) return { type: 'info', value: {} };
         await simulation.sleep(300 * tries);
       }
     }

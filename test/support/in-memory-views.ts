@@ -41,10 +41,13 @@ export function memoryViews(): MemoryViews {
     },
     views: {
       async put(views) {
+        const added: OrderId[] = [];
         for (const view of views) {
           const old = stored.get(view.order.id);
+          if (!old) added.push(view.order.id);
           if (!old || isNewer(view.revision, old.revision)) stored.set(view.order.id, view);
         }
+        return added;
       },
       get: async (id) => stored.get(id),
     },

@@ -89,7 +89,7 @@ export async function riderTown() {
   ].map((consumer) => subscriptionOf(deps, consumer));
   const live = memoryViews();
   const viewSource = postgresViewSource(pool);
-  const projection = subscriptionOf(deps, viewsConsumer({ viewSource, views: live.views, log }));
+  const projection = subscriptionOf(deps, viewsConsumer({ viewSource, views: live.views }));
   let projected = 0;
   const fromOutside = subscriptionOf(deps, assignmentsConsumer(deps));
   const settle = async () => {};

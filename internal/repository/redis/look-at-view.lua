@@ -4,8 +4,4 @@
 -- ARGV[1]  revision: changes; ARGV[2] revision: when the ETA was computed, epoch ms
 -- ARGV[3]  origin
 -- Output   'older' if the stored view is the same or newer, 'newer' if it is older, 'first' if there is none
-local known, known_eta = stored_revision(KEYS[1], ARGV[3])
-if not is_newer(ARGV[1], ARGV[2], known, known_eta) then
-  return 'older'
-end
-return known and 'newer' or 'first'
+return compared(ARGV[1], ARGV[2], stored_revision(KEYS[1], ARGV[3]))

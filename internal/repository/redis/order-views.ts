@@ -89,9 +89,10 @@ export function redisOrderViews(
 
   return {
     async put(views) {
-      if (views.length === 0) return;
+      if (views.length === 0) return [];
       const isNearlyFull = await options.isNearlyFull();
-      await store(views.map((view) => stored(view, isNearlyFull)));
+      const added = await store(views.map((view) => stored(view, isNearlyFull)));
+      return added.map(({ orderId }) => orderId as OrderId);
     },
     async get(orderId) {
       try {

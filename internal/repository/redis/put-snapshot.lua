@@ -8,9 +8,10 @@
 -- ARGV[5]  expiry of the snapshot, seconds; 0 for none
 -- ARGV[6]  channel on which the order id is published
 -- ARGV[7]  order id
--- Output   1 if it was stored, else 0
-if not is_newer(ARGV[1], ARGV[2], stored_revision(KEYS[1], ARGV[3])) then
-  return 0
+-- Output   as of look-at-view.lua; it was stored unless it is 'older'
+local found = compared(ARGV[1], ARGV[2], stored_revision(KEYS[1], ARGV[3]))
+if found == 'older' then
+  return found
 end
 put_snapshot(KEYS[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
-return 1
+return found

@@ -15,15 +15,15 @@
 -- ARGV[9]   expiry of the status, seconds
 -- ARGV[10]  maximum length of the customer's list; 0 if the order is not added to it
 -- ARGV[11]  expiry of the list, seconds
--- Output    1 if the views were stored, else 0. At most nine commands, all on one order.
-local known, known_eta = stored_revision(KEYS[1], ARGV[3])
-if not is_newer(ARGV[1], ARGV[2], known, known_eta) then
-  return 0
+-- Output    as of look-at-view.lua; the views were stored unless it is 'older'. At most nine commands, all on one order.
+local found = compared(ARGV[1], ARGV[2], stored_revision(KEYS[1], ARGV[3]))
+if found == 'older' then
+  return found
 end
 redis.call('SET', KEYS[2], ARGV[8], 'EX', ARGV[9])
 -- An order whose snapshot has expired or was evicted may be in the list already, and must not become its newest.
-if ARGV[10] ~= '0' and not known then
+if ARGV[10] ~= '0' and found == 'first' then
   list_order(KEYS[3], ARGV[7], ARGV[10], ARGV[11])
 end
 put_snapshot(KEYS[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
-return 1
+return found

@@ -30,6 +30,8 @@ const SCRIPTS = {
   putSnapshot: viewScript('put-snapshot.lua', 1),
 };
 type Arguments = (string | number)[];
+/** How the stored view compares with one that is put. */
+type Found = 'older' | 'newer' | 'first';
 
 declare module 'ioredis' {
   interface ChainableCommander {
@@ -38,18 +40,18 @@ declare module 'ioredis' {
   }
   interface RedisCommander<Context> {
     /** look-at-view.lua. */
-    lookAtView(...keysAndArguments: Arguments): Result<'older' | 'newer' | 'first', Context>;
+    lookAtView(...keysAndArguments: Arguments): Result<Found, Context>;
     listOrder(...keysAndArguments: Arguments): Result<number, Context>;
     putStatus(...keysAndArguments: Arguments): Result<number, Context>;
-    putSnapshot(...keysAndArguments: Arguments): Result<number, Context>;
+    putSnapshot(...keysAndArguments: Arguments): Result<Found, Context>;
   }
 }
 
-/** `prefix` is that of the keys that only Tiffin reads. */
+/** `prefix` is that of the keys that only Tiffin reads. The result stores views, and resolves with those of which none was stored. */
 export function viewStorage(
   redis: Redis | Cluster,
   options: { prefix: string; channel: string },
-): (views: readonly StoredView[]) => Promise<void> {
+): (views: readonly StoredView[]) => Promise<StoredView[]> {
   for (const [name, definition] of Object.entries(SCRIPTS)) redis.defineCommand(name, definition);
   const { prefix, channel } = options;
   const versionOf = ({ revision, origin }: StoredView) => [...revision, origin];
@@ -61,7 +63,7 @@ export function viewStorage(
     view.orderId,
   ];
 
-  async function onOneServer(views: readonly StoredView[]): Promise<void> {
+  async function onOneServer(views: readonly StoredView[]): Promise<StoredView[]> {
     const pipeline = redis.pipeline();
     for (const view of views) {
       const { snapshot, status, list } = view;
@@ -70,8 +72,9 @@ export function viewStorage(
         ...[status.text, status.ttlS, list?.length ?? 0, list?.ttlS ?? 0],
       );
     }
-    for (const [error] of (await asUnavailable(pipeline.exec())) ?? [])
-      if (error) await asUnavailable(Promise.reject(error));
+    const answers = (await asUnavailable(pipeline.exec())) ?? [];
+    for (const [error] of answers) if (error) await asUnavailable(Promise.reject(error));
+    return views.filter((_, index) => answers[index]?.[1] === 'first');
   }
 
   /**
@@ -79,7 +82,7 @@ export function viewStorage(
    * not stored, whoever dies in between is followed by one who does every step again, and no step minds a repetition. Each
    * step goes through all views before the next one, so that a customer's list has the order of the views.
    */
-  async function onCluster(views: readonly StoredView[]): Promise<void> {
+  async function onCluster(views: readonly StoredView[]): Promise<StoredView[]> {
     const all = <T>(some: readonly StoredView[], step: (view: StoredView) => Promise<T>) =>
       Promise.all(some.map((view) => asUnavailable(step(view))));
     const states = await all(views, (view) => redis.lookAtView(view.snapshot.key, ...versionOf(view)));
@@ -93,7 +96,8 @@ export function viewStorage(
       // The tag gives the revision the slot of the status, whose own key is a contract.
       return redis.putStatus(key, `${prefix}:{${key}}:revision`, ...versionOf(view), text, ttlS);
     });
-    await all(newer, (view) => redis.putSnapshot(view.snapshot.key, ...snapshotOf(view)));
+    const found = await all(newer, (view) => redis.putSnapshot(view.snapshot.key, ...snapshotOf(view)));
+    return newer.filter((_, index) => found[index] === 'first');
   }
 
   return redis instanceof Cluster ? onCluster : onOneServer;

@@ -20,6 +20,14 @@ local function is_newer(changes, eta, known, known_eta)
   return not known or known < changes or (known == changes and known_eta < tonumber(eta))
 end
 
+-- 'older' if the known revision is the same or newer, 'newer' if it is older than this one, 'first' if there is none.
+local function compared(changes, eta, known, known_eta)
+  if not is_newer(changes, eta, known, known_eta) then
+    return 'older'
+  end
+  return known and 'newer' or 'first'
+end
+
 -- Stores the snapshot, without expiry if ttl is 0, and publishes the order id on the channel.
 local function put_snapshot(snapshot_key, snapshot, ttl, channel, order_id)
   if ttl == '0' then

@@ -1,7 +1,7 @@
 /** A view comparer is responsible for views that went back in time with their Redis: it makes them those of Postgres. */
 import type { Clock, Log } from '../ports.ts';
 import type { StoredVersion, StoredViews } from './ports.ts';
-import { isNewer, type ViewDeps } from './project-views.ts';
+import { isNewer, storeViews, type ViewDeps } from './project-views.ts';
 
 const EVERY_MS = 1_000;
 
@@ -24,13 +24,8 @@ interface Walk {
  * Compares one page of views whose history is new, or looks for such a history. Returns the milliseconds to sleep. What
  * fails is done again from the same page on.
  */
-export function viewComparer({
-  storedViews,
-  viewSource,
-  views,
-  clock,
-  log,
-}: CompareDeps): () => Promise<number> {
+export function viewComparer(deps: CompareDeps): () => Promise<number> {
+  const { storedViews, viewSource, clock, log } = deps;
   const known = new Set<string>();
   let isFirstLook = true;
   let walk: Walk | undefined;
@@ -60,7 +55,7 @@ export function viewComparer({
       if (isRemoved && !view) removed += 1;
     }
     const replaced = wrong.flatMap(({ view }) => view ?? []);
-    await views.put(replaced);
+    await storeViews(deps, replaced);
     return { replaced: replaced.length, removed };
   }
 

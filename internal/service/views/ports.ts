@@ -26,8 +26,11 @@ export interface ViewSource {
 
 /** The views in Redis. A view may be evicted at any time, and an older one never replaces a newer one. */
 export interface OrderViews {
-  /** Stores the views that are newer than the stored ones, and notifies the listeners of those orders. Throws UNAVAILABLE. */
-  put(views: readonly OrderView[]): Promise<void>;
+  /**
+   * Stores the views that are newer than the stored ones, and notifies the listeners of those orders. Resolves with the orders
+   * of which no view was stored. Throws UNAVAILABLE.
+   */
+  put(views: readonly OrderView[]): Promise<OrderId[]>;
   /** Undefined if the view is missing or Redis is unreachable. */
   get(orderId: OrderId): Promise<OrderView | undefined>;
 }

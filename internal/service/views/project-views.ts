@@ -7,9 +7,12 @@ import type { Log } from '../ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
 import type { ErasedAmong, History, OrderView, OrderViews, Revision, ViewSource } from './ports.ts';
 
-export interface ViewDeps {
+export interface StoreDeps {
   readonly viewSource: ViewSource;
   readonly views: OrderViews;
+}
+
+export interface ViewDeps extends StoreDeps {
   readonly log: Log;
 }
 
@@ -21,8 +24,24 @@ function typesOn(topics: readonly string[]): EventType[] {
   );
 }
 
+/** How often views of which none is stored are read anew; in a Redis that keeps nothing, this would have no end. */
+const READS = 3;
+
+/**
+ * Stores views that were read just now. Where none was stored, a newer one may have been stored and lost (evicted, expired,
+ * flushed) between the reading and the writing, so the order is read again.
+ */
+export async function storeViews(
+  { viewSource, views }: StoreDeps,
+  read: readonly OrderView[],
+): Promise<void> {
+  let added = await views.put(read);
+  for (let reads = 1; added.length > 0 && reads < READS; reads += 1)
+    added = await views.put(await viewSource.read(added));
+}
+
 /** Stores the current views of the events' orders. The events' contents are not used, so they may come late, twice and in any order. */
-export function viewsConsumer({ viewSource, views }: ViewDeps): Consumer<EventType, void> {
+export function viewsConsumer(deps: StoreDeps): Consumer<EventType, void> {
   return {
     name: 'query-service.views',
     topics: RAW,
@@ -30,24 +49,22 @@ export function viewsConsumer({ viewSource, views }: ViewDeps): Consumer<EventTy
     isIdempotent: true,
     async perform(events) {
       const ids = [...new Set(events.map(({ orderId }) => orderId as OrderId))];
-      await views.put(await viewSource.read(ids));
+      await storeViews(deps, await deps.viewSource.read(ids));
     },
   };
 }
 
 /** The cached view, else a new one from Postgres; undefined if there is no such order. */
-export async function viewOrder(
-  { views, viewSource, log }: ViewDeps,
-  id: OrderId,
-): Promise<OrderView | undefined> {
+export async function viewOrder(deps: ViewDeps, id: OrderId): Promise<OrderView | undefined> {
+  const { views, viewSource, log } = deps;
   const cached = await views.get(id);
   if (cached) return cached;
   const [view] = await viewSource.read([id]);
   // The reader does not wait until the view is stored.
   if (view)
-    void views
-      .put([view])
-      .catch((error: Error) => log.debug({ error: error.message }, 'a view could not be stored'));
+    void storeViews(deps, [view]).catch((error: Error) =>
+      log.debug({ error: error.message }, 'a view could not be stored'),
+    );
   return view;
 }
 

@@ -118,6 +118,7 @@ export function orderingRoom() {
         async put(all: readonly OrderView[]) {
           if (room.isCacheAway) throw new Error('away');
           for (const view of all) room.views.set(view.order.id, view);
+          return [];
         },
       },
     };

@@ -45,7 +45,7 @@ describe('the routes for screens', () => {
             return found;
           },
         },
-        views: { put: async () => {}, get: async () => undefined },
+        views: { put: async () => [], get: async () => undefined },
         log: recordingLog(),
         history: {
           append: async () => {},

@@ -56,7 +56,7 @@ describe('erasing a customer', () => {
       personalData: postgresPersonalData(pool),
       transactions: postgresTransactions(pool, () => {}),
       viewSource: postgresViewSource(pool),
-      views: { put: async () => {}, get: async () => undefined },
+      views: { put: async () => [], get: async () => undefined },
       history: postgresHistory(pool),
       clock,
       log: recordingLog(),
