@@ -1,5 +1,5 @@
 /** Stores dead letters, and the deliveries parked behind them. */
-import { and, asc, eq, gt, isNotNull, isNull, notExists, or, sql } from 'drizzle-orm';
+import { and, asc, count, eq, gt, isNotNull, isNull, notExists, or, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 import { ERASED, withoutPerson } from '../../../domain/erasure.ts';
@@ -120,6 +120,16 @@ function publishable(record: unknown): unknown {
   if (json.length <= LONGEST_RECORD_BYTES) return record;
   // Text that is JSON once more may take twice the bytes.
   return json.subarray(0, LONGEST_RECORD_BYTES / 2).toString();
+}
+
+/** How many dead letters each consumer has, those parked behind them not counted. */
+export async function countLetters(pool: pg.Pool): Promise<ReadonlyMap<string, number>> {
+  const rows = on(pool)
+    .select({ consumer, letters: count() })
+    .from(deadLetters)
+    .where(isDead)
+    .groupBy(consumer);
+  return new Map((await attempt(rows)).map(({ consumer, letters }) => [consumer, letters]));
 }
 
 export async function removeLetter(connection: Connection, id: string): Promise<boolean> {
