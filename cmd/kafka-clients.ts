@@ -41,9 +41,9 @@ export function consumerGauges(bus: EventBus, kafka: KafkaBus | undefined): Gaug
   };
   const lag: GaugeSource = {
     name: 'consumer_lag_records',
-    help: 'Records on Kafka that a consumer group has not passed yet, whichever process reads them',
+    help: 'Records on Kafka that a consumer group has not passed yet, whichever process reads them; none without Kafka',
     label: 'consumer',
     read: async () => kafka?.lags() ?? new Map(),
   };
-  return kafka ? [down, lag] : [down];
+  return [down, lag];
 }

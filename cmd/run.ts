@@ -8,8 +8,9 @@ import { replayLetters } from '../internal/service/stream/replay-letters.ts';
 import { httpApp } from '../internal/transport/http/app.ts';
 import { type Route, routerOf } from '../internal/transport/http/route.ts';
 import { docRoutes } from '../internal/transport/http/routes/operations/doc-routes.ts';
-import { type Check, opsRoutes } from '../internal/transport/http/routes/operations/ops-routes.ts';
+import { type Check, faultOf, opsRoutes } from '../internal/transport/http/routes/operations/ops-routes.ts';
 import { httpServer } from '../internal/transport/http/server.ts';
+import type { GaugeSource } from '../internal/transport/telemetry/metrics.ts';
 import { ConfigError } from './faults.ts';
 import { portHolder } from './port-holder.ts';
 import type { Service, Wiring } from './wire.ts';
@@ -28,9 +29,10 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
   const { authenticate, bus, config, log, telemetry } = wiring;
   let stopping = false;
   const gauges = services.flatMap(({ gauges = [] }) => gauges);
-  for (const gauge of [...wiring.consumerGauges, ...gauges]) telemetry.gauge(gauge);
+  const checks = checksOf(services, wiring);
+  for (const gauge of [...wiring.consumerGauges, ...gauges, checkGauge(checks)]) telemetry.gauge(gauge);
   const ops = opsRoutes({
-    checks: checksOf(services, wiring),
+    checks,
     isStopping: () => stopping,
     metrics: telemetry.registry,
   });
@@ -45,6 +47,7 @@ export async function run(services: readonly Service[], wiring: Wiring): Promise
   await listen(server, config.HOST, config.PORT);
 
   const consumers = services.flatMap(({ consumers = [] }) => consumers);
+  for (const { name } of consumers) wiring.meter.count('dead_letters', 0, { consumer: name });
   const unsubscribe = await Promise.all(
     consumers.map((consumer) => bus.subscribe(subscriptionOf(wiring, consumer))),
   );
@@ -94,4 +97,18 @@ function checksOf(services: readonly Service[], { faults }: Wiring): Check[] {
     ...check,
     critical: !takesOrders || check.name === 'postgres',
   }));
+}
+
+function checkGauge(checks: readonly Check[]): GaugeSource {
+  return {
+    name: 'check_failing',
+    help: '1 while a check of /readyz finds a fault, whether or not it makes the process not ready, else 0',
+    label: 'check',
+    read: async () =>
+      new Map(
+        await Promise.all(
+          checks.map(async (check) => [check.name, (await faultOf(check)) === undefined ? 0 : 1] as const),
+        ),
+      ),
+  };
 }

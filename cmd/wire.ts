@@ -27,7 +27,7 @@ import { postgresTickets } from '../internal/repository/postgres/restaurants/tic
 import { postgresOrderSchedule } from '../internal/repository/postgres/scheduling/order-schedule.ts';
 import { postgresSchedulerSwitch } from '../internal/repository/postgres/scheduling/scheduler-switch.ts';
 import { postgresTimers } from '../internal/repository/postgres/scheduling/timers.ts';
-import { postgresDeadLetters } from '../internal/repository/postgres/stream/dead-letters.ts';
+import { countLetters, postgresDeadLetters } from '../internal/repository/postgres/stream/dead-letters.ts';
 import { postgresEventLog } from '../internal/repository/postgres/stream/event-log.ts';
 import { openTransactions, secondsOpen } from '../internal/repository/postgres/stream/horizon.ts';
 import { postgresTransactions } from '../internal/repository/postgres/transactions.ts';
@@ -179,6 +179,7 @@ export async function wire(
       clock,
     }),
     consumerDelays: () => consumerDelays(pool),
+    openLetters: () => countLetters(pool),
     openTransactions: async () => secondsOpen(await openTransactions(pool), clock.now()),
     newId: newIds(),
     eventIdFor: (name: string) => v5(Buffer.from(name), EVENT_NAMESPACE),

@@ -24,6 +24,12 @@ export function maintenanceService(wiring: Wiring): Service {
         read: wiring.consumerDelays,
       },
       {
+        name: 'open_dead_letters',
+        help: 'Dead letters of a consumer that were neither replayed nor discarded yet',
+        label: 'consumer',
+        read: wiring.openLetters,
+      },
+      {
         name: 'open_transaction_seconds',
         help: 'Age of the open transactions that hold back the events appended after them',
         label: 'holder',

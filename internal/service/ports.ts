@@ -17,6 +17,7 @@ export interface Log {
 }
 
 export interface Meter {
+  /** Adds to a counter. With 0 it is reported from now on, so that what is counted first is seen as an increase. */
   count(metric: Counter, by: number, labels?: Readonly<Record<string, string>>): void;
   /** Records one measurement, in seconds. */
   observe(metric: Duration, seconds: number, labels?: Readonly<Record<string, string>>): void;
@@ -25,6 +26,7 @@ export type Counter =
   | 'orders_placed'
   | 'events_consumed'
   | 'dead_letters'
+  | 'deadlines_expired'
   | 'orders_dispatched'
   | 'orders_redelivered'
   | 'timers_dispatched'

@@ -114,6 +114,10 @@ describe('faults on the Postgres stream', () => {
       return answer.body.checks.redis !== 'ok' && answer;
     });
     assert.equal(ready.status, 200, 'the program still accepts orders');
+    const figures = await (await fetch(`${url}/metrics`)).text();
+    assert.match(figures, /^tiffin_check_failing\{check="redis"\} 1$/m);
+    assert.match(figures, /^tiffin_check_failing\{check="postgres"\} 0$/m);
+    assert.match(figures, /^tiffin_dead_letters_total\{consumer="query-service.views"\} 0$/m);
     assert.equal((await request('GET', `${url}/orders/meanwhile`)).body.status, 'CREATED');
     await redisProxy.restore();
     await reaches(url, 'meanwhile', 'COMPLETED');

@@ -128,6 +128,9 @@ for (const [name, skip, open] of streams)
         assert.deepEqual([...new Set(errors.map(({ msg, err }) => `${msg} ${JSON.stringify(err)}`))], []);
         const letters = await request('GET', `${program.url}/admin/dlq`);
         assert.ok(JSON.stringify(letters.body).length > 1_000, 'there are dead letters');
+        const figures = await (await fetch(`${program.url}/metrics`)).text();
+        for (const figure of ['open_dead_letters', 'dead_letters_total'])
+          assert.match(figures, new RegExp(`^tiffin_${figure}\\{consumer="[a-z.-]+"\\} [1-9]`, 'm'), figure);
       } finally {
         await stream.close();
       }

@@ -27,7 +27,7 @@ export async function startEveryService(env: Readonly<Record<string, string>> = 
     (module) => Object.values<(from: typeof wiring) => Service>(module)[0]?.(wiring) as Service,
   );
   const running = await run(
-    services.map(({ name, needs, routes = [] }) => ({ name, needs, routes })),
+    services.map(({ name, needs, routes = [], gauges = [] }) => ({ name, needs, routes, gauges })),
     wiring,
   );
   return {

@@ -3,6 +3,7 @@ import { type Deadlines, deadlineOf } from '../../domain/deadlines.ts';
 import type { EventOf } from '../../domain/events.ts';
 import type { Order, OrderId } from '../../domain/order.ts';
 import { type AddressedCommand, type DecideDeps, decideOrders, lockOrdersOf } from '../decide-orders.ts';
+import type { Meter } from '../ports.ts';
 import type { DueQueue, Waiting } from '../scheduling/ports.ts';
 import type { Consumer } from '../stream/consumer.ts';
 import type { OrderStore } from './ports.ts';
@@ -11,6 +12,7 @@ export interface ExpireDeps extends DecideDeps {
   readonly orders: Pick<OrderStore, 'find'>;
   readonly queue: DueQueue;
   readonly deadlines: Deadlines;
+  readonly meter: Meter;
 }
 
 /** Clocks are measured every few seconds, so a difference is soon over. */
@@ -27,7 +29,7 @@ export function deadlineConsumer(deps: ExpireDeps): Consumer<'timer.deadline', v
     // A rebuilt timer is the same event as one that ran out early, was set again, and was lost by Redis then.
     isIdempotent: true,
     perform: (events) => rescheduleEarly(deps, events),
-    async apply(tx, events) {
+    async apply(tx, events, _, afterCommit) {
       const orders = await lockOrdersOf(tx, events);
       const expired = events.flatMap((event): AddressedCommand[] => {
         const order = orders.get(event.orderId as OrderId);
@@ -36,7 +38,9 @@ export function deadlineConsumer(deps: ExpireDeps): Consumer<'timer.deadline', v
           ? [{ id: order.id, command: deadline.command }]
           : [];
       });
-      return (await decideOrders(deps, tx, 'processing-service', orders, expired)).events;
+      const decided = await decideOrders(deps, tx, 'processing-service', orders, expired);
+      afterCommit(async () => deps.meter.count('deadlines_expired', decided.changed.size));
+      return decided.events;
     },
   };
 }

@@ -9,6 +9,7 @@ const COUNTERS: Record<CounterName, { help: string; labels: string[] }> = {
     labels: ['consumer'],
   },
   dead_letters: { help: 'Events that became dead letters', labels: ['consumer'] },
+  deadlines_expired: { help: 'Orders that failed or were rejected because a deadline passed', labels: [] },
   orders_dispatched: { help: 'Orders sent to order.ready', labels: [] },
   orders_redelivered: { help: 'Orders claimed again after a lease ran out', labels: [] },
   timers_dispatched: { help: 'Timers that ran out and were published', labels: [] },
@@ -58,9 +59,7 @@ export function prometheus(): { registry: Registry; meter: Meter; gauge(source: 
   return {
     registry,
     meter: {
-      count: (name, by, labels = {}) => {
-        if (by > 0) counters[name].inc(labels, by);
-      },
+      count: (name, by, labels = {}) => counters[name].inc(labels, by),
       observe: (name, seconds, labels = {}) => durations[name].observe(labels, seconds),
     },
     gauge({ name, help, label, read }) {

@@ -88,15 +88,16 @@ for (const [kind, status, after, becomes, reason] of [
   ['everything', 'OUT_FOR_DELIVERY', DEADLINES.delivery, 'FAILED', 'NOT_DELIVERED'],
 ] as const) {
   test(`an order of kind ${kind} that is ${status} becomes ${becomes}(${reason}) at its deadline, and not a millisecond sooner`, async () => {
-    const { clock, store, queue, runOut, order, announced } = setUp();
+    const { clock, store, queue, runOut, order, announced, deps } = setUp();
     store.seed(at(kind, status, 'a'));
     clock.advance(after - 1);
     await runOut('a');
-    assert.equal(order('a').status, status);
+    assert.deepEqual([order('a').status, deps.meter.total('deadlines_expired')], [status, 0]);
     assert.equal(queue.scoreOf('a' as OrderId, 'deadline'), NOON + after, 'its timer is set again');
     clock.advance(1);
     await runOut('a');
     assert.deepEqual([order('a').status, order('a').reason], [becomes, reason]);
+    assert.equal(deps.meter.total('deadlines_expired'), 1);
     assert.deepEqual(announced(), [becomes === 'REJECTED' ? 'order.rejected' : 'order.failed']);
   });
 }

@@ -2,6 +2,7 @@
 import {
   and,
   asc,
+  count,
   eq,
   getTableColumns,
   gt,
@@ -24,7 +25,7 @@ import { attempt, type Connection, isAnyOf, on, prepared, statement } from '../q
 import { deadLetters, processedEvents } from '../schema/stream.ts';
 import { asUuid } from './event-ids.ts';
 import { appendEntries } from './event-log.ts';
-import { beginning, countGroups, isIn } from './letter-groups.ts';
+import { beginning, countGroups, isDead, isIn } from './letter-groups.ts';
 
 // By hand: reads the handled events and the parked orders of a batch in one round trip.
 const screen = statement<{ seen: string[]; parked: string[] }>(
@@ -132,6 +133,16 @@ function publishable(record: unknown): unknown {
   if (json.length <= LONGEST_RECORD_BYTES) return record;
   // Text that is JSON once more may take twice the bytes.
   return json.subarray(0, LONGEST_RECORD_BYTES / 2).toString();
+}
+
+/** How many dead letters each consumer has, those parked behind them not counted. */
+export async function countLetters(pool: pg.Pool): Promise<ReadonlyMap<string, number>> {
+  const rows = on(pool)
+    .select({ consumer, letters: count() })
+    .from(deadLetters)
+    .where(isDead)
+    .groupBy(consumer);
+  return new Map((await attempt(rows)).map(({ consumer, letters }) => [consumer, letters]));
 }
 
 export async function removeLetter(connection: Connection, id: string): Promise<boolean> {

@@ -9,7 +9,7 @@ const MOST_GROUPED = 10_000;
 const MOST_GROUPS = 200;
 
 const { id, consumer, error, createdAt, replayRequestedAt } = deadLetters;
-const isDead = isNotNull(error);
+export const isDead = isNotNull(error);
 /** Null for a parked event. */
 export const beginning = sql<string | null>`left(${error}, ${sql.raw(String(ERROR_LENGTH))})`;
 

@@ -68,6 +68,7 @@ export function opsRoutes({ checks, isStopping, metrics }: OpsRouteDeps): readon
   ];
 }
 
-function faultOf({ name, fault }: Check): Promise<string | undefined> {
+/** A check that does not end in time, or fails, has found a fault. */
+export function faultOf({ name, fault }: Check): Promise<string | undefined> {
   return within(CHECK_TIMEOUT_MS, fault(), name).catch((error: Error) => error.message);
 }
