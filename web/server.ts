@@ -28,6 +28,10 @@ export function onDenied(listener: (sentence: string) => void): () => void {
   return () => denied.delete(listener);
 }
 
+export function hasToken(): boolean {
+  return token !== '';
+}
+
 export function setToken(text: string): void {
   // A header cannot hold any other characters.
   token = text.replace(/[^\x21-\x7e]/g, '');

@@ -2,7 +2,7 @@
 import { defineConfig, type Plugin } from 'vite';
 
 /** Pages that have an id or a token in their path. */
-const PAGES = ['track', 'kitchen', 'rider'];
+const PAGES = ['track', 'kitchen', 'rider', 'console'];
 
 const links: Plugin = {
   name: 'links',
@@ -26,5 +26,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: { proxy: { '^/(v1|ui|orders|docs|openapi.json)\\b': 'http://localhost:8080' } },
+  server: {
+    proxy: { '^/(v1|ui|orders|docs|admin|scheduler|readyz|openapi.json)\\b': 'http://localhost:8080' },
+  },
 });

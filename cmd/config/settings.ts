@@ -10,6 +10,9 @@ const access = {
     .prefault('127.0.0.1')
     .describe('Address to listen on. One that others can reach needs one of the `AUTH` settings.'),
   PORT: whole(0, 65_535).prefault('8080').describe('Port to listen on; 0 takes a free one.'),
+  ENVIRONMENT: text('1 to 32 letters, digits or _.-', (value) => /^[A-Za-z0-9_.-]{1,32}$/.test(value))
+    .optional()
+    .describe('Name of this environment, such as `production`; the console shows it on every view.'),
   AUTH_JWT_SECRET: secret(32)
     .optional()
     .describe(

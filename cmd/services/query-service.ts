@@ -32,7 +32,7 @@ export function queryService(wiring: Wiring): Service {
     name: 'query-service',
     needs: ['postgres', 'redis', 'stream', ...(config.HISTORY_URL ? (['history'] as const) : [])],
     routes: [
-      ...pageRoutes(loadPages(log)),
+      ...pageRoutes(loadPages(log), config.ENVIRONMENT),
       ...deadLetterRoutes(wiring),
       foodOrderView(wiring),
       ...uiRoutes(wiring),

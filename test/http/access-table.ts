@@ -144,6 +144,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'POST /scheduler/pause': { answers: operators },
   'POST /scheduler/resume': { answers: operators },
   'GET /admin/dlq': { answers: operators },
+  'GET /admin/dlq/groups': { answers: operators },
   'GET /admin/dlq/:id': { path: '/admin/dlq/1', answers: [401, 403, 403, 403, 403, 403, 403, 404] },
   'POST /admin/dlq/:id/replay': {
     path: '/admin/dlq/1/replay',
@@ -174,5 +175,8 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'GET /kitchen': { answers: 200 },
   'GET /kitchen/:id': { path: '/kitchen/REST-456', answers: 200 },
   'GET /track/:token': { path: '/track/forged', answers: 404 },
+  'GET /console': { answers: 200 },
+  'GET /console/letters': { answers: 200 },
+  'GET /console/letters/:id': { path: '/console/letters/1', answers: 200 },
   'GET /assets/:file': { path: '/assets/none.js', answers: 404 },
 };

@@ -71,7 +71,7 @@ test('no text in a path, a query or a header is interpreted', async () => {
       );
       assert.equal(answer.headers['set-cookie'], undefined);
       assert.equal(answer.headers['x-content-type-options'], 'nosniff');
-      const isPage = /^\/(track|kitchen|rider)\//.test(path);
+      const isPage = /^\/(track|kitchen|rider|console)\//.test(path);
       assert.match(answer.headers['content-type'] ?? '', isPage ? /^text\/html/ : /^application\/json/);
       // A page is the same file whatever its address says.
       if (isPage) pages.add(answer.text);
@@ -80,10 +80,11 @@ test('no text in a path, a query or a header is interpreted', async () => {
       `/orders?id=${encoded}`,
       `/v1/orders?cursor=${encoded}`,
       `/admin/dlq?group=${encoded}`,
+      `/admin/dlq?error=${encoded}`,
     ])
       assert.ok((await send(port, 'GET', query, { headers: operator })).status < 500, query);
   }
-  assert.equal(pages.size, 3);
+  assert.equal(pages.size, 4);
   const raw =
     'POST /orders HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: a\r\n b\r\nConnection: close\r\n\r\n';
   assert.match(await speak(port, raw), /^HTTP\/1\.1 400 /);
@@ -140,5 +141,5 @@ test('scripts in an order’s texts are shown by no answer as a page, and no pag
     assert.equal(answer.headers['referrer-policy'], 'no-referrer', path);
     assert.doesNotMatch(answer.text, /<script>|\son\w+=/i, `${path} has no inline code`);
   }
-  assert.equal(pages, 7);
+  assert.equal(pages, 10);
 });

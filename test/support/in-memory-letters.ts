@@ -1,6 +1,12 @@
 /** Dead letters in memory, and the events parked behind them. */
 import type { DeadLetter, NewDeadLetter } from '../../internal/service/ports.ts';
-import type { DeadLetterGroups, DeadLetters } from '../../internal/service/stream/ports.ts';
+import {
+  type CountedGroup,
+  type DeadLetterGroups,
+  type DeadLetters,
+  ERROR_LENGTH,
+  type LetterGroup,
+} from '../../internal/service/stream/ports.ts';
 
 export type Letter = DeadLetter & { readonly replayRequested: boolean };
 
@@ -41,12 +47,14 @@ export function memoryLetters(of: () => LetterTables) {
         parked: new Set(parked.map(({ orderId }) => orderId).filter((id) => orderIds.includes(id))),
       };
     },
-    list: async ({ limit, after = '0', consumer }) =>
+    list: async ({ limit, after = '0', ...group }) =>
       of()
-        .letters.filter(({ error, id }) => error !== undefined && Number(id) > Number(after))
-        .filter((letter) => consumer === undefined || letter.consumer === consumer)
+        .letters.filter((letter) => isIn(group)(letter) && Number(letter.id) > Number(after))
         .slice(0, limit),
-    find: async (id) => of().letters.find((letter) => letter.id === id),
+    async find(id) {
+      const found = of().letters.find((letter) => letter.id === id);
+      return found && { ...found, recordText: JSON.stringify(found.record) };
+    },
     async requestReplay(id) {
       const asked = of().letters.find((letter) => letter.id === id);
       if (asked) askFor(asked, true);
@@ -59,15 +67,31 @@ export function memoryLetters(of: () => LetterTables) {
       askFor(gone, true);
       return true;
     },
-    async requestReplayOf(consumer) {
-      const own = of().letters.filter((letter) => letter.consumer === consumer);
-      for (const letter of own) askFor(letter, true);
-      return own.filter(({ error }) => error !== undefined).length;
+    async groups() {
+      const groups = new Map<string, CountedGroup>();
+      for (const letter of of().letters.filter(isIn({}))) {
+        const { consumer, createdAt, replayRequested } = letter;
+        const key = JSON.stringify([consumer, beginningOf(letter)]);
+        const known = groups.get(key);
+        groups.set(key, {
+          consumer,
+          error: beginningOf(letter),
+          count: (known?.count ?? 0) + 1,
+          replaying: (known?.replaying ?? 0) + Number(replayRequested),
+          firstAt: known?.firstAt ?? createdAt,
+          lastAt: createdAt,
+        });
+      }
+      return { groups: [...groups.values()].sort((a, b) => b.count - a.count), isComplete: true };
     },
-    async discardAllOf(consumer) {
-      const isGone = (letter: Letter) => letter.consumer === consumer && letter.error !== undefined;
-      const gone = of().letters.filter(isGone);
-      of().letters = of().letters.filter((letter) => !isGone(letter));
+    async requestReplayOf(group) {
+      const asked = of().letters.filter(isIn(group));
+      for (const letter of asked) askFor(letter, true);
+      return asked.length;
+    },
+    async discardAllOf(group) {
+      const gone = of().letters.filter(isIn(group));
+      of().letters = of().letters.filter((letter) => !gone.includes(letter));
       return gone.length;
     },
     async requested(consumer) {
@@ -85,6 +109,17 @@ export function memoryLetters(of: () => LetterTables) {
     },
   };
   return { add, remove, deadLetters };
+}
+
+function beginningOf({ error = '' }: NewDeadLetter): string {
+  return [...error].slice(0, ERROR_LENGTH).join('');
+}
+
+function isIn({ consumer, error }: Partial<LetterGroup>): (letter: NewDeadLetter) => boolean {
+  return (letter) =>
+    letter.error !== undefined &&
+    (consumer === undefined || letter.consumer === consumer) &&
+    (error === undefined || beginningOf(letter) === error);
 }
 
 function isSame(a: NewDeadLetter, b: NewDeadLetter): boolean {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ORDER_STATUSES } from '../../internal/domain/order.ts';
+import { laidOut } from '../../web/console/json-text.ts';
 import { eventReader, pauseMs } from '../../web/event-stream.ts';
 import { randomKey, requestKeys, sortFaults, toRequest, type Values } from '../../web/home/order-request.ts';
 import { hashOf, orderOf, type RecentOrder, readRecent, remember } from '../../web/home/recent-orders.ts';
@@ -212,4 +213,14 @@ test('the recent orders are up to ten, newest first and each once, and invalid s
 test('an order id is read back unchanged from the hash of its address', () => {
   for (const id of ['order-1', 'a.b_c', 'a&b=c#d +e/é']) assert.equal(orderOf(hashOf(id)), id);
   for (const hash of ['', '#', '#order=', '#order=%20', '#other=1']) assert.equal(orderOf(hash), undefined);
+});
+
+test('JSON is laid out with every digit and every character of its texts', () => {
+  const value = { a: [1, { b: '{"[,:]\\"\n' }, [], {}], 'c/d': null };
+  assert.equal(laidOut(JSON.stringify(value)), JSON.stringify(value, null, 2));
+  assert.equal(
+    laidOut('{"n": 9007199254740993, "m": 1e400}'),
+    '{\n  "n": 9007199254740993,\n  "m": 1e400\n}',
+  );
+  assert.equal(laidOut('"text"'), '"text"');
 });

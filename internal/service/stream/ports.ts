@@ -101,8 +101,9 @@ export interface DeadLetters {
     orderIds: readonly string[],
   ): Promise<{ seen: Set<string>; parked: Set<string> }>;
   /** Dead letters without parked events, ordered by id, after the id `after`. */
-  list(query: { limit: number; after?: string; consumer?: string }): Promise<DeadLetter[]>;
-  find(id: string): Promise<DeadLetter | undefined>;
+  list(query: { limit: number; after?: string } & Partial<LetterGroup>): Promise<DeadLetter[]>;
+  /** `recordText` is the record's JSON as it is stored, with every digit of its numbers. */
+  find(id: string): Promise<(DeadLetter & { readonly recordText: string }) | undefined>;
   /** Requests a replay by the letter's consumer, with the events parked behind it; false if there is no such letter. */
   requestReplay(id: string): Promise<boolean>;
   /** Deletes the letter and requests a replay of the events parked behind it; false if there is no such letter. */
@@ -113,9 +114,30 @@ export interface DeadLetters {
   recordFailure(letter: DeadLetter, fault: string): Promise<void>;
 }
 
-/** Operations on all dead letters of a consumer. Both return their number. */
+/** Dead letters of one consumer; with `error`, those whose error begins with the same ERROR_LENGTH characters. */
+export interface LetterGroup {
+  readonly consumer: string;
+  readonly error?: string;
+}
+
+/** How many characters of an error tell groups apart. */
+export const ERROR_LENGTH = 200;
+
+export interface CountedGroup extends Required<LetterGroup> {
+  readonly count: number;
+  /** How many of them wait for a replay that was requested. */
+  readonly replaying: number;
+  /** Epoch ms. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+/** Operations on groups of dead letters. */
 export interface DeadLetterGroups {
-  requestReplayOf(consumer: string): Promise<number>;
-  /** The events parked behind them are replayed. */
-  discardAllOf(consumer: string): Promise<number>;
+  /** The largest groups among the newest letters; `isComplete` is false if there may be others. */
+  groups(): Promise<{ readonly groups: readonly CountedGroup[]; readonly isComplete: boolean }>;
+  /** Requests a replay of the letters, each with the events parked behind it; returns the number of letters. */
+  requestReplayOf(group: LetterGroup): Promise<number>;
+  /** Discards the letters, and returns their number. The events parked behind them are replayed. */
+  discardAllOf(group: LetterGroup): Promise<number>;
 }

@@ -70,13 +70,16 @@ test('a validator accepts exactly the parameters of a query that the server acce
     const inQuery = operationOf(route).parameters?.filter((one: Any) => one.in === 'query') ?? [];
     for (const { name, schema, required } of inQuery) {
       const validate = ajv.compile(schema);
+      // Another parameter may be missing.
+      const isRefused = (query: object) =>
+        route.query!.safeParse(query).error?.issues.some(({ path }) => path[0] === name) ?? false;
       for (const text of [...STRINGS, ...(schema.enum ?? [])]) {
         const value = schema.type === 'integer' && /^(0|-?[1-9]\d*)$/.test(text) ? Number(text) : text;
-        const { success } = route.query!.safeParse({ [name]: text });
-        assert.equal(isValid(validate, value), success, `${route.path} ${name}=${JSON.stringify(text)}`);
+        const isTaken = !isRefused({ [name]: text });
+        assert.equal(isValid(validate, value), isTaken, `${route.path} ${name}=${JSON.stringify(text)}`);
         compared++;
       }
-      assert.equal(route.query!.safeParse({}).success, !required, `${route.path} without ${name}`);
+      assert.equal(isRefused({}), required === true, `${route.path} without ${name}`);
     }
   }
   assert.ok(compared > 500, `${compared} were compared`);

@@ -6,7 +6,8 @@ import { startEveryService } from '../every-service.ts';
 export const API_TYPES = new URL('../../../web/api.d.ts', import.meta.url);
 
 /** The paths that the pages ask for; their types change only with these. */
-const USED = /^\/(orders|ui\/orders\/|v1\/(orders|tracking|restaurants|riders|quotes)\b)/;
+const USED =
+  /^\/(orders|ui\/orders\/|v1\/(orders|tracking|restaurants|riders|quotes)\b|admin\/dlq|scheduler$|readyz)/;
 
 /** The document without the other paths, and without the schemas that only those use. */
 export async function documentOfPages(): Promise<OpenApiDocument> {

@@ -12,7 +12,13 @@ import { type Api, startApi } from '../api.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 const LINK = `/track/o1~r~zzzz~${'a'.repeat(22)}`;
-const PAGES = { '/': 'index.html', [LINK]: 'track.html', '/kitchen': 'kitchen.html', '/rider': 'rider.html' };
+const PAGES = {
+  '/': 'index.html',
+  [LINK]: 'track.html',
+  '/kitchen': 'kitchen.html',
+  '/rider': 'rider.html',
+  '/console': 'console.html',
+};
 const MOST_BYTES = 100_000;
 
 let api: Api;
@@ -73,6 +79,18 @@ test('each page takes less than 100 kB with all that it loads, compressed', asyn
     assert.ok(loaded.length >= 3, `${loaded}`);
     const bytes = loaded.reduce((sum, file) => sum + gzipSync(pages.files.get(file) as Buffer).length, 0);
     assert.ok(bytes > 1_000 && bytes < MOST_BYTES, `${route} takes ${bytes} bytes`);
+  }
+});
+
+test('the console has the name of its environment', async () => {
+  const named = await startApi({ more: pageRoutes(Promise.resolve(pages), 'staging') });
+  try {
+    for (const path of ['/console', '/console/letters', '/console/letters/7'])
+      assert.match((await named.ask('GET', path)).text, /<meta name="environment" content="staging">/, path);
+    assert.doesNotMatch((await named.ask('GET', '/kitchen')).text, /staging/);
+    assert.equal((await named.ask('GET', '/console/nowhere')).status, 404);
+  } finally {
+    await named.close();
   }
 });
 

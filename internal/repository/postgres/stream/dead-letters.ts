@@ -1,5 +1,18 @@
 /** Stores dead letters, and the deliveries parked behind them. */
-import { and, asc, count, eq, gt, isNotNull, isNull, notExists, or, sql } from 'drizzle-orm';
+import {
+  and,
+  asc,
+  count,
+  eq,
+  getTableColumns,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  notExists,
+  or,
+  sql,
+} from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 import { ERASED, withoutPerson } from '../../../domain/erasure.ts';
@@ -12,6 +25,7 @@ import { attempt, type Connection, isAnyOf, on, prepared, statement } from '../q
 import { deadLetters, processedEvents } from '../schema/stream.ts';
 import { asUuid } from './event-ids.ts';
 import { appendEntries } from './event-log.ts';
+import { beginning, countGroups, isDead, isIn } from './letter-groups.ts';
 
 // By hand: reads the handled events and the parked orders of a batch in one round trip.
 const screen = statement<{ seen: string[]; parked: string[] }>(
@@ -37,7 +51,6 @@ const LONGEST_RECORD_BYTES = 900_000;
 const LONGEST_HEADER = 1_000;
 
 const REQUESTED = { replayRequestedAt: sql`now()` };
-const isDead = isNotNull(error);
 
 // Letters of one order. A parked letter without a dead one before it was parked while the last dead letter was being
 // replayed or discarded, so it is due for replay too.
@@ -141,9 +154,10 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
   /** The condition for the letters of the same consumer and order. */
   const ofOrder = (letter: Pick<DeadLetter, 'consumer' | 'orderId'>) =>
     and(eq(consumer, letter.consumer), eq(orderId, letter.orderId));
-  const find = async (id: string): Promise<DeadLetter | undefined> => {
-    const [row] = await attempt(db.select().from(deadLetters).where(eq(deadLetters.id, id)));
-    return row && toLetter(row);
+  const find: DeadLetters['find'] = async (id) => {
+    const columns = { ...getTableColumns(deadLetters), recordText: sql<string>`${record}::text` };
+    const [row] = await attempt(db.select(columns).from(deadLetters).where(eq(deadLetters.id, id)));
+    return row && { ...toLetter(row), recordText: row.recordText };
   };
   return {
     find,
@@ -153,8 +167,8 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
       const seen = rows[0]?.seen.map((id) => names.get(id) as string);
       return { seen: new Set(seen), parked: new Set(rows[0]?.parked) };
     },
-    async list({ limit, after = '0', consumer: only }) {
-      const isWanted = and(isDead, gt(deadLetters.id, after), only ? eq(consumer, only) : undefined);
+    async list({ limit, after = '0', ...group }) {
+      const isWanted = and(isIn(group), gt(deadLetters.id, after));
       const rows = db.select().from(deadLetters).where(isWanted).orderBy(asc(deadLetters.id)).limit(limit);
       return (await attempt(rows)).map(toLetter);
     },
@@ -178,13 +192,19 @@ export function postgresDeadLetters(pool: pg.Pool): DeadLetters & DeadLetterGrou
       );
       return discarded;
     },
+    groups: () => countGroups(db),
     async requestReplayOf(group) {
-      const asked = db.update(deadLetters).set(REQUESTED).where(eq(consumer, group)).returning({ error });
-      return (await attempt(asked)).filter(({ error }) => error !== null).length;
+      // Requests whole orders, so that the deliveries parked behind the letters follow them.
+      const orders = db.select({ orderId }).from(deadLetters).where(isIn(group));
+      const isAsked = and(eq(consumer, group.consumer), group.error ? inArray(orderId, orders) : undefined);
+      const asked = db.update(deadLetters).set(REQUESTED).where(isAsked).returning({ beginning });
+      return (await attempt(asked)).filter(
+        ({ beginning }) => beginning !== null && beginning === (group.error ?? beginning),
+      ).length;
     },
     async discardAllOf(group) {
       // The deliveries parked behind them now have no dead letter before them, so they are due for replay.
-      return (await attempt(db.delete(deadLetters).where(and(eq(consumer, group), isDead)))).rowCount ?? 0;
+      return (await attempt(db.delete(deadLetters).where(isIn(group)))).rowCount ?? 0;
     },
     requested: async (consumer) => (await requested(pool, { consumer })).map(toLetter),
     async recordFailure(letter, fault) {

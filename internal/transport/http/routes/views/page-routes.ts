@@ -42,10 +42,13 @@ const UNFRAMED = "frame-ancestors 'none'";
 const LISTS = [
   ['/kitchen', 'kitchen.html', 'The page that lists the kitchens'],
   ['/rider', 'rider.html', 'The page on which a rider says who it is'],
+  ['/console', 'console.html', 'The console of operators'],
+  ['/console/letters', 'console.html', 'The console: dead letters'],
 ] as const;
 const BOARDS = [
   ['/kitchen/:id', 'kitchen.html', 'The page of a kitchen: its tickets, live'],
   ['/rider/:id', 'rider.html', 'The page of a rider: the orders that it has, live'],
+  ['/console/letters/:id', 'console.html', 'The console: a dead letter'],
 ] as const;
 
 const ANSWERS = {
@@ -56,12 +59,23 @@ const ANSWERS = {
 /** What the address names can be none; the page says so. */
 const NO_SUCH = { description: 'The page, which says that there is nothing of this name', type: 'text/html' };
 
-/** The pages may still be on their way from a build; requests wait for it. */
-export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
+/** What the console's HTML has for the name of the environment. */
+const NO_ENVIRONMENT = 'name="environment" content=""';
+
+/**
+ * The pages may still be on their way from a build; requests wait for it. `environment` is shown by the console: letters,
+ * digits and `_.-` only.
+ */
+export function pageRoutes(pages: Promise<Pages>, environment = ''): readonly Route[] {
   const served = pages.then(({ files, missing }) => ({
     missing,
-    files: new Map([...files].map(([name, body]) => [name, toServe(name, body)])),
+    files: new Map([...files].map(([name, body]) => [name, toServe(name, named(name, body))])),
   }));
+
+  function named(name: string, body: Buffer): Buffer {
+    if (name !== 'console.html' || !environment) return body;
+    return Buffer.from(String(body).replace(NO_ENVIRONMENT, `name="environment" content="${environment}"`));
+  }
 
   async function page(ctx: Context, name: string, policy: readonly string[]): Promise<void> {
     const { files, missing } = await served;
@@ -100,7 +114,12 @@ export function pageRoutes(pages: Promise<Pages>): readonly Route[] {
       route({
         ...open,
         path,
-        params: { id: z.string().min(1).meta({ description: 'The id of the restaurant or of the rider' }) },
+        params: {
+          id: z
+            .string()
+            .min(1)
+            .meta({ description: 'The id of the restaurant, the rider or the dead letter' }),
+        },
         summary,
         answers: { ...ANSWERS, 404: NO_SUCH },
         async handle(ctx, { params }) {
