@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import cassandra from 'cassandra-driver';
 import { isTransient } from '../../internal/domain/errors.ts';
 import type { OrderId } from '../../internal/domain/order.ts';
-import { openCassandra } from '../../internal/repository/cassandra/connection.ts';
+import { type Cassandra, openCassandra } from '../../internal/repository/cassandra/connection.ts';
 import { cassandraHistory } from '../../internal/repository/cassandra/order-history.ts';
 import { migrateDatabase, openPool } from '../../internal/repository/postgres/database.ts';
 import { postgresHistory } from '../../internal/repository/postgres/views/order-history.ts';
@@ -35,8 +35,12 @@ async function openInPostgres(): Promise<OpenStore> {
   };
 }
 
+/** Also those of tests that failed, which would keep this process from ending. */
+const opened: Cassandra[] = [];
+
 function openInCassandra(url: string, keepMs = 400 * DAY_MS) {
   const store = openCassandra(url, recordingLog());
+  opened.push(store);
   return { history: cassandraHistory(store, { clock, keepMs }), close: store.close };
 }
 
@@ -45,7 +49,10 @@ historyContract('Postgres', openInPostgres);
 const skip = (await whyNoCassandra()) ?? false;
 let shared: Promise<OwnCassandra> | undefined;
 const node = () => (shared ??= startOwnCassandra());
-after(async () => (await shared)?.stop());
+after(async () => {
+  await Promise.all(opened.map((store) => store.close()));
+  await (await shared)?.stop();
+});
 
 historyContract('Cassandra', async () => openInCassandra((await node()).url()), skip);
 

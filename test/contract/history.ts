@@ -7,7 +7,8 @@ import type { Event } from '../../internal/domain/events.ts';
 import type { OrderId } from '../../internal/domain/order.ts';
 import type { History, HistoryEntry } from '../../internal/service/views/ports.ts';
 
-export const NOW = Date.UTC(2026, 10, 27, 12);
+/** Cassandra counts the time to live of entries by its own clock. */
+export const NOW = Date.now();
 const LIMIT = 100;
 
 /** An event of the order, at this time (epoch ms). */
