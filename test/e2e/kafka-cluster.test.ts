@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, describe, it } from 'node:test';
 import { freePort, HOST } from '../../cmd/java/jvm.ts';
 import { type KafkaBroker, startKafka } from '../../cmd/kafka/broker.ts';
 import { whyNoKafka } from '../support/kafka.ts';
@@ -14,6 +14,8 @@ import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
 const NODES = [1, 2, 3] as const;
+/** A probe is answered within this time, ms, whatever the brokers do. */
+const PROBE_LIMIT_MS = 10_000;
 
 describe('Tiffin on a Kafka cluster', { skip: (await whyNoKafka()) ?? false, timeout: 300_000 }, () => {
   let dir: string;
@@ -39,13 +41,21 @@ describe('Tiffin on a Kafka cluster', { skip: (await whyNoKafka()) ?? false, tim
       startProgram(env, ['event-relay', 'scheduler-worker', 'processing-service', 'query-service']),
     ]);
   });
+  afterEach((t) => {
+    if (!('diagnostic' in t) || ('passed' in t && t.passed)) return;
+    for (const { level, time, msg, err } of worker.log.slice(-30))
+      t.diagnostic(`${time} ${level} ${msg} ${(err as { message?: string })?.message ?? ''}`);
+  });
   after(async () => {
     await Promise.all([api, worker].map((program) => program?.kill()));
     await Promise.all([...(brokers ?? []).map((broker) => broker.stop()), database?.drop(), redis?.drop()]);
     await rm(dir, { recursive: true, force: true });
   });
 
-  const isReady = async () => (await request('GET', `${worker.url}/readyz`)).status === 200;
+  const isReady = async () => {
+    const signal = AbortSignal.timeout(PROBE_LIMIT_MS);
+    return (await request('GET', `${worker.url}/readyz`, undefined, {}, signal)).status === 200;
+  };
   const allCompleted = async () => (await countUnfinished(database.url)) === 0;
 
   it('goes on without one of them, and completes each order once', async (t) => {

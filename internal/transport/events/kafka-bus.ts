@@ -13,6 +13,7 @@ import { kafkaLag } from './kafka-lag.ts';
 import { kafkaLog } from './kafka-log.ts';
 import { kafkaProbe } from './kafka-probe.ts';
 import { kafkaProducer } from './kafka-producer.ts';
+import { endFetchersOfStoppedConsumers } from './kafka-runner.ts';
 import { kafkaSession } from './kafka-session.ts';
 import { kafkaTopics, type TopicOptions } from './kafka-topics.ts';
 
@@ -49,6 +50,7 @@ export function kafkaBus(options: KafkaBusOptions): KafkaBus {
     metadataMs = 30_000,
   } = options;
   registerCodecs();
+  endFetchersOfStoppedConsumers();
   const lines = kafkaLog(log);
   const session = kafkaSession(sessionTimeoutMs, log);
   const connections = new Set<KafkaConnection>();
